@@ -1,0 +1,28 @@
+"""tracegraph: ordinary NumPy functions as static graphs, differentiated, optimised and run in parallel on the CPU.
+
+>>> import numpy as np
+>>> import tracegraph as tg
+>>> @tg.compile
+... def z(a, x, b, y, c):
+...     return np.exp(a * x + b * y + c)
+>>> dz = tg.grad(z, argnums=(0, 3))
+>>> [round(float(slope), 3) for slope in dz(1.0, 2.0, 3.0, -1.0, 0.5)]
+[1.213, 1.82]
+"""
+
+from tracegraph.api import CacheInfo, Compiled, compile, grad, value_and_grad
+from tracegraph.errors import FeedError, GraphError, LeakError, TraceError, TracegraphError, UnsupportedError
+
+__all__ = [
+    "CacheInfo",
+    "Compiled",
+    "FeedError",
+    "GraphError",
+    "LeakError",
+    "TraceError",
+    "TracegraphError",
+    "UnsupportedError",
+    "compile",
+    "grad",
+    "value_and_grad",
+]

@@ -1,0 +1,358 @@
+"""`compile`: a function that runs as a graph. Here are the call path, the table of signatures and what one can ask of a
+compiled function; how a graph is made and run is known elsewhere (`tracer`, `pipeline`)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Generic, NamedTuple, overload
+
+import numpy as np
+from typing_extensions import ParamSpec, TypeVar
+
+from tracegraph import pipeline
+from tracegraph.api.signature import leaf_key, leaf_of
+from tracegraph.api.tracer import Traced, trace
+from tracegraph.backends.numba.program import Executable, kernel_counts
+from tracegraph.errors import TraceError
+from tracegraph.ir import Graph, Where
+from tracegraph.tracing import active_trace
+from tracegraph.tree import LEAF, Structure, flatten, unflatten
+
+__all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class CacheInfo(NamedTuple):
+    """What a compiled function has kept.
+
+    Attributes:
+        signatures: how many signatures it was called with; each has a graph of its own.
+        calls: how many calls found theirs.
+        kernels: how many different kernels those graphs run.
+        compiled: how many kernels were compiled, in this process, for any function.
+        loaded: how many were loaded from the disk instead.
+    """
+
+    signatures: int
+    calls: int
+    kernels: int
+    compiled: int
+    loaded: int
+
+
+class Listing(str):
+    """Text that a prompt shows as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Entry(NamedTuple):
+    """What is kept for one signature."""
+
+    traced: Traced
+    program: Executable
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        """Runs the program on argument leaves and builds what the function returns."""
+        traced = self.traced
+        if traced.changed:
+            _check_separate(leaves, traced.changed)
+        results = self.program.run(leaves)
+        for k, value in zip(reversed(traced.changed), reversed(results), strict=False):
+            np.copyto(leaves[k], value)
+        if traced.out_structure is LEAF:
+            return results[0][()] if traced.is_scalar[0] else results[0]
+        numbers = [value[()] if scalar else value for value, scalar in zip(results, traced.is_scalar, strict=False)]
+        return unflatten(traced.out_structure, numbers)
+
+
+def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
+    """An argument that is changed in place must not share memory with another: the graph holds them apart."""
+    for k in changed:
+        for other, leaf in enumerate(leaves):
+            if other != k and isinstance(leaf, np.ndarray) and np.may_share_memory(leaves[k], leaf):
+                raise TraceError(
+                    f"argument leaf {k} is changed in place and shares memory with argument leaf {other}; pass a copy"
+                )
+
+
+class Compiled(Generic[P, R]):
+    """A function that runs as a static graph, one for each signature of its arguments. Made by `compile`."""
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        body: Callable[..., Any] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._body: Callable[..., Any] = body or function
+        self._static = _static_names(function, static_argnums, static_argnames)
+        self._positional = () if not self._static else tuple(inspect.signature(function).parameters)
+        self._plain: dict[Hashable, _Entry] = {}
+        self._entries: dict[Hashable, _Entry] = {}
+        self._calls = 0
+        self._lock = threading.RLock()
+        self._bound: dict[int, Compiled[..., Any]] = {}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not kwargs:
+            key: list[Any] = []
+            for value in args:
+                kind = type(value)
+                if kind is np.ndarray:
+                    key.append(value.shape)  # type: ignore[attr-defined]
+                    key.append(value.dtype)  # type: ignore[attr-defined]
+                elif kind is float or kind is int or kind is bool:
+                    key.append(kind)
+                else:
+                    break
+            else:
+                entry = self._plain.get(tuple(key))
+                if entry is not None:
+                    self._calls += 1
+                    return entry.call(args)  # type: ignore[no-any-return]
+        return self._call(args, kwargs)  # type: ignore[no-any-return]
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A compiled method: bound to an instance, it is a compiled function of the other arguments."""
+        if instance is None:
+            return self
+        known = self._bound.get(id(instance))
+        if known is None:
+            forget = functools.partial(self._bound.pop, id(instance), None)
+            method: Compiled[..., Any] = Compiled(self._body.__get__(instance), static_argnames=tuple(self._static))
+            known = self._bound[id(instance)] = method
+            weakref.finalize(instance, forget)
+        return known
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if active_trace() is not None:
+            return self._body(*args, **kwargs)
+        entry, leaves = self._entry(args, kwargs)
+        self._calls += 1
+        return entry.call(leaves)
+
+    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Entry, list[Any]]:
+        """The entry of a signature, made if it is new, and the argument leaves."""
+        call = _Call.split(args, kwargs, self._static, self._positional)
+        entry = self._entries.get(call.key)
+        if entry is None:
+            with self._lock:
+                entry = self._entries.get(call.key) or self._build(call)
+                self._entries[call.key] = entry
+                if call.is_plain:
+                    self._plain[tuple(_plain_key(args))] = entry
+        return entry, call.leaves
+
+    def _trace(self, call: _Call) -> Traced:
+        specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]
+        return trace(functools.partial(call.apply, self._body), specs, _definition(self._body))
+
+    def _build(self, call: _Call, observer: pipeline.Observer | None = None) -> _Entry:
+        traced = self._trace(call)
+        return _Entry(traced, pipeline.build(traced.graph, observer))
+
+    def _describe(self, call: _Call, k: int) -> str:
+        """Names the argument that a leaf came from."""
+        return f"{getattr(self, '__name__', 'the function')}(): argument {call.owner(k)!r}"
+
+    # -- what one can ask ----------------------------------------------------------------------------------------------
+
+    def graph(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        """The graph for these arguments, after the rewriter has been over it. It prints one node a line.
+
+        Example:
+            >>> import numpy as np
+            >>> import tracegraph as tg
+            >>> print(tg.compile(lambda x: np.exp(x) + 1).graph(np.ones(3)))  # doctest: +ELLIPSIS
+            inputs  a: f64[3]
+              b: f64[3] = exp(a) ...
+        """
+        return pipeline.optimise(self._trace(_Call.split(args, kwargs, self._static, self._positional)).graph)
+
+    def source(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
+        """The Python source of the kernels for these arguments, as Numba compiles it."""
+        entry, _ = self._entry(args, kwargs)
+        return Listing(entry.program.source)
+
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
+        """Every stage of the pipeline for these arguments: its name and what it made."""
+        stages: list[str] = []
+        call = _Call.split(args, kwargs, self._static, self._positional)
+        self._build(call, lambda name, value: stages.append(f"== {name}\n{value}"))
+        return Listing("\n".join(stages))
+
+    def cache_info(self) -> CacheInfo:
+        """How many signatures, calls and kernels there have been."""
+        kernels = {name for entry in self._entries.values() for name in entry.program.kernels}
+        compiled, loaded = kernel_counts()
+        return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
+
+
+class _Call(NamedTuple):
+    """The arguments of one call, taken apart.
+
+    Attributes:
+        leaves: the arrays and numbers in them.
+        structure: how the other arguments are nested.
+        static: the arguments that are part of the signature.
+        names: which name or position each argument had.
+        key: the signature.
+        is_plain: whether all arguments are positional and leaves themselves.
+    """
+
+    leaves: list[Any]
+    structure: Structure
+    static: tuple[tuple[Any, Any], ...]
+    names: tuple[Any, ...]
+    key: Hashable
+    is_plain: bool
+
+    @staticmethod
+    def split(
+        args: tuple[Any, ...], kwargs: dict[str, Any], static: frozenset[str], positional: tuple[str, ...]
+    ) -> _Call:
+        named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+        fixed = {
+            name: value
+            for name, value in named.items()
+            if static and (name if isinstance(name, str) else _at(positional, name)) in static
+        }
+        traced = {name: value for name, value in named.items() if name not in fixed}
+        leaves, structure = flatten(list(traced.values()))
+        names = tuple(traced)
+        keys = tuple([leaf_key(leaf) for leaf in leaves])
+        try:
+            key = (names, structure, keys, tuple((name, type(value), value) for name, value in fixed.items()))
+            hash(key)
+        except TypeError:
+            raise TypeError(
+                f"static arguments must be hashable, {', '.join(map(str, fixed))} got {tuple(fixed.values())!r:.80}; "
+                "use tuples in place of lists"
+            ) from None
+        is_plain = (
+            not kwargs
+            and not fixed
+            and all(child is LEAF for child in structure.children)
+            and all(type(leaf) in (np.ndarray, float, int, bool) for leaf in leaves)
+        )
+        return _Call(leaves, structure, tuple(fixed.items()), names, key, is_plain)
+
+    def apply(self, function: Callable[..., Any], leaves: list[Any]) -> Any:
+        """Calls a function with other leaves in the same places."""
+        values: dict[Any, Any] = {
+            **dict(zip(self.names, unflatten(self.structure, leaves), strict=True)),
+            **dict(self.static),
+        }
+        args = [values[k] for k in sorted(name for name in values if isinstance(name, int))]
+        return function(*args, **{name: value for name, value in values.items() if isinstance(name, str)})
+
+    def owner(self, k: int) -> Any:
+        """The name or position of the argument that leaf ``k`` belongs to."""
+        for name, child in zip(self.names, self.structure.children, strict=True):
+            k -= _count(child)
+            if k < 0:
+                return name
+        return k
+
+
+def _count(structure: Structure) -> int:
+    return 1 if structure is LEAF else sum(map(_count, structure.children))
+
+
+def _at(names: tuple[str, ...], k: int) -> str | None:
+    return names[k] if k < len(names) else None
+
+
+def _plain_key(args: tuple[Any, ...]) -> Iterable[Any]:
+    for value in args:
+        if type(value) is np.ndarray:
+            yield value.shape
+            yield value.dtype
+        else:
+            yield type(value)
+
+
+def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:
+    """The names of the static arguments, however they were given."""
+    nums = (nums,) if isinstance(nums, int) else tuple(nums)
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if not nums and not names:
+        return frozenset()
+    parameters = list(inspect.signature(function).parameters)
+    unknown = [name for name in names if name not in parameters] + [
+        str(k) for k in nums if not -len(parameters) <= k < len(parameters)
+    ]
+    if unknown:
+        raise ValueError(f"static argument {unknown[0]} is none of the parameters ({', '.join(parameters)})")
+    return frozenset([*names, *(parameters[k] for k in nums)])
+
+
+def _definition(function: Callable[..., Any]) -> Where | None:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return None if code is None else Where(code.co_filename, code.co_firstlineno, code.co_name)
+
+
+@overload
+def compile(function: Callable[P, R], /) -> Compiled[P, R]: ...
+
+
+@overload
+def compile(
+    *, static_argnums: int | Sequence[int] = (), static_argnames: str | Sequence[str] = ()
+) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
+
+
+@overload
+def compile(
+    function: Callable[P, R],
+    /,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+) -> Compiled[P, R]: ...
+
+
+def compile(function: Any = None, /, *, static_argnums: Any = (), static_argnames: Any = ()) -> Any:
+    """Makes a NumPy function run as a static graph in parallel kernels.
+
+    The first call with arguments of some shapes and dtypes traces the function; kernels do not depend on extents, so
+    another shape costs milliseconds. Inside another compiled function it is simply part of that one's graph.
+
+    Args:
+        function: takes arrays and numbers, or dicts, lists, tuples, named tuples and dataclasses of them, and returns such.
+        static_argnums: positions of arguments that are settings: hashable, and each value traces the function again.
+        static_argnames: names of such arguments.
+
+    Returns:
+        A function of the same signature. Arrays come back as new NumPy arrays, 0-d results as NumPy's scalars.
+
+    Raises:
+        TraceError: the function did something that has no meaning on values that are not known yet.
+        UnsupportedError: it called a NumPy function that is not traced.
+
+    Example:
+        >>> import numpy as np
+        >>> @compile
+        ... def norm(x):
+        ...     return np.sqrt(np.sum(x * x))
+        >>> float(norm(np.array([3.0, 4.0])))
+        5.0
+    """
+    if function is None:
+        return functools.partial(compile, static_argnums=static_argnums, static_argnames=static_argnames)
+    if not callable(function):
+        raise TypeError(f"compile: expected a function, got {function!r:.60}; write @tg.compile or tg.compile(f)")
+    return Compiled(function, static_argnums=static_argnums, static_argnames=static_argnames)

@@ -1,0 +1,83 @@
+"""A Python function and the signature of its arguments come in, a graph goes out, with what is needed to call it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.api.signature import Leaf
+from tracegraph.errors import TraceError, at
+from tracegraph.ir import Graph, Node, Where, located
+from tracegraph.ops.leaf import input_node
+from tracegraph.tracing import Placeholder, Storage, new_trace, node_of
+from tracegraph.tree import Structure, flatten
+
+__all__ = ["Traced", "trace"]
+
+
+class Traced(NamedTuple):
+    """The graph of one function for one signature.
+
+    Attributes:
+        graph: outputs are the function's, then the new contents of each argument that it changed in place.
+        out_structure: how the function's outputs are nested.
+        is_scalar: for each output, whether NumPy gives a number rather than an array.
+        changed: the positions of the argument leaves that were changed in place.
+    """
+
+    graph: Graph
+    out_structure: Structure
+    is_scalar: tuple[bool, ...]
+    changed: tuple[int, ...]
+
+
+def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where | None) -> Traced:
+    """Runs a function on placeholders.
+
+    Args:
+        call: calls the user's function, given its argument leaves.
+        leaves: what each of them is.
+        where: where the function is defined.
+
+    Raises:
+        TraceError: the function did something that can't be traced, or returned something that is no array.
+    """
+    inputs = [input_node(leaf.aval, where) for leaf in leaves]
+    current = new_trace()
+    with located(where), current.open():
+        storages = [Storage(node) for node in inputs]
+        arguments = [
+            Placeholder(current, storage, weak=leaf.weak, is_scalar=leaf.is_scalar)
+            for storage, leaf in zip(storages, leaves, strict=True)
+        ]
+        value = call(list(arguments))
+        if inspect.isgenerator(value) or inspect.iscoroutine(value):
+            raise TraceError(at(f"a compiled function returned a {type(value).__name__}; return a list instead", where))
+        results, out_structure = flatten(value)
+        outputs = [_output(result, where) for result in results]
+        is_scalar = tuple(
+            result.is_scalar
+            if isinstance(result, Placeholder)
+            else np.ndim(result) == 0 and not isinstance(result, np.ndarray)
+            for result in results
+        )
+        changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
+        outputs += [storages[k].node for k in changed]
+    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed)
+
+
+def _output(value: Any, where: Where | None) -> Node:
+    if isinstance(value, Placeholder):
+        return value.node
+    if not isinstance(value, (np.ndarray, np.generic, bool, int, float)):
+        raise TraceError(
+            at(
+                f"a compiled function returned {value!r:.60} of {type(value).__name__}; expected arrays, numbers, or "
+                "dicts, lists, tuples or dataclasses of them",
+                where,
+            )
+        )
+    return node_of(value)

@@ -1,0 +1,69 @@
+"""The exceptions that a user meets. One class per kind of mistake; its docstring is the manual page.
+
+Mistakes that NumPy itself would raise (a shape that does not broadcast, a bad axis) are raised as the same class
+that NumPy raises, so that ``except ValueError`` in a user's program goes on working; the text then ends with the
+line of the user's own code (see `at`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "UnsupportedError", "at"]
+
+
+class TracegraphError(Exception):
+    """Base of all errors that are tracegraph's own."""
+
+
+class TraceError(TracegraphError, TypeError):
+    """A function did something that has no meaning while its values are not known yet.
+
+    Wrong, because ``if`` needs a number now and a traced value has none::
+
+        @tg.compile
+        def f(x):
+            if x > 0:
+                return x
+            return -x
+
+    Right: say it as one expression, ``np.where(x > 0, x, -x)``, or make the argument static with
+    ``tg.compile(f, static_argnames="x")`` if it is a setting rather than data.
+    """
+
+
+class LeakError(TraceError):
+    """A traced value was used after its function had returned, or in another thread.
+
+    Wrong, because ``kept`` outlives the trace that it belongs to::
+
+        kept = []
+
+        @tg.compile
+        def f(x):
+            kept.append(x * 2)
+            return x
+
+    Right: return every value that is needed outside.
+    """
+
+
+class UnsupportedError(TracegraphError, NotImplementedError):
+    """A NumPy function, keyword or dtype that is not traced. The text names it and what to write instead."""
+
+
+class FeedError(TracegraphError, ValueError):
+    """`tracegraph.symbolic.run` was fed something that does not fit its placeholders, or asked for no expression."""
+
+
+class GraphError(TracegraphError, AssertionError):
+    """A pass produced an ill-formed graph. Always a defect of tracegraph, never of the user's program."""
+
+
+def at(message: str, where: Any) -> str:
+    """Appends the user's file and line to a message, if they are known.
+
+    >>> at("bad axis", None)
+    'bad axis'
+    """
+    return message if where is None else f"{message}\n  at {where}"

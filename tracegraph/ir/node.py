@@ -1,0 +1,172 @@
+"""The graph: immutable nodes, each one operation on whole arrays. This file is all there is to the representation.
+
+An `Op` is one row: everything that the rest of tracegraph knows of an operation. A `Node` applies an op to other nodes.
+A `Graph` is a view of the nodes between some inputs and some outputs. A node is equal only to itself; that two nodes
+compute the same value is found by the rewriter (`key`), for which `where` does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegraph.ir.aval import Aval
+from tracegraph.ir.printer import format_graph
+from tracegraph.ir.where import Where, current_where
+
+__all__ = ["Graph", "Node", "Op", "toposort"]
+
+#: ``vjp(ct, node, i)``: the cotangent of input ``i`` of ``node``, given the cotangent of its output.
+Vjp = Callable[["Node", "Node", int], "Node"]
+#: ``batch(inputs, axes, params)``: the node of the op over a leading batch axis of each input that has one.
+Batch = Callable[[Sequence["Node"], Sequence[bool], Mapping[str, Any]], "Node"]
+
+
+class Op:
+    """One operation: a row of the table of all operations.
+
+    Called with nodes and parameters, it makes a node: ``add(x, y)``, ``reduce_sum(x, axes=(0,))``.
+
+    Args:
+        name: unique; shown in prints, and the name of its scalar function in generated kernels.
+        rule: ``rule(*avals, **params) -> Aval``: checks the inputs and gives the shape and dtype of the output.
+        reference: ``reference(*arrays, **params) -> array``: the meaning, in NumPy.
+        vjp: the derivative rule, or None where the derivative is zero (integer or boolean outputs).
+        batch: how the op acts on inputs with a leading batch axis.
+        kind: how the compiler takes it: ``"elementwise"``, ``"view"``, ``"reduce"``, ``"leaf"`` or ``"opaque"``.
+        loop: format string of its scalar code in a kernel, ``"exp({0})"``; elementwise ops only.
+    """
+
+    __slots__ = ("batch", "kind", "loop", "name", "reference", "rule", "vjp")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        rule: Callable[..., Aval],
+        reference: Callable[..., Any],
+        vjp: Vjp | None = None,
+        batch: Batch | None = None,
+        kind: str = "opaque",
+        loop: str | None = None,
+    ) -> None:
+        self.name = name
+        self.rule = rule
+        self.reference = reference
+        self.vjp = vjp
+        self.batch = batch
+        self.kind = kind
+        self.loop = loop
+
+    def __call__(self, *inputs: Node, **params: Any) -> Node:
+        aval = self.rule(*[node.aval for node in inputs], **params)
+        return Node(self, inputs, params, aval, current_where())
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+
+class Node:
+    """One operation applied to nodes; or, with a leaf op, an input or a constant.
+
+    Attributes:
+        op: the operation.
+        inputs: the nodes that it takes.
+        params: what else it takes: axes, shapes, dtypes, constants.
+        aval: shape and dtype of its value.
+        where: the user's line that made it.
+    """
+
+    __slots__ = ("aval", "inputs", "op", "params", "where")
+
+    def __init__(
+        self, op: Op, inputs: tuple[Node, ...], params: Mapping[str, Any], aval: Aval, where: Where | None
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.aval = aval
+        self.where = where
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.aval.dtype
+
+    def key(self) -> tuple[Any, ...]:
+        """Equal for two nodes that compute the same value from the same inputs.
+
+        Inputs are equal only to themselves. So are arrays, because they may change between calls; constants that
+        cannot change are equal by their bits (0.0 is not -0.0).
+        """
+        value = self.params.get("value")
+        if value is not None:
+            frozen = value.ndim == 0 and not value.flags.writeable
+            return (self.op, self.dtype, value.tobytes()) if frozen else (self.op, id(value))
+        if not self.inputs and not self.params:
+            return (id(self),)
+        return (self.op, *map(id, self.inputs), *sorted(self.params.items()))
+
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        """The same operation on other inputs of the same avals."""
+        return Node(self.op, inputs, self.params, self.aval, self.where)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {self.aval}>"
+
+
+class Graph:
+    """The nodes between ``inputs`` and ``outputs``.
+
+    Nodes that are reached from the outputs and are no inputs must be operations or constants; `check` says so.
+    """
+
+    __slots__ = ("_nodes", "inputs", "outputs")
+
+    def __init__(self, inputs: Iterable[Node], outputs: Iterable[Node]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self._nodes: tuple[Node, ...] | None = None
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, inputs first, every node after those that it takes; the order is reproducible."""
+        if self._nodes is None:
+            self._nodes = tuple(toposort(self.outputs, self.inputs))
+        return self._nodes
+
+    def users(self) -> dict[Node, list[Node]]:
+        """For each node, the nodes that take it (once for each time that it is taken)."""
+        users: dict[Node, list[Node]] = {node: [] for node in self.nodes}
+        for node in self.nodes[len(self.inputs) :]:
+            for source in node.inputs:
+                users[source].append(node)
+        return users
+
+    def __repr__(self) -> str:
+        return format_graph(self)
+
+
+def toposort(outputs: Sequence[Node], inputs: Sequence[Node] = ()) -> list[Node]:
+    """Every node that the outputs need, after the nodes it takes itself. It does not look behind ``inputs``."""
+    order = list(dict.fromkeys(inputs))
+    done = set(order)
+    stack = list(reversed(outputs))
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        waiting = [source for source in node.inputs if source not in done]
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            done.add(node)
+            order.append(node)
+    return order

@@ -1,0 +1,13 @@
+"""The table of all operations: one row per op, one file per family, each op beside its derivative."""
+
+from collections.abc import Mapping
+
+from tracegraph.ir import Op
+from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, shape
+
+__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "reduce", "region", "shape"]
+
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product)
+
+#: Every operation by its name.
+ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

@@ -1,0 +1,228 @@
+"""Operations on each element by itself. A row's name is NumPy's, and is also the name of its scalar function in
+generated kernels; its derivative is written beside it.
+
+Subgradients at kinks: 0 for ``absolute`` and ``sign`` at 0; half each for a tie of ``maximum`` or ``minimum``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegraph.ir import Aval, Node, Op
+from tracegraph.ir.node import Vjp
+from tracegraph.ops.broadcast import expand_leading, fill, zeros_like
+from tracegraph.ops.rules import (
+    ANY,
+    BOOL,
+    BOOLS,
+    FLOATS,
+    INTEGERS,
+    NUMBERS,
+    Params,
+    batch_all,
+    each,
+    is_float,
+    same_avals,
+)  # fmt: skip
+
+OPS: list[Op] = []
+
+
+def _row(
+    name: str,
+    reference: Callable[..., Any],
+    vjp: Vjp | None = None,
+    *,
+    dtypes: Iterable[np.dtype] = FLOATS,
+    to_bool: bool = False,
+) -> Op:
+    """A strict elementwise operation of the dtypes given, to the same dtype or to bool."""
+    allowed = frozenset(dtypes)
+    arity = reference.nin if isinstance(reference, np.ufunc) else 1
+
+    def rule(*avals: Aval) -> Aval:
+        aval = same_avals(name, avals)
+        if aval.dtype not in allowed:
+            raise TypeError(f"{name} does not take {aval.dtype}")
+        return Aval(aval.shape, BOOL) if to_bool else aval
+
+    def batch(inputs: Sequence[Node], axes: Sequence[bool], params: Params) -> Node:
+        return op(*batch_all(op, inputs, axes, expand_leading))
+
+    loop = f"{name}({', '.join(f'{{{k}}}' for k in range(arity))})"
+    op: Op = Op(name, rule=rule, reference=reference, vjp=vjp, batch=batch, kind="elementwise", loop=loop)
+    OPS.append(op)
+    return op
+
+
+def like(node: Node, value: float) -> Node:
+    """A constant of the node's shape and dtype."""
+    return fill(value, node.shape, node.dtype)
+
+
+# -- arithmetic ----------------------------------------------------------------------------------------------------
+
+add: Op = _row("add", np.add, each(lambda ct, out, x, y: ct, lambda ct, out, x, y: ct), dtypes=ANY)
+subtract: Op = _row(
+    "subtract", np.subtract, each(lambda ct, out, x, y: ct, lambda ct, out, x, y: negative(ct)), dtypes=NUMBERS
+)
+multiply: Op = _row(
+    "multiply",
+    np.multiply,
+    each(lambda ct, out, x, y: multiply(ct, y), lambda ct, out, x, y: multiply(ct, x)),
+    dtypes=ANY,
+)
+divide: Op = _row(
+    "divide",
+    np.divide,
+    each(lambda ct, out, x, y: divide(ct, y), lambda ct, out, x, y: negative(divide(multiply(ct, out), y))),
+)
+floor_divide: Op = _row("floor_divide", np.floor_divide, dtypes=NUMBERS)
+remainder: Op = _row(
+    "remainder",
+    np.remainder,
+    each(lambda ct, out, x, y: ct, lambda ct, out, x, y: negative(multiply(ct, floor_divide(x, y)))),
+    dtypes=NUMBERS,
+)
+
+
+def _power_base(ct: Node, out: Node, x: Node, y: Node) -> Node:
+    """d(x**y)/dx = y x**(y-1), and exactly 0 where y is 0, whatever x is."""
+    zero = equal(y, like(y, 0))
+    slope = multiply(y, power(x, where(zero, like(y, 1), subtract(y, like(y, 1)))))
+    return multiply(ct, where(zero, like(y, 0), slope))
+
+
+def _power_exponent(ct: Node, out: Node, x: Node, y: Node) -> Node:
+    """d(x**y)/dy = x**y log x, and 0 at x = 0, the limit from y > 0."""
+    safe = where(equal(x, like(x, 0)), like(x, 1), x)
+    return multiply(ct, multiply(out, log(safe)))
+
+
+power: Op = _row("power", np.power, each(_power_base, _power_exponent), dtypes=NUMBERS)
+negative: Op = _row("negative", np.negative, each(lambda ct, out, x: negative(ct)), dtypes=NUMBERS)
+absolute: Op = _row("absolute", np.absolute, each(lambda ct, out, x: multiply(ct, sign(x))), dtypes=ANY)
+sign: Op = _row("sign", np.sign, dtypes=NUMBERS)
+
+
+def _pick(compare: Callable[[Node, Node], Node], mine: int) -> Callable[..., Node]:
+    """The share of the cotangent of max(x, y) or min(x, y) that goes to one side: all, half at a tie, or none."""
+
+    def rule(ct: Node, out: Node, *xy: Node) -> Node:
+        me, other = xy[mine], xy[1 - mine]
+        chosen = where(compare(me, other), ct, zeros_like(ct))
+        return where(equal(me, other), multiply(ct, like(ct, 0.5)), chosen)
+
+    return rule
+
+
+maximum: Op = _row(
+    "maximum",
+    np.maximum,
+    each(_pick(lambda x, y: greater(x, y), 0), _pick(lambda x, y: greater(x, y), 1)),
+    dtypes=ANY,
+)
+minimum: Op = _row(
+    "minimum", np.minimum, each(_pick(lambda x, y: less(x, y), 0), _pick(lambda x, y: less(x, y), 1)), dtypes=ANY
+)
+
+# -- exponentials --------------------------------------------------------------------------------------------------
+
+exp: Op = _row("exp", np.exp, each(lambda ct, out, x: multiply(ct, out)))
+expm1: Op = _row("expm1", np.expm1, each(lambda ct, out, x: multiply(ct, add(out, like(out, 1)))))
+log: Op = _row("log", np.log, each(lambda ct, out, x: divide(ct, x)))
+log1p: Op = _row("log1p", np.log1p, each(lambda ct, out, x: divide(ct, add(x, like(x, 1)))))
+sqrt: Op = _row("sqrt", np.sqrt, each(lambda ct, out, x: divide(multiply(ct, like(out, 0.5)), out)))
+tanh: Op = _row("tanh", np.tanh, each(lambda ct, out, x: multiply(ct, subtract(like(out, 1), multiply(out, out)))))
+
+
+def _sigmoid_reference(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow on either side."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+
+
+sigmoid: Op = _row(
+    "sigmoid",
+    _sigmoid_reference,
+    each(lambda ct, out, x: multiply(ct, multiply(out, subtract(like(out, 1), out)))),
+)
+
+# -- rounding and floating-point tests -----------------------------------------------------------------------------
+
+floor: Op = _row("floor", np.floor)
+ceil: Op = _row("ceil", np.ceil)
+trunc: Op = _row("trunc", np.trunc)
+rint: Op = _row("rint", np.rint)
+isnan: Op = _row("isnan", np.isnan, to_bool=True)
+isinf: Op = _row("isinf", np.isinf, to_bool=True)
+isfinite: Op = _row("isfinite", np.isfinite, to_bool=True)
+signbit: Op = _row("signbit", np.signbit, to_bool=True)
+copysign: Op = _row(
+    "copysign",
+    np.copysign,
+    each(lambda ct, out, x, y: multiply(ct, multiply(sign(x), copysign(like(x, 1), y))), None),
+)
+
+# -- comparison, logic, bits ---------------------------------------------------------------------------------------
+
+equal: Op = _row("equal", np.equal, dtypes=ANY, to_bool=True)
+not_equal: Op = _row("not_equal", np.not_equal, dtypes=ANY, to_bool=True)
+less: Op = _row("less", np.less, dtypes=ANY, to_bool=True)
+less_equal: Op = _row("less_equal", np.less_equal, dtypes=ANY, to_bool=True)
+greater: Op = _row("greater", np.greater, dtypes=ANY, to_bool=True)
+greater_equal: Op = _row("greater_equal", np.greater_equal, dtypes=ANY, to_bool=True)
+logical_and: Op = _row("logical_and", np.logical_and, dtypes=BOOLS)
+logical_or: Op = _row("logical_or", np.logical_or, dtypes=BOOLS)
+logical_xor: Op = _row("logical_xor", np.logical_xor, dtypes=BOOLS)
+logical_not: Op = _row("logical_not", np.logical_not, dtypes=BOOLS)
+bitwise_and: Op = _row("bitwise_and", np.bitwise_and, dtypes=INTEGERS)
+bitwise_or: Op = _row("bitwise_or", np.bitwise_or, dtypes=INTEGERS)
+bitwise_xor: Op = _row("bitwise_xor", np.bitwise_xor, dtypes=INTEGERS)
+invert: Op = _row("invert", np.invert, dtypes=INTEGERS)
+left_shift: Op = _row("left_shift", np.left_shift, dtypes=INTEGERS)
+right_shift: Op = _row("right_shift", np.right_shift, dtypes=INTEGERS)
+
+# -- choice and conversion -----------------------------------------------------------------------------------------
+
+
+def _where_rule(condition: Aval, x: Aval, y: Aval) -> Aval:
+    aval = same_avals("where", (x, y))
+    if condition != Aval(x.shape, BOOL):
+        raise TypeError(f"where: the condition is {condition}, expected {Aval(x.shape, BOOL)}")
+    return aval
+
+
+where: Op = Op(
+    "where",
+    rule=_where_rule,
+    reference=np.where,
+    vjp=each(
+        None,
+        lambda ct, out, c, x, y: where(c, ct, zeros_like(ct)),
+        lambda ct, out, c, x, y: where(c, zeros_like(ct), ct),
+    ),
+    batch=lambda inputs, axes, params: where(*batch_all(where, inputs, axes, expand_leading)),
+    kind="elementwise",
+    loop="where({0}, {1}, {2})",
+)
+
+
+def _convert_vjp(ct: Node, out: Node, x: Node) -> Node | None:
+    return convert(ct, dtype=x.dtype) if is_float(out) and is_float(x) else None
+
+
+convert: Op = Op(
+    "convert",
+    rule=lambda x, *, dtype: Aval(x.shape, dtype),
+    reference=lambda x, *, dtype: np.asarray(x).astype(dtype),
+    vjp=each(_convert_vjp),
+    batch=lambda inputs, axes, params: convert(*inputs, **params),
+    kind="elementwise",
+    loop="cast_{dtype}({0})",
+)
+
+OPS += [where, convert]

@@ -1,0 +1,377 @@
+"""NumPy's functions on placeholders: rearranging, joining, choosing. A handler takes what the NumPy function takes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tracegraph.errors import UnsupportedError
+from tracegraph.ops import elementwise as ew
+from tracegraph.ops.broadcast import fill
+from tracegraph.ops.region import concatenate
+from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.ufuncs import call, write
+
+__all__ = ["FUNCTIONS"]
+
+
+def _array(value: Any) -> Placeholder:
+    """Any operand as a placeholder; a placeholder stays itself, so that a view of it is a view of its memory."""
+    return value if isinstance(value, Placeholder) else result(node_of(value))
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Placeholder:
+    if order not in ("C", "A", "K"):
+        raise UnsupportedError(f"np.reshape with order={order!r} is not traced; transpose, reshape and transpose back")
+    x = _array(a)
+    return x.seen_as("reshape", shape=_complete(x.shape, shape))
+
+
+def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
+    """The shape with its one -1 worked out."""
+    new = tuple(map(operator.index, shape)) if isinstance(shape, Sequence) else (operator.index(shape),)
+    size = math.prod(old)
+    known = math.prod(n for n in new if n != -1)
+    unknown = new.count(-1)
+    if unknown > 1:
+        raise ValueError("can only specify one unknown dimension")
+    if unknown and known and size % known == 0:
+        new = tuple(size // known if n == -1 else n for n in new)
+    if math.prod(new) != size or min(new, default=0) < 0:
+        raise ValueError(f"cannot reshape array of size {size} into shape {tuple(shape) if unknown else new}")
+    return new
+
+
+def _ravel(a: Any, order: str = "C") -> Placeholder:
+    return _reshape(a, (-1,), order) if math.prod(_array(a).shape) else _reshape(a, (0,), order)
+
+
+def _transpose(a: Any, axes: Any = None) -> Placeholder:
+    x = _array(a)
+    order = range(x.ndim)[::-1] if axes is None else [normalize_axis_index(axis, x.ndim) for axis in axes]
+    if len(order) != x.ndim:
+        raise ValueError("axes don't match array")
+    if len(set(order)) != x.ndim:
+        raise ValueError("repeated axis in transpose")
+    return x.seen_as("transpose", axes=tuple(order))
+
+
+def _matrix_transpose(x: Any) -> Placeholder:
+    if _array(x).ndim < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {_array(x).ndim}")
+    return _swapaxes(x, -1, -2)
+
+
+def _swapaxes(a: Any, axis1: int, axis2: int) -> Placeholder:
+    x = _array(a)
+    order = list(range(x.ndim))
+    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    order[i], order[j] = j, i
+    return x.seen_as("transpose", axes=tuple(order))
+
+
+def _moveaxis(a: Any, source: Any, destination: Any) -> Placeholder:
+    x = _array(a)
+    here = normalize_axis_tuple(source, x.ndim, "source")
+    there = normalize_axis_tuple(destination, x.ndim, "destination")
+    if len(here) != len(there):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    order = [axis for axis in range(x.ndim) if axis not in here]
+    for to, axis in sorted(zip(there, here, strict=True)):
+        order.insert(to, axis)
+    return x.seen_as("transpose", axes=tuple(order))
+
+
+def _expand_dims(a: Any, axis: Any) -> Placeholder:
+    x = _array(a)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    ndim = x.ndim + len(axes)
+    new = normalize_axis_tuple(axes, ndim)
+    rest = iter(x.shape)
+    return x.seen_as("reshape", shape=tuple(1 if k in new else next(rest) for k in range(ndim)))
+
+
+def _squeeze(a: Any, axis: Any = None) -> Placeholder:
+    x = _array(a)
+    ones = [k for k, n in enumerate(x.shape) if n == 1]
+    axes = tuple(ones) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    if any(x.shape[k] != 1 for k in axes):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return x.seen_as("reshape", shape=tuple(n for k, n in enumerate(x.shape) if k not in axes))
+
+
+def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Placeholder:
+    new = (shape,) if isinstance(shape, int) else tuple(shape)
+    x = _array(array)
+    try:
+        return x.seen_as("broadcast_to", shape=new)
+    except ValueError:
+        raise ValueError(
+            f"operands could not be broadcast together with remapped shapes [original->remapped]: {x.shape} and "
+            f"requested shape {new}"
+        ) from None
+
+
+def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Placeholder, ...]:
+    arrays = [_array(value) for value in args]
+    shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    return tuple(x if x.shape == shape else x.seen_as("broadcast_to", shape=shape) for x in arrays)
+
+
+def _flip(m: Any, axis: Any = None) -> Placeholder:
+    x = _array(m)
+    axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    return x[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(x.ndim))]  # type: ignore[no-any-return]
+
+
+def _at_least(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Callable[..., Any]:
+    def handler(*arrays: Any) -> Any:
+        views = [_array(a) for a in arrays]
+        done = tuple(x if x.ndim >= ndim else x.seen_as("reshape", shape=shape(x.shape)) for x in views)
+        return done[0] if len(done) == 1 else done
+
+    return handler
+
+
+# -- joining and splitting ---------------------------------------------------------------------------------------------
+
+
+def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
+    values = [_array(listed(value)) for value in arrays]
+    if not values:
+        raise ValueError("need at least one array to concatenate")
+    if axis is None:
+        values, axis = [_ravel(value) for value in values], 0
+    if not all(value.ndim for value in values):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    k = normalize_axis_index(axis, values[0].ndim)
+    _check_joinable([value.shape for value in values], k)
+    to = common_dtype(values) if dtype is None else np.dtype(dtype)
+    node = concatenate(*[node_of(value, to) for value in values], axis=k)
+    return result(node) if out is None else write(out, node, casting=casting)
+
+
+def _check_joinable(shapes: Sequence[tuple[int, ...]], axis: int) -> None:
+    first = shapes[0]
+    for i, shape in enumerate(shapes):
+        if len(shape) != len(first):
+            raise ValueError(
+                "all the input array dimensions except for the concatenation axis must match exactly, but the array at "
+                f"index 0 has {len(first)} dimension(s) and the array at index {i} has {len(shape)} dimension(s)"
+            )
+        for k, (n, m) in enumerate(zip(first, shape, strict=True)):
+            if k != axis and n != m:
+                raise ValueError(
+                    "all the input array dimensions except for the concatenation axis must match exactly, but along "
+                    f"dimension {k}, the array at index 0 has size {n} and the array at index {i} has size {m}"
+                )
+
+
+def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    values = [_array(listed(value)) for value in arrays]
+    if not values:
+        raise ValueError("need at least one array to stack")
+    if len({value.shape for value in values}) > 1:
+        raise ValueError("all input arrays must have the same shape")
+    k = normalize_axis_index(axis, values[0].ndim + 1)
+    return _concatenate([_expand_dims(value, k) for value in values], k, out, dtype, casting)
+
+
+def _joined(prepare: Callable[..., Any], axis: Callable[[int], int]) -> Callable[..., Any]:
+    """vstack, hstack and their kin: make the arrays at least so deep, then concatenate."""
+
+    def handler(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+        values = [prepare(listed(value)) for value in tup]
+        return _concatenate(values, axis(values[0].ndim), None, dtype, casting)
+
+    return handler
+
+
+_atleast_1d = _at_least(1, lambda shape: (1,))
+_atleast_2d = _at_least(2, lambda shape: (1, *(shape or (1,))))
+_atleast_3d = _at_least(3, lambda shape: (shape[0], shape[1], 1) if len(shape) == 2 else (1, *(shape or (1,)), 1))
+
+
+def _as_column(value: Any) -> Placeholder:
+    x = _array(value)
+    return x if x.ndim > 1 else x.seen_as("reshape", shape=(x.size, 1))
+
+
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    x = _array(ary)
+    k = normalize_axis_index(axis, x.ndim)
+    n = x.shape[k]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        small, more = divmod(n, int(indices_or_sections))
+        cuts = [0]
+        for i in range(int(indices_or_sections)):
+            cuts.append(cuts[-1] + small + (i < more))
+    else:
+        cuts = [0, *indices_or_sections, n]
+    return [x[(*(slice(None),) * k, slice(a, b))] for a, b in pairwise(cuts)]
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    x = _array(ary)
+    if isinstance(indices_or_sections, (int, np.integer)) and x.shape[axis] % indices_or_sections:
+        raise ValueError("array split does not result in an equal division")
+    return _array_split(x, indices_or_sections, axis)
+
+
+# -- choosing, copying, filling ----------------------------------------------------------------------------------------
+
+
+def _where(condition: Any, x: Any = None, y: Any = None) -> Placeholder:
+    if x is None or y is None:
+        raise UnsupportedError("np.where with one argument is not traced: its shape depends on data; give x and y")
+    dtype = common_dtype([x, y])
+    return result(ew.where(*broadcast([node_of(condition, np.dtype(bool)), node_of(x, dtype), node_of(y, dtype)])))
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    low = kwargs.pop("min", a_min)
+    high = kwargs.pop("max", a_max)
+    value = a
+    if low is not None:
+        value = call(np.maximum, (value, low))
+    if high is not None:
+        value = call(np.minimum, (value, high))
+    value = _array(value)
+    return write(out, value.node, **kwargs) if out is not None else _copy(value) if value is a else value
+
+
+def _copy(a: Any, order: str = "K", subok: bool = False) -> Placeholder:
+    return result(_array(a).node)
+
+
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Placeholder:
+    to = check_dtype(np.dtype(dtype))
+    value = _array(x)
+    return value if not copy and value.dtype == to else result(cast(value.node, to))
+
+
+def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    target_dtype = dst.dtype
+    value = node_of(src, target_dtype) if type(src) in (bool, int, float) else node_of(src)
+    if value.aval.ndim > dst.ndim:
+        extra = value.shape[: value.aval.ndim - dst.ndim]
+        if all(n == 1 for n in extra):
+            value = reshape_to(value, value.shape[len(extra) :])
+    write(dst, value, where=where, casting=casting)
+
+
+def _filled(value: Any) -> Callable[..., Placeholder]:
+    def handler(
+        a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, device: Any = None
+    ) -> Placeholder:
+        return _full_like(a, value, dtype, order, subok, shape)
+
+    return handler
+
+
+def _full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    device: Any = None,
+) -> Placeholder:
+    x = _array(a)
+    to = x.dtype if dtype is None else check_dtype(np.dtype(dtype))
+    new = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+    node = (
+        fill(fill_value, new, to) if not isinstance(fill_value, Placeholder) else spread(node_of(fill_value, to), new)
+    )
+    filled = result(node)
+    return filled if new else filled.seen_as("reshape", shape=())
+
+
+def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    x = _array(a)
+    if x.dtype.kind != "f":
+        return x
+    if decimals == 0:
+        return call(np.rint, (x,), out=out)
+    scale = 10.0 ** abs(decimals)
+    if decimals > 0:
+        return call(np.divide, (call(np.rint, (call(np.multiply, (x, scale)),)), scale), out=out)
+    return call(np.multiply, (call(np.rint, (call(np.divide, (x, scale)),)), scale), out=out)
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    value = _array(x)
+    if value.dtype.kind != "f":
+        return _copy(value)
+    limits = np.finfo(value.dtype)
+    high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
+    clean = _where(call(np.isnan, (value,)), nan, value)
+    infinite = call(np.isinf, (value,))
+    return _where(infinite, _where(call(np.signbit, (value,)), low, high), clean)
+
+
+def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    x, y = _array(a), _array(b)
+    near = abs(x - y) <= atol + rtol * abs(y)  # type: ignore[operator]
+    close = np.where(np.isfinite(y), near, x == y)
+    return np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close
+
+
+FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
+    np.reshape: _reshape,
+    np.ravel: _ravel,
+    np.transpose: _transpose,
+    np.permute_dims: _transpose,
+    np.matrix_transpose: _matrix_transpose,
+    np.swapaxes: _swapaxes,
+    np.moveaxis: _moveaxis,
+    np.expand_dims: _expand_dims,
+    np.squeeze: _squeeze,
+    np.broadcast_to: _broadcast_to,
+    np.broadcast_arrays: _broadcast_arrays,
+    np.flip: _flip,
+    np.flipud: lambda m: _flip(m, 0),
+    np.fliplr: lambda m: _flip(m, 1),
+    np.atleast_1d: _atleast_1d,
+    np.atleast_2d: _atleast_2d,
+    np.atleast_3d: _atleast_3d,
+    np.concatenate: _concatenate,
+    np.stack: _stack,
+    np.vstack: _joined(_atleast_2d, lambda ndim: 0),
+    np.hstack: _joined(_atleast_1d, lambda ndim: 0 if ndim == 1 else 1),
+    np.dstack: _joined(_atleast_3d, lambda ndim: 2),
+    np.column_stack: _joined(_as_column, lambda ndim: 1),
+    np.split: _split,
+    np.array_split: _array_split,
+    np.where: _where,
+    np.clip: _clip,
+    np.copy: _copy,
+    np.astype: _astype,
+    np.copyto: _copyto,
+    np.zeros_like: _filled(0),
+    np.ones_like: _filled(1),
+    np.empty_like: _filled(0),
+    np.full_like: _full_like,
+    np.round: _round,
+    np.nan_to_num: _nan_to_num,
+    np.isclose: _isclose,
+    np.shape: lambda a: _array(a).shape,
+    np.ndim: lambda a: _array(a).ndim,
+    np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
+    np.real: lambda val: _array(val),
+    np.result_type: lambda *values: common_dtype(values),
+    **REDUCTIONS,
+}  # fmt: skip

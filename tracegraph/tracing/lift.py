@@ -1,0 +1,137 @@
+"""From what a user's operation was given to strict operands: one dtype, one shape. NumPy itself decides the dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tracegraph.errors import LeakError, UnsupportedError
+from tracegraph.ir import DTYPES, Node, Shape
+from tracegraph.ops.broadcast import broadcast_to
+from tracegraph.ops.elementwise import convert
+from tracegraph.ops.leaf import constant
+from tracegraph.tracing.placeholder import Placeholder, Storage
+from tracegraph.tracing.trace import active_trace
+
+__all__ = [
+    "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
+    "node_of", "result", "spread",
+]  # fmt: skip
+
+#: A dtype, or for a Python number its class: NumPy lets such a number take the dtype of what it meets (NEP 50).
+Descriptor = np.dtype | type
+
+
+def descriptor(value: Any) -> Descriptor:
+    """What decides the dtype that an operand brings."""
+    if isinstance(value, Placeholder):
+        weak = value.weak
+        return value.dtype if weak is None or weak is bool else weak
+    if type(value) in (int, float):
+        return type(value)
+    return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+
+
+def node_of(value: Any, dtype: np.dtype | None = None) -> Node:
+    """The node of an operand, of a given dtype or its own.
+
+    Args:
+        value: a placeholder, an array, a number, or nested sequences of them.
+        dtype: what to convert to.
+    """
+    if isinstance(value, Placeholder):
+        return cast(value.node, dtype or value.dtype)
+    if type(value) in (bool, int, float):
+        return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
+    trace = active_trace()
+    if isinstance(value, (np.ndarray, np.generic)) and trace is not None:
+        check_dtype(value.dtype)
+        return cast(trace.capture(value), dtype or value.dtype)
+    if isinstance(value, (list, tuple)) and has_placeholder(value):
+        return node_of(listed(value), dtype)
+    array = np.asarray(value)
+    check_dtype(array.dtype)
+    return constant(array if dtype is None else array.astype(dtype))
+
+
+def listed(value: Any) -> Any:
+    """A sequence with placeholders in it as one placeholder; anything else as NumPy's array of it."""
+    if isinstance(value, (list, tuple)) and has_placeholder(value):
+        return np.stack([listed(element) for element in value])
+    return value if isinstance(value, Placeholder) else np.asarray(value)
+
+
+def has_placeholder(value: Any) -> bool:
+    """Whether there is a placeholder anywhere in nested sequences."""
+    if isinstance(value, (list, tuple)):
+        return any(map(has_placeholder, value))
+    return isinstance(value, Placeholder)
+
+
+def check_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype, if a graph can hold it."""
+    if dtype not in DTYPES:
+        raise UnsupportedError(
+            f"arrays of dtype {dtype} are not traced; the dtypes are {', '.join(str(known) for known in DTYPES)}"
+        )
+    return dtype
+
+
+@cache
+def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
+    """The dtypes of the inputs and outputs of the loop that NumPy would pick.
+
+    Raises:
+        TypeError: NumPy has no loop for these.
+        UnsupportedError: the loop is of a dtype that is not traced.
+    """
+    signature = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
+    dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
+    return tuple(check_dtype(np.dtype(each)) for each in dtypes)
+
+
+def common_dtype(values: Sequence[Any]) -> np.dtype:
+    """The dtype to which NumPy promotes all of the values."""
+    kinds = [descriptor(value) for value in values]
+    strong = [kind for kind in kinds if isinstance(kind, np.dtype)]
+    weak = [np.dtype(kind).type(0).item() for kind in kinds if not isinstance(kind, np.dtype)]
+    return check_dtype(np.result_type(*strong, *weak))
+
+
+def cast(node: Node, dtype: np.dtype) -> Node:
+    """The node as another dtype."""
+    return node if node.dtype == dtype else convert(node, dtype=dtype)
+
+
+def spread(node: Node, shape: Shape) -> Node:
+    """The node broadcast to a shape."""
+    return node if node.shape == shape else broadcast_to(node, shape=shape)
+
+
+def broadcast(nodes: Sequence[Node]) -> list[Node]:
+    """All nodes in their common shape.
+
+    Raises:
+        ValueError: there is none, with NumPy's text.
+    """
+    shapes = [node.shape for node in nodes]
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return list(nodes)
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed_shapes = " ".join(str(shape).replace(", ", ",") for shape in shapes)
+        raise ValueError(f"operands could not be broadcast together with shapes {listed_shapes}") from None
+    return [spread(node, shape) for node in nodes]
+
+
+def result(node: Node, weak: type | None = None) -> Placeholder:
+    """A new array (or number) of the open trace."""
+    trace = active_trace()
+    if trace is None:
+        raise LeakError(f"a traced value of {node.aval} was used after its function had returned")
+    return Placeholder(trace, Storage(node), weak=weak, is_scalar=not node.shape)

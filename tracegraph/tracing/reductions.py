@@ -1,0 +1,302 @@
+"""NumPy's reductions and products on placeholders: sums, means, extremes, variances, dot products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tracegraph.ir import Node
+from tracegraph.ops import elementwise as ew
+from tracegraph.ops.broadcast import fill, reduce_sum
+from tracegraph.ops.product import matmul
+from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
+from tracegraph.ops.shape import reshape_to, transpose
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, node_of, result, spread
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.ufuncs import call, product, write
+
+__all__ = ["FUNCTIONS"]
+
+NONE = np._NoValue  # type: ignore[attr-defined]
+BOOL = np.dtype(bool)
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if k in axes else n for k, n in enumerate(shape))
+
+
+def _given(value: Any) -> bool:
+    return value is not NONE and value is not None
+
+
+def _finish(node: Node, out: Any) -> Placeholder:
+    return result(node) if out is None else write(out, node)
+
+
+def _reduction(
+    op: Callable[..., Node],
+    for_bool: Callable[..., Node],
+    widen: Callable[[np.dtype], np.dtype],
+    identity: float | None,
+    combine: np.ufunc,
+) -> Callable[..., Placeholder]:
+    """A NumPy reduction.
+
+    Args:
+        op: the operation that reduces.
+        for_bool: the one that does so for bool.
+        widen: the dtype in which NumPy accumulates a dtype.
+        identity: what masked elements count as; None if the reduction has no identity.
+        combine: how ``initial`` is brought in.
+    """
+
+    def handler(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = NONE,
+        where: Any = NONE,
+    ) -> Placeholder:
+        node = node_of(a)
+        to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+        node = cast(node, to)
+        axes = _axes(axis, node.aval.ndim)
+        if _given(where) and where is not True:
+            start = initial if _given(initial) and identity is None else identity
+            if start is None:
+                raise ValueError(
+                    "reduction operation does not have an identity, so to use a where mask one has to specify 'initial'"
+                )
+            node, mask = broadcast([node, node_of(where, BOOL)])
+            node = ew.where(mask, node, fill(start, node.shape, to))
+        shape = node.shape
+        reduced = (for_bool if to == BOOL else op)(node, axes=axes)
+        if _given(keepdims) and keepdims:
+            reduced = reshape_to(reduced, _kept(shape, axes))
+        value = result(reduced)
+        if _given(initial):
+            value = result(cast(call(combine, (value, initial)).node, to))
+        return _finish(value.node, out)
+
+    return handler
+
+
+def _sum_dtype(dtype: np.dtype) -> np.dtype:
+    """NumPy adds and multiplies integers narrower than the platform's in the platform's."""
+    if dtype.kind in "bi" and dtype.itemsize < 8:
+        return np.dtype(np.int64)
+    return np.dtype(np.uint64) if dtype.kind == "u" and dtype.itemsize < 8 else dtype
+
+
+def _without_dtype(handler: Callable[..., Placeholder]) -> Callable[..., Placeholder]:
+    """max, min, any and all take no dtype."""
+
+    def wrapped(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = NONE, where: Any = NONE
+    ) -> Placeholder:
+        return handler(a, axis, None, out, keepdims, initial, where)
+
+    return wrapped
+
+
+def _logical(op: Callable[..., Node], combine: np.ufunc, identity: bool) -> Callable[..., Placeholder]:
+    def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = NONE) -> Placeholder:
+        return reduction(node_placeholder(a), axis, None, out, keepdims, NONE, where)
+
+    def node_placeholder(a: Any) -> Placeholder:
+        return result(cast(node_of(a), BOOL))
+
+    reduction = _reduction(
+        _empty_logical(op, identity), _empty_logical(op, identity), lambda dtype: BOOL, identity, combine
+    )
+    return handler
+
+
+def _empty_logical(op: Callable[..., Node], identity: bool) -> Callable[..., Node]:
+    """max and min over no elements have no value; any and all have one."""
+
+    def reduce(node: Node, *, axes: tuple[int, ...]) -> Node:
+        if any(node.shape[k] == 0 for k in axes):
+            return fill(identity, tuple(n for k, n in enumerate(node.shape) if k not in axes), BOOL)
+        return op(node, axes=axes)
+
+    return reduce
+
+
+_sum = _reduction(reduce_sum, reduce_max, _sum_dtype, 0, np.add)
+_prod = _reduction(reduce_prod, reduce_min, _sum_dtype, 1, np.multiply)
+_max = _without_dtype(_reduction(reduce_max, reduce_max, lambda dtype: dtype, None, np.maximum))
+_min = _without_dtype(_reduction(reduce_min, reduce_min, lambda dtype: dtype, None, np.minimum))
+_any = _logical(reduce_max, np.logical_or, False)
+_all = _logical(reduce_min, np.logical_and, True)
+
+
+def _arg(op: Callable[..., Node]) -> Callable[..., Placeholder]:
+    def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Placeholder:
+        node = node_of(a)
+        shape = node.shape
+        if axis is None:
+            node = reshape_to(node, (math.prod(shape),))
+            k, kept = 0, (1,) * len(shape)
+        else:
+            k = normalize_axis_index(axis, len(shape))
+            kept = _kept(shape, (k,))
+        index = op(node, axis=k)
+        return _finish(reshape_to(index, kept) if _given(keepdims) and keepdims else index, out)
+
+    return handler
+
+
+def _mean_dtype(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype.kind == "f" else np.dtype(float)
+
+
+def _mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = NONE
+) -> Placeholder:
+    node = node_of(a)
+    to = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+    total = _sum(a, axis, to, None, keepdims, NONE, where)
+    return _finish(call(np.divide, (total, _count(node.shape, axis, where, keepdims, to)), dtype=to).node, out)
+
+
+def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: np.dtype) -> Any:
+    """The number of elements in each mean, a number unless a mask makes it an array."""
+    axes = _axes(axis, len(shape))
+    if not _given(where) or where is True:
+        return dtype.type(math.prod(shape[k] for k in axes))
+    mask = spread(node_of(where, BOOL), shape)
+    return _sum(result(mask), axis, dtype, None, keepdims)
+
+
+def _var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = NONE,
+    mean: Any = NONE,
+    correction: Any = NONE,
+) -> Placeholder:
+    node = node_of(a)
+    to = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+    x = result(cast(node, to))
+    center = mean if _given(mean) else _mean(x, axis, to, None, True, where=where)
+    deviation = call(np.subtract, (x, center))
+    squares = call(np.multiply, (deviation, deviation))
+    total = _sum(squares, axis, to, None, keepdims, NONE, where)
+    free = correction if _given(correction) else ddof
+    count = call(np.maximum, (result(node_of(_count(node.shape, axis, where, keepdims, to))), to.type(0)))
+    divisor = call(np.maximum, (call(np.subtract, (count, to.type(free))), to.type(0)))
+    return _finish(call(np.divide, (total, divisor)).node, out)
+
+
+def _std(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any
+) -> Placeholder:
+    return call(np.sqrt, (_var(a, axis, dtype, None, ddof, keepdims, **kwargs),), out=out)
+
+
+def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    return call(np.subtract, (_max(a, axis, None, keepdims), _min(a, axis, None, keepdims)), out=out)
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def _dot(a: Any, b: Any, out: Any = None) -> Any:
+    dtype = common_dtype([a, b])
+    x, y = node_of(a, dtype), node_of(b, dtype)
+    if not x.shape or not y.shape:
+        return call(np.multiply, (a, b), out=out)
+    if y.aval.ndim > 2:
+        return _finish(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 2,))), out)
+    if x.shape[-1] != y.shape[0]:
+        dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[0]} (dim 0)"
+        raise ValueError(f"shapes {_tight(x.shape)} and {_tight(y.shape)} not aligned: {dims}")
+    rows = reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+    return _finish(reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:])), out)
+
+
+def _tight(shape: tuple[int, ...]) -> str:
+    return str(shape).replace(", ", ",")
+
+
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:
+    dtype = common_dtype([a, b])
+    x, y = node_of(a, dtype), node_of(b, dtype)
+    if isinstance(axes, int):
+        left, right = tuple(range(x.aval.ndim - axes, x.aval.ndim)), tuple(range(axes))
+    else:
+        left, right = (tuple(each) if isinstance(each, (tuple, list)) else (each,) for each in axes)
+    left = tuple(normalize_axis_index(axis, x.aval.ndim) for axis in left)
+    right = tuple(normalize_axis_index(axis, y.aval.ndim) for axis in right)
+    return result(_tensordot_nodes(x, y, (left, right)))
+
+
+def _tensordot_nodes(x: Node, y: Node, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Node:
+    left, right = axes
+    if [x.shape[k] for k in left] != [y.shape[k] for k in right]:
+        raise ValueError("shape-mismatch for sum")
+    rows = tuple(k for k in range(x.aval.ndim) if k not in left)
+    columns = tuple(k for k in range(y.aval.ndim) if k not in right)
+    inner = math.prod(x.shape[k] for k in left)
+    shape = (*(x.shape[k] for k in rows), *(y.shape[k] for k in columns))
+    a = reshape_to(transpose(x, axes=(*rows, *left)), (math.prod(x.shape[k] for k in rows), inner))
+    b = reshape_to(transpose(y, axes=(*right, *columns)), (inner, math.prod(y.shape[k] for k in columns)))
+    return reshape_to(matmul(a, b), shape)
+
+
+def _inner(a: Any, b: Any) -> Any:
+    dtype = common_dtype([a, b])
+    x, y = node_of(a, dtype), node_of(b, dtype)
+    if not x.shape or not y.shape:
+        return call(np.multiply, (a, b))
+    return result(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 1,))))
+
+
+def _outer(a: Any, b: Any, out: Any = None) -> Any:
+    column = reshape_to(node_of(a), (math.prod(node_of(a).shape), 1))
+    row = reshape_to(node_of(b), (1, math.prod(node_of(b).shape)))
+    return call(np.multiply, (result(column), result(row)), out=out)
+
+
+def _vdot(a: Any, b: Any) -> Any:
+    x, y = node_of(a), node_of(b)
+    return _dot(result(reshape_to(x, (x.aval.size,))), result(reshape_to(y, (y.aval.size,))))
+
+
+FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
+    np.sum: _sum,
+    np.prod: _prod,
+    np.max: _max,
+    np.amax: _max,
+    np.min: _min,
+    np.amin: _min,
+    np.any: _any,
+    np.all: _all,
+    np.argmax: _arg(argmax),
+    np.argmin: _arg(argmin),
+    np.mean: _mean,
+    np.var: _var,
+    np.std: _std,
+    np.ptp: _ptp,
+    np.dot: _dot,
+    np.tensordot: _tensordot,
+    np.inner: _inner,
+    np.outer: _outer,
+    np.vdot: _vdot,
+}

@@ -1,0 +1,98 @@
+"""One trace: what happens while a user's function runs on placeholders. It knows which arrays of the user's it has
+seen, whether it is still open, and the tables that say what NumPy's functions mean."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tracegraph.errors import TraceError, at
+from tracegraph.ir import Node, Where
+from tracegraph.ops.leaf import constant
+
+__all__ = ["Trace", "active_trace", "user_where"]
+
+_OURS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<string>", "<__array_function__")
+
+
+@lru_cache(maxsize=4096)
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS)
+
+
+def user_where() -> Where | None:
+    """The innermost line that is neither tracegraph's nor NumPy's own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+class _Active(threading.local):
+    trace: Trace | None = None
+
+
+_active = _Active()
+
+
+def active_trace() -> Trace | None:
+    """The trace that is open in this thread."""
+    return _active.trace
+
+
+class Trace:
+    """The state of one trace.
+
+    Args:
+        ufuncs: what each of NumPy's ufuncs does to placeholders.
+        functions: what each of NumPy's other functions does.
+    """
+
+    def __init__(self, ufuncs: Mapping[Any, Callable[..., Any]], functions: Mapping[Any, Callable[..., Any]]) -> None:
+        self.ufuncs = ufuncs
+        self.functions = functions
+        self.is_open = False
+        self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
+
+    @contextmanager
+    def open(self) -> Iterator[Trace]:
+        """Placeholders of this trace may be used inside the ``with`` block, and only there."""
+        outer, _active.trace = _active.trace, self
+        self.is_open = True
+        try:
+            yield self
+            for array, before, _ in self._captured.values():
+                _check_unchanged(array, before)
+        finally:
+            self.is_open = False
+            _active.trace = outer
+
+    def capture(self, value: Any) -> Node:
+        """The node of an array that the function did not get as an argument. It is passed to kernels by reference."""
+        if not isinstance(value, np.ndarray):
+            return constant(value)
+        seen = self._captured.get(id(value))
+        if seen is None:
+            node = constant(value)
+            self._captured[id(value)] = value, value.copy(), node
+            return node
+        _check_unchanged(*seen[:2])
+        return seen[2]
+
+
+def _check_unchanged(array: np.ndarray, before: np.ndarray) -> None:
+    """An array that has entered the graph by reference must not change while the rest is traced."""
+    if array.tobytes() != before.tobytes():
+        message = (
+            f"an array of shape {array.shape} was changed in place after a traced value had been computed from it; "
+            "give it to the function as an argument, or finish filling it before it meets a traced value"
+        )
+        raise TraceError(at(message, user_where()))
