@@ -1,20 +1,73 @@
-"""temporary"""
+"""The pipeline: every stage between a traced graph and something that runs, in order, in one list.
 
-from collections.abc import Callable
+Each stage is a pure function of what the one before it gave. An observer sees the name and the value of each: prints,
+pictures, golden tests and checks hang on that, so that no stage needs to know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracegraph.backends.numba.program import Executable
+from tracegraph.backends.numba.program import Executable, link
+from tracegraph.compiler.fuse import fuse
+from tracegraph.compiler.memory import plan
+from tracegraph.compiler.schedule import schedule
+from tracegraph.ir import Graph, Node
+from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, rewrite
+
+__all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 
 Observer = Callable[[str, Any], None]
 
 
-def optimise(graph):
-    return graph
+def stabilise(output: Node, wrt: Sequence[Node]) -> tuple[Node, list[Node]]:
+    """What a derivative starts from: softmax and its kin in a form whose derivative does not overflow.
+
+    Args:
+        output: what will be differentiated.
+        wrt: the nodes that it will be differentiated by.
+
+    Returns:
+        The output, and the nodes that now stand for ``wrt``.
+    """
+    rewritten, *nodes = rewrite(Graph((), [output]), STABILISE, keep=wrt).outputs
+    return rewritten, nodes
 
 
-def stabilise(node, wrt):
-    return node, list(wrt)
+def optimise(graph: Graph) -> Graph:
+    """Graph to Graph: identities, folding, common subexpressions, dead code."""
+    return rewrite(graph, OPTIMISE)
 
 
-def build(graph, observer=None):
-    return Executable(graph)
+def lower(graph: Graph) -> Graph:
+    """Graph to Graph: operations that have no kernel of their own, as expressions of ones that have."""
+    return rewrite(graph, LOWER)
+
+
+#: Graph -> Graph -> Graph -> kernels -> waves -> memory -> native program.
+STAGES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("optimise", optimise),
+    ("lower", lower),
+    ("fuse", fuse),
+    ("schedule", schedule),
+    ("plan", plan),
+    ("link", link),
+)
+
+
+def build(graph: Graph, observer: Observer | None = None) -> Executable:
+    """Takes a traced graph through all stages.
+
+    Args:
+        graph: what to compute.
+        observer: called with ``("trace", graph)`` and then with the name and the result of each stage.
+    """
+    value: Any = graph
+    if observer:
+        observer("trace", value)
+    for name, stage in STAGES:
+        value = stage(value)
+        if observer:
+            observer(name, value)
+    return value  # type: ignore[no-any-return]

@@ -45,7 +45,7 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
-    inputs = [input_node(leaf.aval, where) for leaf in leaves]
+    inputs = [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
     current = new_trace()
     with located(where), current.open():
         storages = [Storage(node) for node in inputs]

@@ -108,7 +108,7 @@ class Node:
         if value is not None:
             frozen = value.ndim == 0 and not value.flags.writeable
             return (self.op, self.dtype, value.tobytes()) if frozen else (self.op, id(value))
-        if not self.inputs and not self.params:
+        if self.op.kind == "input":
             return (id(self),)
         return (self.op, *map(id, self.inputs), *sorted(self.params.items()))
 

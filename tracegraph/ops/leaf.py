@@ -29,7 +29,7 @@ def _batch_identity(op_name: str) -> Any:
     return lambda inputs, axes, params: BY_NAME[op_name](*inputs)
 
 
-input_op: Op = Op("input", rule=lambda: Aval((), np.dtype(float)), reference=_not_run, kind="leaf")
+input_op: Op = Op("input", rule=lambda **params: Aval((), np.dtype(float)), reference=_not_run, kind="input")
 constant_op: Op = Op("constant", rule=_constant_rule, reference=lambda *, value: value, kind="leaf")
 #: 0, 1, ..., length - 1.
 iota: Op = Op("iota", rule=_iota_rule, reference=lambda *, length, dtype: np.arange(length, dtype=dtype), kind="leaf")
@@ -47,9 +47,9 @@ OPS: Sequence[Op] = (input_op, constant_op, iota, identity, stop_gradient)
 BY_NAME = {op.name: op for op in OPS}
 
 
-def input_node(aval: Aval, where: Where | None = None) -> Node:
-    """A fresh input of a graph."""
-    return Node(input_op, (), {}, aval, where)
+def input_node(aval: Aval, where: Where | None = None, *, is_number: bool = False) -> Node:
+    """A fresh input of a graph; ``is_number`` if it is always given as a Python float rather than an array."""
+    return Node(input_op, (), {"number": float} if is_number else {}, aval, where)
 
 
 def constant(value: Any) -> Node:

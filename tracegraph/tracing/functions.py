@@ -55,7 +55,10 @@ def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
 
 
 def _ravel(a: Any, order: str = "C") -> Placeholder:
-    return _reshape(a, (-1,), order) if math.prod(_array(a).shape) else _reshape(a, (0,), order)
+    """A view where the elements lie one after another; else a copy, even where a reshape would be a view."""
+    x = _array(a)
+    flat = _reshape(x, (x.size,), order)
+    return flat if x.is_contiguous else result(flat.node)
 
 
 def _transpose(a: Any, axes: Any = None) -> Placeholder:
@@ -237,29 +240,34 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Placeholder:
     if x is None or y is None:
         raise UnsupportedError("np.where with one argument is not traced: its shape depends on data; give x and y")
     dtype = common_dtype([x, y])
-    return result(ew.where(*broadcast([node_of(condition, np.dtype(bool)), node_of(x, dtype), node_of(y, dtype)])))
+    values = [node_of(np.int64(each) if type(each) is int else each, dtype) for each in (x, y)]
+    parts = broadcast([node_of(condition, np.dtype(bool)), *values])
+    return result(ew.where(*parts), is_array=True)
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     low = kwargs.pop("min", a_min)
     high = kwargs.pop("max", a_max)
-    value = a
+    value = _array(a)
+    if value.dtype.kind in "iu":
+        limits = np.iinfo(value.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
     if low is not None:
         value = call(np.maximum, (value, low))
     if high is not None:
         value = call(np.minimum, (value, high))
-    value = _array(value)
-    return write(out, value.node, **kwargs) if out is not None else _copy(value) if value is a else value
+    return result(value.node) if out is None else write(out, value.node, **kwargs)
 
 
 def _copy(a: Any, order: str = "K", subok: bool = False) -> Placeholder:
-    return result(_array(a).node)
+    return result(_array(a).node, is_array=True)
 
 
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Placeholder:
     to = check_dtype(np.dtype(dtype))
     value = _array(x)
-    return value if not copy and value.dtype == to else result(cast(value.node, to))
+    return value if not copy and value.dtype == to else result(cast(value.node, to), is_array=not value.is_scalar)
 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
@@ -296,14 +304,13 @@ def _full_like(
     node = (
         fill(fill_value, new, to) if not isinstance(fill_value, Placeholder) else spread(node_of(fill_value, to), new)
     )
-    filled = result(node)
-    return filled if new else filled.seen_as("reshape", shape=())
+    return result(node, is_array=True)
 
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = _array(a)
-    if x.dtype.kind != "f":
-        return x
+    if x.dtype.kind != "f" and decimals >= 0:
+        return result(x.node) if out is None else write(out, x.node)
     if decimals == 0:
         return call(np.rint, (x,), out=out)
     scale = 10.0 ** abs(decimals)
@@ -315,12 +322,12 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     value = _array(x)
     if value.dtype.kind != "f":
-        return _copy(value)
+        return result(value.node)
     limits = np.finfo(value.dtype)
     high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
     clean = _where(call(np.isnan, (value,)), nan, value)
     infinite = call(np.isinf, (value,))
-    return _where(infinite, _where(call(np.signbit, (value,)), low, high), clean)
+    return result(_where(infinite, _where(call(np.signbit, (value,)), low, high), clean).node)
 
 
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

@@ -88,6 +88,8 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
         TypeError: NumPy has no loop for these.
         UnsupportedError: the loop is of a dtype that is not traced.
     """
+    if not any(isinstance(each, np.dtype) for each in descriptors):
+        descriptors = tuple(map(np.dtype, descriptors))
     signature = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
@@ -129,9 +131,9 @@ def broadcast(nodes: Sequence[Node]) -> list[Node]:
     return [spread(node, shape) for node in nodes]
 
 
-def result(node: Node, weak: type | None = None) -> Placeholder:
-    """A new array (or number) of the open trace."""
+def result(node: Node, weak: type | None = None, *, is_array: bool = False) -> Placeholder:
+    """A new array of the open trace; a number, as NumPy has it, if the shape is () and it is no array of that."""
     trace = active_trace()
     if trace is None:
         raise LeakError(f"a traced value of {node.aval} was used after its function had returned")
-    return Placeholder(trace, Storage(node), weak=weak, is_scalar=not node.shape)
+    return Placeholder(trace, Storage(node), weak=weak, is_scalar=not (node.shape or is_array))

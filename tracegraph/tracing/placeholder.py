@@ -16,6 +16,7 @@ from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops import ALL
+from tracegraph.ops.elementwise import convert
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, transpose
 from tracegraph.tracing.indexing import Region, parse_index
@@ -88,16 +89,23 @@ class Placeholder:
         return self._is_scalar
 
     @property
+    def is_contiguous(self) -> bool:
+        """Whether its elements lie one after another in the memory that it shares."""
+        return self._layout.is_contiguous()
+
+    @property
     def origin(self) -> Trace:
         return self._trace
 
-    def fresh(self, node: Node, weak: type | None = None) -> Placeholder:
-        """A new array of the same trace; a number, as NumPy has it, if the shape is ()."""
-        return Placeholder(self._trace, Storage(node), weak=weak, is_scalar=not node.shape)
+    def fresh(self, node: Node, weak: type | None = None, *, is_array: bool = False) -> Placeholder:
+        """A new array of the same trace; a number, as NumPy has it, if the shape is () and it is no array of that."""
+        return Placeholder(self._trace, Storage(node), weak=weak, is_scalar=not (node.shape or is_array))
 
     def seen_as(self, name: str, **params: Any) -> Placeholder:
-        """A view of this array by a view operation; a copy where NumPy would copy."""
+        """A view of this array by a view operation; a copy where NumPy would copy, as it does of a number."""
         node = ALL[name](self.node, **params)
+        if self._is_scalar and name != "broadcast_to":
+            return self.fresh(node, is_array=self._weak is not None)
         layout = self._layout.view(name, params)
         if layout is None:
             return self.fresh(node)
@@ -238,7 +246,7 @@ class Placeholder:
         set_where(where)
         region = located(where, parse_index, index, self.shape)
         seen = self._region(region)
-        return self.fresh(seen.node) if region.is_scalar else seen
+        return self.fresh(seen.node, is_array=not region.is_scalar) if region.is_scalar or self._is_scalar else seen
 
     def __setitem__(self, index: Any, value: Any) -> None:
         where = user_where()
@@ -259,14 +267,17 @@ class Placeholder:
     def fill(self, value: Any) -> None:
         self[...] = value
 
+    def copy(self, order: str = "C") -> Any:
+        return self if self._is_scalar else np.copy(self)  # type: ignore[call-overload]
+
     def __copy__(self) -> Any:
-        return np.copy(self)  # type: ignore[call-overload]
+        return self.copy()
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return np.copy(self)  # type: ignore[call-overload]
+        return self.copy()
 
 
-def located(where: Any, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls a handler; a NumPy error that it raises gets the user's line."""
     try:
         return handler(*args, **kwargs)
@@ -297,7 +308,7 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argsort choose clip compress copy cumprod cumsum diagonal dot max mean min nonzero prod "
+        "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero prod "
         "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
@@ -307,11 +318,22 @@ _METHODS: dict[str, Callable[..., Any]] = {
 _PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float}
 
 
+#: What two of Python's bools do as bools; all else they do as integers.
+_ON_BOOLS = frozenset({*_COMPARISONS.values(), np.bitwise_and, np.bitwise_or, np.bitwise_xor})
+
+
 def _operate(ufunc: np.ufunc, *operands: Any) -> Any:
-    out = ufunc(*operands)
     if all(_is_python_number(operand) for operand in operands):
+        out = ufunc(*(operands if ufunc in _ON_BOOLS else map(_counted, operands)))
         return out.fresh(out.node, _PYTHON_KINDS[out.dtype.kind])
-    return out
+    return ufunc(*operands)
+
+
+def _counted(value: Any) -> Any:
+    """Python's True as 1."""
+    if isinstance(value, Placeholder):
+        return value.fresh(convert(value.node, dtype=np.dtype(int)), int) if value.weak is bool else value
+    return int(value) if type(value) is bool else value
 
 
 def _is_python_number(value: Any) -> bool:
@@ -348,9 +370,29 @@ def _inplace(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     return method
 
 
+#: The exponents that NumPy's operator, but not its ufunc, takes as another function of an array.
+_POWERS: dict[tuple[type, float], np.ufunc] = {
+    (int, 2): np.square,
+    (int, -1): np.reciprocal,
+    (float, 0.5): np.sqrt,
+}
+
+
+def _power(self: Placeholder, other: Any) -> Any:
+    known = _POWERS.get((type(other), other)) if type(other) in (int, float) and not self.is_scalar else None
+    if known is None or not (self.dtype.kind == "f" or known is np.square):
+        return _power_of_any(self, other)
+    if self.dtype.kind == "b":
+        self = self.astype(np.int8)
+    return known(self)
+
+
 def _defers(other: Any) -> bool:
     """Whether the other operand's class asks NumPy to leave the operation to it."""
     return getattr(other, "__array_ufunc__", True) is None
+
+
+_power_of_any = _binary(np.power)
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -384,7 +426,7 @@ def _install() -> None:
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():
         setattr(Placeholder, name, _method(function))
-    own = {"reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
+    own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
     for name, method in own.items():
         setattr(Placeholder, name, method)
 

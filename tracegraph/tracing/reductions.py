@@ -244,7 +244,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:
         left, right = (tuple(each) if isinstance(each, (tuple, list)) else (each,) for each in axes)
     left = tuple(normalize_axis_index(axis, x.aval.ndim) for axis in left)
     right = tuple(normalize_axis_index(axis, y.aval.ndim) for axis in right)
-    return result(_tensordot_nodes(x, y, (left, right)))
+    return result(_tensordot_nodes(x, y, (left, right)), is_array=True)
 
 
 def _tensordot_nodes(x: Node, y: Node, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Node:

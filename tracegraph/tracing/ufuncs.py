@@ -11,6 +11,7 @@ import numpy as np
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
+from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.shape import reshape, reshape_to
@@ -70,6 +71,8 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.logaddexp: _logaddexp,
 }  # fmt: skip
 
+_COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
+
 #: Integers are always whole, finite and a number.
 _ON_INTEGERS: Mapping[np.ufunc, Emit] = {
     np.floor: lambda x: x,
@@ -111,11 +114,25 @@ def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None)
     if ufunc not in _EMIT:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype)
+    if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
+        return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
     emit = _EMIT[ufunc]
     if operands[0].dtype.kind != "f":
         emit = _ON_INTEGERS.get(ufunc, emit)
     return emit(*operands)
+
+
+def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -> Node:
+    """Python's integers compare by their value, be it beyond the other's dtype (NEP 50)."""
+    limits = np.iinfo(dtype)
+    for k, value in enumerate(inputs):
+        if type(value) is int and not limits.min <= value <= limits.max:
+            answer = ufunc(*((value, 0) if k == 0 else (0, value)))
+            return fill(bool(answer), node_of(inputs[1 - k]).shape, np.dtype(bool))
+    if any(isinstance(value, Placeholder) and value.weak is int for value in inputs) and dtype != np.uint64:
+        dtype = np.dtype(np.int64)
+    return _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
 
 
 def write(target: Any, node: Node, *, where: Any = True, casting: str = "same_kind") -> Placeholder:

@@ -1,0 +1,390 @@
+"""Intrinsics of generated kernel source: memory, reductions, indirect calls and atomics.
+
+What comes in: the typed calls of a kernel under compilation; what goes out: LLVM instructions built in
+place of each call, with the alias metadata that lets LLVM vectorise without run-time checks. It imports
+numba, so only `jit` and `vecmath` may import it, and it knows nothing of graphs, caches or threads.
+
+A kernel reads its table `args` (int64 words) and then works on typed pointers:
+
+    def kernel(args, lo, hi):
+        x = pointer(args, 0, float32)
+        out = pointer(args, 1, float32)
+        for i in range(lo, hi):
+            store(out, i, load(x, i) + load(x, i))
+
+Words of the table (`args[k]`) are to be read before loops: LLVM must suppose that a store may change them.
+
+Rules of aliasing that the caller vouches for: `load` never sees what a `store` of the same kernel wrote
+(`reload` does, for its own slot), and two slots that are stored to never overlap.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+# (numba gives its decorators no types)
+
+import platform
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.datamodel import PrimitiveModel, register_default
+from numba.core.errors import TypingError
+from numba.core.typing.templates import Signature
+from numba.extending import intrinsic
+
+Builder: TypeAlias = ir.IRBuilder
+Values: TypeAlias = list[ir.Value]
+Typed: TypeAlias = tuple[Signature, Callable[[Any, Builder, Signature, Values], ir.Value]]
+
+TABLE = types.CPointer(types.int64)
+WORD = ir.IntType(64)
+BYTE = ir.IntType(8)
+
+ELEMENT_TYPES: dict[str, types.Type] = {
+    "boolean": types.boolean,
+    "int8": types.int8,
+    "int16": types.int16,
+    "int32": types.int32,
+    "int64": types.int64,
+    "uint8": types.uint8,
+    "uint16": types.uint16,
+    "uint32": types.uint32,
+    "uint64": types.uint64,
+    "float32": types.float32,
+    "float64": types.float64,
+}
+
+
+class SlotPointer(types.Type):  # type: ignore[misc]  # numba is untyped
+    """The type of a pointer to elements of `dtype` whose address stands in slot `slot` of the table."""
+
+    def __init__(self, dtype: types.Type, slot: int) -> None:
+        self.dtype = dtype
+        self.slot = slot
+        super().__init__(name=f"SlotPointer({dtype}, {slot})")
+
+
+@register_default(SlotPointer)
+class _SlotPointerModel(PrimitiveModel):  # type: ignore[misc]
+    """A slot pointer is a plain address in LLVM."""
+
+    def __init__(self, manager: Any, fe_type: SlotPointer) -> None:
+        super().__init__(manager, fe_type, _storage(fe_type.dtype).as_pointer())
+
+
+def _storage(dtype: types.Type) -> ir.Type:
+    """The LLVM type of one stored element; a boolean is stored as a byte."""
+    if isinstance(dtype, types.Float):
+        return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+    return BYTE if dtype == types.boolean else ir.IntType(dtype.bitwidth)
+
+
+def _scope(module: ir.Module, name: str) -> ir.MDValue:
+    domain = module.add_metadata(["tracegraph"])
+    return module.add_metadata([name, domain])
+
+
+def _store_scope(module: ir.Module, slot: int) -> ir.MDValue:
+    return _scope(module, f"stored {slot}")
+
+
+def _mark_loaded(builder: Builder, instruction: ir.Instruction) -> None:
+    """Put an instruction in the scope that no store belongs to."""
+    module = builder.module
+    instruction.set_metadata("alias.scope", module.add_metadata([_scope(module, "loaded")]))
+
+
+def _mark_stored(builder: Builder, instruction: ir.Instruction, slot: int) -> None:
+    """Keep an instruction apart from the loads and from lower slots (higher slots name this one)."""
+    module = builder.module
+    others = [_scope(module, "loaded"), *(_store_scope(module, k) for k in range(slot))]
+    instruction.set_metadata("alias.scope", module.add_metadata([_store_scope(module, slot)]))
+    instruction.set_metadata("noalias", module.add_metadata(others))
+
+
+def _element(builder: Builder, pointer: ir.Value, index: ir.Value) -> ir.Value:
+    return builder.gep(pointer, [index], inbounds=True)
+
+
+def _width(dtype: types.Type) -> int:
+    return 1 if dtype == types.boolean else int(dtype.bitwidth) // 8
+
+
+def _from_storage(builder: Builder, dtype: types.Type, value: ir.Value) -> ir.Value:
+    """A stored byte becomes a truth value: any byte but zero is true, as in C."""
+    if dtype == types.boolean:
+        return builder.icmp_unsigned("!=", value, ir.Constant(BYTE, 0))
+    return value
+
+
+def _to_storage(builder: Builder, dtype: types.Type, value: ir.Value) -> ir.Value:
+    return builder.zext(value, BYTE) if dtype == types.boolean else value
+
+
+def _require_pointer(given: types.Type, function: str) -> SlotPointer:
+    if not isinstance(given, SlotPointer):
+        raise TypingError(f"{function}() was given {given}, expected what pointer(args, slot, dtype) gives")
+    return given
+
+
+@intrinsic(prefer_literal=True)
+def pointer(typing: Any, args: Any, slot: Any, dtype: Any) -> Typed:
+    """`pointer(args, slot, dtype)`: the typed pointer whose address is `args[slot]`; `slot` is a literal."""
+    if not isinstance(slot, types.IntegerLiteral):
+        raise TypingError(f"pointer() was given slot {slot}, expected a literal integer")
+    if not isinstance(dtype, types.NumberClass) or dtype.dtype not in ELEMENT_TYPES.values():
+        raise TypingError(f"pointer() was given dtype {dtype}, expected one of {', '.join(ELEMENT_TYPES)}")
+    result = SlotPointer(dtype.dtype, slot.literal_value)
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        address = builder.load(_element(builder, values[0], ir.Constant(WORD, result.slot)))
+        _mark_loaded(builder, address)
+        return builder.inttoptr(address, _storage(result.dtype).as_pointer())
+
+    return result(TABLE, slot, dtype), generate
+
+
+@intrinsic
+def load(typing: Any, pointer: Any, index: Any) -> Typed:
+    """`load(p, i)`: element `i` of memory that this kernel does not write (or writes at `i` only later)."""
+    dtype = _require_pointer(pointer, "load").dtype
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        value = builder.load(_element(builder, values[0], values[1]), align=_width(dtype))
+        _mark_loaded(builder, value)
+        return _from_storage(builder, dtype, value)
+
+    return dtype(pointer, types.int64), generate
+
+
+@intrinsic
+def reload(typing: Any, pointer: Any, index: Any) -> Typed:
+    """`reload(p, i)`: element `i` of an output of this kernel, seeing what was stored to the same slot."""
+    dtype, slot = _require_pointer(pointer, "reload").dtype, pointer.slot
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        value = builder.load(_element(builder, values[0], values[1]), align=_width(dtype))
+        _mark_stored(builder, value, slot)
+        return _from_storage(builder, dtype, value)
+
+    return dtype(pointer, types.int64), generate
+
+
+@intrinsic
+def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
+    """`store(p, i, v)`: write `v`, converted to the pointer's dtype, to element `i`."""
+    dtype, slot = _require_pointer(pointer, "store").dtype, pointer.slot
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        stored = _to_storage(builder, dtype, values[2])
+        written = builder.store(stored, _element(builder, values[0], values[1]), align=_width(dtype))
+        _mark_stored(builder, written, slot)
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, dtype), generate
+
+
+def _accumulator(name: str, operation_on_floats: str, operation_on_integers: str) -> Any:
+    """An intrinsic `name(acc, v)` that LLVM may reassociate, which is what vectorises a reduction."""
+
+    def accumulate(typing: Any, accumulator: Any, value: Any) -> Typed:
+        if not isinstance(accumulator, (types.Float, types.Integer)):
+            raise TypingError(f"{name}() was given {accumulator}, expected an integer or a float")
+
+        def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+            if isinstance(accumulator, types.Float):
+                return getattr(builder, operation_on_floats)(*values, flags=("reassoc",))
+            return getattr(builder, operation_on_integers)(*values)
+
+        return accumulator(accumulator, accumulator), generate
+
+    return _named(accumulate, name, f"`{name}(acc, v)`: the next accumulator; the order of terms is free.")
+
+
+def _binary(operand: ir.Type) -> ir.FunctionType:
+    return ir.FunctionType(operand, [operand, operand])
+
+
+def _named(implementation: Callable[..., Any], name: str, doc: str) -> Any:
+    implementation.__name__ = implementation.__qualname__ = name
+    implementation.__doc__ = doc
+    return intrinsic(implementation)
+
+
+accumulate_add = _accumulator("accumulate_add", "fadd", "add")
+accumulate_mul = _accumulator("accumulate_mul", "fmul", "mul")
+
+
+def _extremum(name: str, suffix: str) -> Any:
+    """An intrinsic `name(acc, v)`: NaN wins, as in `np.maximum`, and -0.0 is below 0.0."""
+
+    def accumulate(typing: Any, accumulator: Any, value: Any) -> Typed:
+        if not isinstance(accumulator, (types.Float, types.Integer)):
+            raise TypingError(f"{name}() was given {accumulator}, expected an integer or a float")
+
+        def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+            if isinstance(accumulator, types.Float):
+                stem = f"llvm.{suffix}imum"
+            else:
+                stem = f"llvm.{'s' if accumulator.signed else 'u'}{suffix}"
+            function = builder.module.declare_intrinsic(stem, [values[0].type], _binary(values[0].type))
+            return builder.call(function, values)
+
+        return accumulator(accumulator, accumulator), generate
+
+    return _named(accumulate, name, f"`{name}(acc, v)`: the {suffix}imum of both; NaN if either is NaN.")
+
+
+accumulate_max = _extremum("accumulate_max", "max")
+accumulate_min = _extremum("accumulate_min", "min")
+
+
+@intrinsic
+def call_kernel(typing: Any, address: Any, args: Any, lo: Any, hi: Any) -> Typed:
+    """`call_kernel(address, args, lo, hi)`: call the kernel at `address` on the table at address `args`."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        kernel = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
+        builder.call(builder.inttoptr(values[0], kernel.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def table(typing: Any, address: Any) -> Typed:
+    """`table(address)`: the int64 words at an address, indexed like `args`."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.inttoptr(values[0], WORD.as_pointer())
+
+    return TABLE(types.int64), generate
+
+
+@intrinsic
+def address_of(typing: Any, words: Any) -> Typed:
+    """`address_of(args)`: the address of a table as an int64."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.ptrtoint(values[0], WORD)
+
+    return types.int64(TABLE), generate
+
+
+@intrinsic
+def float_from_word(typing: Any, word: Any) -> Typed:
+    """`float_from_word(word)`: the float64 whose bits a word of a table holds."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.bitcast(values[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
+def call_c(typing: Any, address: Any, arguments: Any) -> Typed:
+    """`call_c(address, (a, b, ...))`: call a C function with arguments as typed here; gives an int64."""
+    if not isinstance(arguments, types.BaseTuple):
+        raise TypingError(f"call_c() was given arguments {arguments}, expected a tuple")
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        operands = [builder.extract_value(values[1], k) for k in range(len(arguments))]
+        function = ir.FunctionType(WORD, [operand.type for operand in operands])
+        return builder.call(builder.inttoptr(values[0], function.as_pointer()), operands)
+
+    return types.int64(types.int64, arguments), generate
+
+
+def _word(builder: Builder, values: Values) -> ir.Value:
+    """The place of word `index` in a table, for the atomics that follow; all are sequentially consistent."""
+    return _element(builder, values[0], values[1])
+
+
+@intrinsic
+def atomic_load(typing: Any, words: Any, index: Any) -> Typed:
+    """`atomic_load(words, index)`: the word, as last stored by any thread."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.load_atomic(_word(builder, values), "seq_cst", align=8)
+
+    return types.int64(TABLE, types.int64), generate
+
+
+@intrinsic
+def atomic_store(typing: Any, words: Any, index: Any, value: Any) -> Typed:
+    """`atomic_store(words, index, value)`: every earlier write is seen by whoever sees this one."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        builder.store_atomic(values[2], _word(builder, values), "seq_cst", align=8)
+        return context.get_dummy_value()
+
+    return types.void(TABLE, types.int64, types.int64), generate
+
+
+@intrinsic
+def atomic_add(typing: Any, words: Any, index: Any, value: Any) -> Typed:
+    """`atomic_add(words, index, value)`: add to the word; its former value comes back."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.atomic_rmw("add", _word(builder, values), values[2], "seq_cst")
+
+    return types.int64(TABLE, types.int64, types.int64), generate
+
+
+@intrinsic
+def atomic_replace(typing: Any, words: Any, index: Any, expected: Any, value: Any) -> Typed:
+    """`atomic_replace(words, index, expected, value)`: store if the word is as expected; whether it was."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        outcome = builder.cmpxchg(_word(builder, values), values[2], values[3], "seq_cst", "seq_cst")
+        return builder.extract_value(outcome, 1)
+
+    return types.boolean(TABLE, types.int64, types.int64, types.int64), generate
+
+
+_X86_PAUSE = ("llvm.x86.sse2.pause", ())
+_ARM_PAUSE = ("llvm.aarch64.isb", (15,))
+_PAUSES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "x86_64": _X86_PAUSE,
+    "AMD64": _X86_PAUSE,
+    "aarch64": _ARM_PAUSE,
+    "arm64": _ARM_PAUSE,
+}
+
+
+@intrinsic
+def pause(typing: Any) -> Typed:
+    """`pause()`: tell the CPU that this thread spins, where there is an instruction for it."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        if platform.machine() in _PAUSES:
+            name, operands = _PAUSES[platform.machine()]
+            words = [ir.Constant(ir.IntType(32), operand) for operand in operands]
+            kind = ir.FunctionType(ir.VoidType(), [word.type for word in words])
+            builder.call(builder.module.declare_intrinsic(name, (), kind), words)
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+NAMESPACE: dict[str, Any] = {
+    **ELEMENT_TYPES,
+    "pointer": pointer,
+    "load": load,
+    "reload": reload,
+    "store": store,
+    "accumulate_add": accumulate_add,
+    "accumulate_mul": accumulate_mul,
+    "accumulate_max": accumulate_max,
+    "accumulate_min": accumulate_min,
+    "call_kernel": call_kernel,
+    "table": table,
+    "address_of": address_of,
+    "float_from_word": float_from_word,
+    "call_c": call_c,
+    "atomic_load": atomic_load,
+    "atomic_store": atomic_store,
+    "atomic_add": atomic_add,
+    "atomic_replace": atomic_replace,
+    "pause": pause,
+}

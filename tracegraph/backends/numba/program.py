@@ -1,0 +1,298 @@
+"""The linker: a memory plan comes in, something that runs goes out.
+
+Every kernel's source is written and its machine code fetched from the cache; every task gets its table of addresses and
+extents; the waves become native tapes, with steps of Python between them where NumPy does an operation. Arguments and
+results are bound by the tape itself at each call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.backends.numba import blas
+from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
+from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
+from tracegraph.compiler.kernel import Kernel, NestKernel, ProductKernel, StepKernel
+from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.memory import Plan
+from tracegraph.compiler.schedule import Task as ScheduledTask
+from tracegraph.ir import Node
+from tracegraph.ir.layout import contiguous
+
+__all__ = ["Executable", "kernel_counts", "link"]
+
+#: From this much work on, other Python threads may run meanwhile.
+RELEASE_NANOSECONDS = 20_000.0
+
+
+def kernel_counts() -> tuple[int, int]:
+    """How many kernels this process has compiled, and how many it has loaded from the disk."""
+    info = default_cache.cache_info()
+    return info.compiled, info.loaded
+
+
+def link(plan: Plan) -> Executable:
+    """Makes a plan executable: compiles (or loads) what it needs."""
+    return Executable(plan)
+
+
+class Executable:
+    """A program for one signature.
+
+    Calls from several threads at once are answered side by side: each has tables and an arena of its own.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        graph = plan.schedule.fused.graph
+        self.plan = plan
+        self._sources = [_source(kernel) for kernel in plan.schedule.kernels]
+        kernels = plan.schedule.kernels
+        self._codes = [_code(kernel, source) for kernel, source in zip(kernels, self._sources, strict=True)]
+        self._inputs = [node.aval for node in graph.inputs]
+        self._outputs = [node.aval for node in graph.outputs]
+        self._idle = [_Instance(plan, self._sources, self._codes)]
+        self._run = self._idle[0].run
+        self._lock = threading.Lock()
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The sources of the kernels, each once: what the cache goes by."""
+        return tuple(dict.fromkeys(source.text for source in self._sources if source is not None))
+
+    @property
+    def source(self) -> str:
+        """The kernels' sources, with the user's lines beside them."""
+        listings = {source.text: source.listing() for source in self._sources if source is not None}
+        return "\n\n".join(listings.values())
+
+    def run(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+        """The values of the graph's outputs, in new arrays.
+
+        Args:
+            leaves: one array or number for each input, of its shape and dtype.
+        """
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        if not self._run(*leaves, *results):
+            arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
+            if not self._run(*arrays, *results):
+                self._run_aside(arrays, results)
+        return results
+
+    def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
+        """Runs on tables of its own, because another thread is using the first ones."""
+        with self._lock:
+            instance = self._idle.pop() if len(self._idle) > 1 else _Instance(self.plan, self._sources, self._codes)
+        if not instance.run(*arrays, *results):
+            raise AssertionError("arguments of a checked signature do not fit the program")
+        with self._lock:
+            self._idle.append(instance)
+
+
+def _prepared(leaf: Any, dtype: np.dtype) -> Any:
+    """A leaf as the tape takes it: Python floats as they are, all else as an aligned array in C order."""
+    return leaf if type(leaf) is float else np.require(np.asarray(leaf, dtype), None, ("C", "A"))
+
+
+class _Instance:
+    """Tables, arena and tapes: the state that a running program writes to."""
+
+    def __init__(self, plan: Plan, sources: Sequence[KernelSource | None], codes: Sequence[int]) -> None:
+        self._plan = plan
+        self._sources = sources
+        self._codes = codes
+        self._graph = plan.schedule.fused.graph
+        self._arena, self._base = _aligned(plan.arena_bytes)
+        self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
+        self._constants: dict[Node, np.ndarray] = {}
+        self._copies: list[tuple[np.ndarray, np.ndarray]] = []
+        self._tables: list[np.ndarray] = []
+        self._targets: dict[Node, list[tuple[int, int]]] = {}
+        self.run = self._build()
+
+    def _build(self) -> Callable[..., bool]:
+        """One tape, or several with Python in between."""
+        schedule = self._plan.schedule
+        stretches: list[list[Wave]] = [[]]
+        steps: list[StepKernel] = []
+        for wave in schedule.waves:
+            kernel = schedule.kernels[wave.tasks[0].kernel]
+            if isinstance(kernel, StepKernel):
+                steps.append(kernel)
+                stretches.append([])
+            else:
+                stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
+        release = schedule.nanoseconds > RELEASE_NANOSECONDS
+        runs = [make_tape(stretches[0], self._arguments(), release_gil=release)[0]]
+        runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
+        return runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+
+    # -- tables ----------------------------------------------------------------------------------------------------
+
+    def _task(self, task: ScheduledTask) -> Task:
+        kernel = self._plan.schedule.kernels[task.kernel]
+        if isinstance(kernel, ProductKernel):
+            table = self._product_table(kernel)
+        else:
+            source = self._sources[task.kernel]
+            assert isinstance(kernel, NestKernel), "steps of Python are no tasks of a tape"
+            assert source is not None, "every nest has a source"
+            table = self._nest_table(source.slots, kernel, task.piece)
+        return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
+
+    def _nest_table(self, slots: Sequence[Slot], kernel: NestKernel, piece: int) -> np.ndarray:
+        table = self._table(len(slots))
+        for k, (buffer, value) in enumerate(slots):
+            if buffer is None:
+                table[k] = value
+            else:
+                own = piece if kernel.pieces > 1 and buffer is kernel.partials else 0
+                self._point(table, k, buffer, value + own)
+        return table
+
+    def _product_table(self, kernel: ProductKernel) -> np.ndarray:
+        """The table of a BLAS call: row-major operands, each as it lies or transposed."""
+        node = kernel.node
+        a, b = (_matrix(operand) for operand in kernel.operands)
+        (m, n), k, size = node.shape[-2:], a.columns, node.dtype.itemsize
+        words = blas.gemm_table(
+            str(node.dtype),
+            blas.Operand(0, a.ld, a.step * size),
+            blas.Operand(0, b.ld, b.step * size),
+            blas.Operand(0, n, m * n * size),
+            m, n, k,
+            transpose_a=a.is_transposed,
+            transpose_b=b.is_transposed,
+        )  # fmt: skip
+        table = self._table(len(words))
+        table[:] = words
+        places = [(kernel.operands[0].base, a.offset), (kernel.operands[1].base, b.offset), (node, 0)]
+        for slot, (buffer, offset) in enumerate(places, start=1):
+            self._point(table, slot, buffer, offset)
+        return table
+
+    def _table(self, words: int) -> np.ndarray:
+        table = np.zeros(max(words, 1), np.int64)
+        self._tables.append(table)
+        return table
+
+    def _point(self, table: np.ndarray, k: int, buffer: Node, offset: int) -> None:
+        """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
+        shift = offset * buffer.dtype.itemsize
+        if buffer in self._plan.offsets:
+            table[k] = self._base + self._plan.offsets[buffer] + shift
+        elif "value" in buffer.params:
+            table[k] = self._constant(buffer).ctypes.data + shift
+        elif "number" in buffer.params:
+            number = self._scalars[self._graph.inputs.index(buffer) :]
+            table[k] = number.ctypes.data
+            self._targets[buffer] = [(number.ctypes.data, 0)]
+        else:
+            self._targets.setdefault(buffer, []).append((table[k:].ctypes.data, shift))
+
+    def _constant(self, node: Node) -> np.ndarray:
+        """A constant's memory: the user's own array, or a copy that is renewed at each call if that is not in C order."""
+        if node not in self._constants:
+            value = node.params["value"]
+            usable = np.require(value, None, ("C", "A"))
+            self._constants[node] = usable
+            if usable is not value:
+                self._copies.append((usable, value))
+        return self._constants[node]
+
+    def _arguments(self) -> list[Argument]:
+        """How the tape binds each argument and each result: a Python float by its bits, an array by its address."""
+        bound = [_argument(node, self._targets.get(node, ())) for node in self._graph.inputs]
+        return bound + [_argument(node, self._targets.get(node, ()), writeable=True) for node in self._graph.outputs]
+
+    # -- steps of Python -------------------------------------------------------------------------------------------
+
+    def _interleaved(self, runs: Sequence[Run], steps: Sequence[StepKernel]) -> Callable[..., bool]:
+        """Tapes with steps of Python between them."""
+        graph = self._graph
+        lock = threading.Lock()
+
+        def run(*arrays: Any) -> bool:
+            for copy, original in self._copies:
+                np.copyto(copy, original)
+            if not lock.acquire(blocking=False):
+                return False
+            try:
+                if not runs[0](*arrays):
+                    return False
+                given = dict(zip((*graph.inputs, *graph.outputs), arrays, strict=True))
+                for step, after in zip(steps, runs[1:], strict=True):
+                    operands = [self._seen(operand, given) for operand in step.operands]
+                    with np.errstate(all="ignore"):
+                        np.copyto(self._array(step.node, given), step.node.op.reference(*operands, **step.node.params))
+                    after()
+            finally:
+                lock.release()
+            return True
+
+        return run
+
+    def _array(self, node: Node, given: Mapping[Node, Any]) -> np.ndarray:
+        """The memory of a buffer as an array."""
+        if node in given:
+            return np.asarray(given[node], node.dtype)
+        if "value" in node.params:
+            return self._constant(node)
+        if node.op.name == "iota":
+            return np.arange(node.params["length"], dtype=node.dtype)
+        start = self._base - self._arena.ctypes.data + self._plan.offsets[node]
+        return self._arena[start : start + node.aval.nbytes].view(node.dtype).reshape(node.shape)
+
+    def _seen(self, operand: Access, given: Mapping[Node, Any]) -> np.ndarray:
+        value = self._array(operand.base, given)
+        for view in operand.views:
+            value = view.op.reference(value, **view.params)
+        return value
+
+
+class _Matrix(NamedTuple):
+    """How BLAS reads an operand: counts in elements."""
+
+    offset: int
+    ld: int
+    step: int
+    columns: int
+    is_transposed: bool
+
+
+def _matrix(operand: Access) -> _Matrix:
+    layout = operand.layout()
+    assert layout is not None, "an operand that strides cannot express was copied"
+    (_, columns), (row, column) = layout.shape[-2:], layout.strides[-2:]
+    step = layout.strides[-3] if len(layout.strides) > 2 else 0
+    is_transposed = not (column == 1 and row >= max(columns, 1))
+    return _Matrix(layout.offset, column if is_transposed else row, step, columns, is_transposed)
+
+
+def _argument(node: Node, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
+    if "number" in node.params:
+        return Argument(targets)
+    strides = tuple(stride * node.dtype.itemsize for stride in contiguous(node.shape).strides)
+    return Argument(targets, node.dtype, node.shape, strides, writeable)
+
+
+def _aligned(nbytes: int) -> tuple[np.ndarray, int]:
+    """Memory, and the first address in it that begins a cache line."""
+    memory = np.empty(nbytes + 64, np.uint8)
+    return memory, -(-memory.ctypes.data // 64) * 64
+
+
+def _source(kernel: Kernel) -> KernelSource | None:
+    return write_nest(kernel.nest) if isinstance(kernel, NestKernel) else None
+
+
+def _code(kernel: Kernel, source: KernelSource | None) -> int:
+    """The address of a kernel's machine code; 0 for a step of Python."""
+    if source is not None:
+        return default_cache.address(source.text, source.name)
+    found = blas.gemm_kernel(str(kernel.node.dtype)) if isinstance(kernel, ProductKernel) else None
+    return 0 if found is None else default_cache.address(found[1], found[0])

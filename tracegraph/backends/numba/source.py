@@ -1,0 +1,297 @@
+"""Writes the Python source of a kernel from its loop nest. Knows nothing of graphs beyond the nodes named in the nest.
+
+A kernel is ``def name(args, lo, hi)``: ``args`` is a table of addresses, strides and extents, ``[lo, hi)`` the slice of the
+outermost loop that this call runs. ``exp(x) + 1`` of a float64 array of any rank becomes
+
+    def add_exp_loop(args, lo, hi):
+        a0 = pointer(args, 0, float64)
+        out0 = pointer(args, 1, float64)
+        for i in range(lo, hi):
+            v0 = load(a0, i)
+            v1 = exp(v0)
+            v3 = add(v1, float64(1.0))
+            store(out0, i, v3)
+
+The text depends on operations, dtypes, loops and which strides are 0 or 1, never on extents. Sums of floats are taken in
+blocks, each vectorised, so that their error does not grow with the length; a column reduction keeps its partial results
+in its output, strip by strip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Reduce, Store
+from tracegraph.ir import Node, Where
+
+__all__ = ["KernelSource", "Slot", "write_nest"]
+
+#: Terms of a floating-point sum that are added up before the next partial sum is begun.
+BLOCK = 1024
+#: Columns of a column reduction that are carried together: they fit in the first-level cache.
+STRIP = 512
+
+
+class Slot(NamedTuple):
+    """One word of a kernel's table: the address of an element of a buffer, or (if there is none) a number."""
+
+    buffer: Node | None
+    value: int
+
+
+class KernelSource(NamedTuple):
+    """The text of a kernel and the table that it wants.
+
+    Attributes:
+        name: of the function, after its operations.
+        text: the source, which is compiled and which the disk cache goes by.
+        slots: what each word of ``args`` holds.
+        notes: for each line, the user's line that it comes from.
+    """
+
+    name: str
+    text: str
+    slots: tuple[Slot, ...]
+    notes: tuple[Where | None, ...]
+
+    def listing(self) -> str:
+        """The source with the user's lines beside it."""
+        lines = zip(self.text.splitlines(), self.notes, strict=True)
+        return "\n".join(f"{line:<60}  # {note}" if note else line for line, note in lines)
+
+
+class _Reduction(NamedTuple):
+    """How a reduction is computed: its scalar function and where it starts, by kind of dtype."""
+
+    accumulate: str
+    combine: str
+    starts: dict[str, Any]
+    for_bool: str = ""
+
+
+_REDUCTIONS: dict[str, _Reduction] = {
+    "reduce_sum": _Reduction("accumulate_add", "add", {"f": 0.0, "i": 0, "u": 0}),
+    "reduce_prod": _Reduction("accumulate_mul", "multiply", {"f": 1.0, "i": 1, "u": 1}),
+    "reduce_max": _Reduction("accumulate_max", "maximum", {"f": -np.inf, "b": False}, "logical_or"),
+    "reduce_min": _Reduction("accumulate_min", "minimum", {"f": np.inf, "b": True}, "logical_and"),
+}
+
+
+def write_nest(nest: Nest) -> KernelSource:
+    """The kernel of a loop nest."""
+    writer = _Writer(nest)
+    if nest.reduction is None:
+        writer.plain()
+    elif nest.is_column:
+        writer.column(nest.reduction)
+    else:
+        writer.row(nest.reduction)
+    return writer.finish()
+
+
+class _Writer:
+    """Collects lines, with the table slots that they come to need."""
+
+    def __init__(self, nest: Nest) -> None:
+        self.nest = nest
+        self.lines: list[tuple[str, Where | None]] = []
+        self.head: list[str] = []
+        self.slots: list[Slot] = []
+        self.depth = 1
+        self._pointers: dict[tuple[Node, int], str] = {}
+        self._places: dict[Address, int] = {}
+        self._written = {store.address.buffer for store in (*nest.body_stores, *nest.stores)}
+        self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
+
+    # -- the three forms -------------------------------------------------------------------------------------------
+
+    def plain(self) -> None:
+        """Every loop is kept: the body runs at each point."""
+        with self.loops(range(len(self.nest.axes)), first=True):
+            self.statements("v", self.nest.body, self.nest.body_stores)
+
+    def row(self, reduction: tuple[Node, int]) -> None:
+        """The innermost loop is reduced: the partial result stays in a register."""
+        nest, (node, taken) = self.nest, reduction
+        reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
+        with self.loops(nest.kept, first=True):
+            self.line(f"total = {_start(node)}", node)
+            if not reduced:
+                self.statements("v", nest.body, nest.body_stores)
+                self.line(f"total = {_accumulate(node, 'total', f'v{taken}')}", node)
+            else:
+                with self.loops(reduced[:-1], first=not nest.kept):
+                    self._innermost(node, taken, reduced)
+            self.statements("w", nest.epilogue, nest.stores, total="total")
+
+    def _innermost(self, node: Node, taken: int, reduced: Sequence[int]) -> None:
+        """The innermost reduced loop, in blocks if rounding matters."""
+        last = reduced[-1]
+        lo, hi = self.bounds(last, first=len(reduced) == 1 and not self.nest.kept)
+        i = self.index[last]
+        if node.op.name != "reduce_sum" or node.dtype.kind != "f":
+            with self.block(f"for {i} in range({lo}, {hi}):"):
+                self.statements("v", self.nest.body, self.nest.body_stores)
+                self.line(f"total = {_accumulate(node, 'total', f'v{taken}')}", node)
+            return
+        with self.block(f"for start in range({lo}, {hi}, {BLOCK}):"):
+            self.line(f"partial = {_start(node)}")
+            with self.block(f"for {i} in range(start, min(start + {BLOCK}, {hi})):"):
+                self.statements("v", self.nest.body, self.nest.body_stores)
+                self.line(f"partial = {_accumulate(node, 'partial', f'v{taken}')}", node)
+            self.line("total = add(total, partial)")
+
+    def column(self, reduction: tuple[Node, int]) -> None:
+        """The innermost loop is kept: partial results stay in the output, a strip of columns at a time."""
+        nest, (node, taken) = self.nest, reduction
+        *outer, last = nest.kept
+        held = next(store for store in nest.stores if store.address.buffer is node)
+        out, at = self.pointer(held.address), self.place(held.address)
+        reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
+        across = f"for {self.index[last]} in range(start, stop):"
+        with self.loops(outer, first=True):
+            lo, hi = self.bounds(last, first=not outer)
+            with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
+                self.line(f"stop = min(start + {STRIP}, {hi})")
+                with self.block(across):
+                    self.line(f"store({out}, {at}, {_start(node)})", node)
+                with self.loops(reduced), self.block(across):
+                    self.statements("v", nest.body, nest.body_stores)
+                    self.line(f"store({out}, {at}, {_accumulate(node, f'reload({out}, {at})', f'v{taken}')})", node)
+                rest = [store for store in nest.stores if store is not held]
+                if rest:
+                    with self.block(across):
+                        self.statements("w", nest.epilogue, rest, total=f"reload({out}, {at})")
+
+    # -- pieces ----------------------------------------------------------------------------------------------------
+
+    def line(self, text: str, node: Node | None = None) -> None:
+        self.lines.append(("    " * self.depth + text, node.where if node else None))
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        self.line(header)
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    @contextmanager
+    def loops(self, axes: Sequence[int], *, first: bool = False) -> Iterator[None]:
+        """Loops over axes; the first of them, if so said, runs over the slice that the kernel is called for."""
+        for position, k in enumerate(axes):
+            lo, hi = self.bounds(k, first=first and position == 0)
+            self.line(
+                f"for {self.index[k]} in range({lo}, {hi}):" if lo != "0" else f"for {self.index[k]} in range({hi}):"
+            )
+            self.depth += 1
+        yield
+        self.depth -= len(axes)
+
+    def bounds(self, axis: int, *, first: bool) -> tuple[str, str]:
+        return ("lo", "hi") if first else ("0", self._number(f"n{axis}", self.nest.axes[axis].extent))
+
+    def statements(self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = "") -> None:
+        """The instructions of one level, and what is stored of them."""
+        names = [f"{prefix}{k}" if not isinstance(each, Literal) else _literal(each) for k, each in enumerate(body)]
+        for k, each in enumerate(body):
+            if not isinstance(each, Literal):
+                self.line(
+                    f"{names[k]} = {self._expression(each, names, total)}",
+                    each.node if isinstance(each, Apply) else None,
+                )
+        for store in stores:
+            self.line(f"store({self.pointer(store.address)}, {self.place(store.address)}, {names[store.value]})")
+
+    def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
+        if isinstance(each, Load):
+            return f"load({self.pointer(each.address)}, {self.place(each.address)})"
+        if isinstance(each, Index):
+            place = self.place(each.address)
+            first = self._number(f"first{self._places[each.address]}", each.address.offset)
+            return f"cast_{each.dtype}({first} + {place})"
+        if isinstance(each, Apply):
+            return each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
+        assert isinstance(each, Reduce)
+        return total
+
+    def pointer(self, address: Address) -> str:
+        """The name of the pointer to an address's first element."""
+        key = address.buffer, address.offset
+        if key not in self._pointers:
+            kind = "out" if address.buffer in self._written else "a"
+            name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
+            self._pointers[key] = name
+            self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
+            self.slots.append(Slot(*key))
+        return self._pointers[key]
+
+    def place(self, address: Address) -> str:
+        """How far an element lies from the first, as an expression of the loop variables."""
+        if address not in self._places:
+            self._places[address] = len(self._places)
+        k = self._places[address]
+        terms = []
+        for axis, stride in enumerate(address.strides):
+            if stride == 1 and axis == len(address.strides) - 1:
+                terms.append(self.index[axis])
+            elif stride != 0:
+                terms.append(f"{self.index[axis]} * {self._number(f's{k}_{axis}', stride)}")
+        return " + ".join(terms) or "0"
+
+    def _number(self, name: str, value: int) -> str:
+        line = f"{name} = args["
+        if not any(known.startswith(line) for known in self.head):
+            self.head.append(f"{line}{len(self.slots)}]")
+            self.slots.append(Slot(None, value))
+        return name
+
+    def finish(self) -> KernelSource:
+        name = _name(self.nest)
+        lines = [(f"def {name}(args, lo, hi):", None), *((f"    {line}", None) for line in self.head), *self.lines]
+        text = "\n".join(line for line, _ in lines) + "\n"
+        return KernelSource(name, text, tuple(self.slots), tuple(note for _, note in lines))
+
+
+def _letter(k: int, is_reduced: bool) -> str:
+    return f"{'r' if is_reduced else 'i'}{k}"
+
+
+def _type(dtype: np.dtype) -> str:
+    return "boolean" if dtype.kind == "b" else str(dtype)
+
+
+def _literal(literal: Literal) -> str:
+    return f"{_type(literal.dtype)}({_number_text(literal.value.item())})"
+
+
+def _number_text(value: Any) -> str:
+    return "nan" if value != value else repr(value)
+
+
+def _start(node: Node) -> str:
+    """The value that a reduction starts from."""
+    starts = _REDUCTIONS[node.op.name].starts
+    if node.dtype.kind in starts:
+        value = starts[node.dtype.kind]
+    else:
+        limits = np.iinfo(node.dtype)
+        value = limits.min if node.op.name == "reduce_max" else limits.max
+    return f"{_type(node.dtype)}({value!r})"
+
+
+def _accumulate(node: Node, total: str, value: str) -> str:
+    reduction = _REDUCTIONS[node.op.name]
+    function = reduction.for_bool if node.dtype.kind == "b" else reduction.accumulate
+    return f"{function}({total}, {value})"
+
+
+def _name(nest: Nest) -> str:
+    """After the operations, last first, so that profiles and tracebacks can be read; never that of a scalar function."""
+    words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, Apply)]
+    if nest.reduction is not None:
+        words.insert(0, nest.reduction[0].op.name)
+    return "_".join([*dict.fromkeys(words[:6]), "loop"])

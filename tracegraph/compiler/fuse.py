@@ -1,0 +1,197 @@
+"""The fuser: which nodes are computed together in one loop nest, and which values therefore never exist in memory.
+
+A graph comes in (with views, copies and parts settled by `materialise`), a list of kernels in an order of execution goes
+out. Nodes are visited from the outputs back, so that when a node is placed all its consumers have been: it is inlined
+into the one kernel that needs it, or computed and stored along with a kernel of its own shape, or starts a new kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tracegraph.compiler.cost import weight_of
+from tracegraph.compiler.kernel import Fused, Kernel, ProductKernel, StepKernel
+from tracegraph.compiler.materialise import Access, access, materialise
+from tracegraph.compiler.nesting import Level, Membership, build_nest
+from tracegraph.compiler.split import split
+from tracegraph.ir import Graph, Node, Shape
+
+__all__ = ["fuse"]
+
+#: No more instructions than this in one nest: what it takes to compile a kernel grows with its size.
+LARGEST_NEST = 64
+#: A value may be worked out again, rather than kept, if that costs no more than this many operations in all ...
+RECOMPUTE_TOTAL = 16384
+#: ... or no more than this many for each element kept.
+RECOMPUTE_EACH = 8
+
+
+class _Use(NamedTuple):
+    consumer: Node
+    views: tuple[Node, ...]
+
+
+class _Group:
+    """A kernel in the making."""
+
+    def __init__(self, root: Node, space: Shape, *, is_nest: bool = True) -> None:
+        self.root = root
+        self.is_nest = is_nest
+        self.members = Membership(space)
+        self.followers: set[_Group] = set()
+
+    def reaches(self, goals: set[_Group]) -> bool:
+        """Whether some goal needs, directly or not, what this group computes."""
+        seen: set[_Group] = set()
+        stack = list(self.followers)
+        while stack:
+            group = stack.pop()
+            if group in goals:
+                return True
+            if group not in seen:
+                seen.add(group)
+                stack.extend(group.followers)
+        return False
+
+
+def fuse(graph: Graph) -> Fused:
+    """Groups the graph's nodes into kernels."""
+    settled = materialise(graph)
+    groups = _Fuser(settled).run()
+    return Fused(settled, tuple(kernel for group in groups for kernel in _kernels(group)))
+
+
+def _computes(node: Node) -> bool:
+    return node.op.kind not in ("input", "leaf", "view", "assemble")
+
+
+class _Fuser:
+    """The state of one run over one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.order = [node for node in graph.nodes if _computes(node)]
+        self.outputs = frozenset(graph.outputs)
+        self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
+        for node in graph.nodes[len(graph.inputs) :]:
+            if node.op.kind != "view":
+                for source in node.inputs:
+                    base, views = access(source)
+                    self.uses[base].append(_Use(node, views))
+        self.group_of: dict[Node, _Group] = {}
+        self.groups: list[_Group] = []
+
+    def run(self) -> list[_Group]:
+        for node in reversed(self.order):
+            self._place(node)
+        return _in_order(self.groups)
+
+    def _place(self, node: Node) -> None:
+        uses = self.uses[node]
+        followers = self._followers(node)
+        if node.op.kind in ("elementwise", "identity", "reduce"):
+            for group in followers:
+                if self._join(node, group, uses, followers):
+                    return
+        self._start(node, followers)
+
+    def _followers(self, node: Node) -> set[_Group]:
+        """The groups that need the node's value; those of a part are the ones that need the whole."""
+        found: set[_Group] = set()
+        for consumer, _ in self.uses[node]:
+            if consumer.op.kind == "assemble":
+                found |= self._followers(consumer)
+                if node.op.kind == "part" and consumer.params["is_ordered"]:
+                    found |= {self.group_of[piece] for piece in consumer.inputs[consumer.inputs.index(node) + 1 :]}
+            else:
+                found.add(self.group_of[consumer])
+        return found
+
+    def _start(self, node: Node, followers: set[_Group]) -> None:
+        group = _Group(node, node.shape, is_nest=node.op.kind not in ("product", "opaque"))
+        group.members.add(node, Level.BODY, {()})
+        group.members.store(node, Level.BODY)
+        if node.op.kind == "reduce":
+            group.members.reduce(node)
+        elif node.op.kind == "part":
+            group.members.assembled = self.uses[node][0].consumer
+        group.followers = followers
+        self.groups.append(group)
+        self.group_of[node] = group
+
+    def _join(self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group]) -> bool:
+        """Computes the node inside a group of its consumers, if that is possible and pays."""
+        if not group.is_nest or group.members.count >= LARGEST_NEST:
+            return False
+        members = group.members
+        positions = members.positions((use.consumer, use.views) for use in uses)
+        stored = node in self.outputs or len(followers) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
+        if node.op.kind == "reduce":
+            possible = members.can_reduce(node, positions)
+        elif stored:
+            possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
+        else:
+            possible = self._pays(node, members, positions)
+        possible = possible and self._readable(node, positions) and not (stored and self._entangled(group, followers))
+        if not possible:
+            return False
+        for level, views in positions:
+            members.add(node, level, {views})
+        if stored:
+            members.store(node, positions[0][0])
+        if node.op.kind == "reduce":
+            members.reduce(node)
+        group.followers |= followers - {group}
+        self.group_of[node] = group
+        return True
+
+    def _entangled(self, group: _Group, followers: set[_Group]) -> bool:
+        """Whether another kernel that needs the value has to run before this group."""
+        return any(other is not group and other.reaches({group}) for other in followers)
+
+    def _readable(self, node: Node, positions: Iterable[tuple[Level, tuple[Node, ...]]]) -> bool:
+        """Whether strides can say how the node's own operands are read from where it is evaluated."""
+        if node.op.kind == "reduce":
+            return True
+        sources = [access(source) for source in node.inputs]
+        return all(
+            Access(base, (*inner, *views)).layout() is not None for _, views in positions for base, inner in sources
+        )
+
+    def _pays(self, node: Node, members: Membership, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
+        """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory."""
+        size = math.prod(node.shape)
+        if size == 1:
+            return True
+        evaluations = sum(math.prod(members.shape(level)) for level, _ in positions)
+        weight = weight_of(node)
+        again = weight * (evaluations - size)
+        return again <= RECOMPUTE_TOTAL or weight * evaluations <= RECOMPUTE_EACH * size
+
+
+def _in_order(groups: Sequence[_Group]) -> list[_Group]:
+    """The groups, each after those whose values it needs; otherwise as the nodes came in the graph."""
+    waiting: dict[_Group, int] = dict.fromkeys(reversed(groups), 0)
+    for group in groups:
+        for follower in group.followers:
+            waiting[follower] += 1
+    ready = [group for group, count in reversed(waiting.items()) if count == 0]
+    result: list[_Group] = []
+    while ready:
+        group = ready.pop()
+        result.append(group)
+        for follower in sorted(group.followers, key=lambda each: each.root.op.name):
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                ready.append(follower)
+    return result
+
+
+def _kernels(group: _Group) -> tuple[Kernel, ...]:
+    if group.is_nest:
+        return split(build_nest(group.members))
+    node = group.root
+    operands = tuple([access(source) for source in node.inputs])
+    is_float_product = node.op.kind == "product" and node.dtype.kind == "f"
+    return (ProductKernel(node, operands) if is_float_product else StepKernel(node, operands),)

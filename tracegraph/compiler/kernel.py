@@ -1,0 +1,74 @@
+"""The kinds of kernels that the fuser makes, and the kinds of values the stages after it hand on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.nest import Load, Nest
+from tracegraph.ir import Graph, Node
+
+__all__ = ["Fused", "Kernel", "NestKernel", "ProductKernel", "StepKernel"]
+
+
+class NestKernel(NamedTuple):
+    """A loop nest.
+
+    Attributes:
+        nest: what it computes.
+        pieces: into how many it must be cut because each leaves a partial result; 1 if any cut will do.
+        partials: the buffer of those partial results, one element a piece.
+    """
+
+    nest: Nest
+    pieces: int = 1
+    partials: Node | None = None
+
+    @property
+    def reads(self) -> tuple[Node, ...]:
+        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, Load))
+        return tuple(dict.fromkeys(each.address.buffer for each in loads))
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(each.address.buffer for each in (*self.nest.body_stores, *self.nest.stores)))
+
+
+class ProductKernel(NamedTuple):
+    """A matrix product by the BLAS that NumPy ships."""
+
+    node: Node
+    operands: tuple[Access, ...]
+
+    @property
+    def reads(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(operand.base for operand in self.operands))
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return (self.node,)
+
+
+class StepKernel(NamedTuple):
+    """An operation that NumPy runs between two stretches of native code."""
+
+    node: Node
+    operands: tuple[Access, ...]
+
+    @property
+    def reads(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(operand.base for operand in self.operands))
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return (self.node,)
+
+
+Kernel = NestKernel | ProductKernel | StepKernel
+
+
+class Fused(NamedTuple):
+    """What the fuser made: the settled graph, and its kernels in an order in which they can run."""
+
+    graph: Graph
+    kernels: tuple[Kernel, ...]

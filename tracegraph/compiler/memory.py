@@ -1,0 +1,102 @@
+"""The memory plan: where each intermediate value lies in one arena. A schedule comes in; values whose lives, counted in
+waves, do not overlap may share memory."""
+
+from __future__ import annotations
+
+import bisect
+from typing import NamedTuple
+
+from tracegraph.compiler.schedule import Schedule
+from tracegraph.ir import Node
+
+__all__ = ["Plan", "plan"]
+
+#: Buffers begin at multiples of a cache line.
+ALIGNMENT = 64
+
+
+class Plan(NamedTuple):
+    """A schedule with its memory.
+
+    Attributes:
+        schedule: the waves.
+        offsets: where each intermediate buffer begins, in bytes from the start of the arena.
+        arena_bytes: the size of the arena: the most that lives at one time, up to gaps.
+    """
+
+    schedule: Schedule
+    offsets: dict[Node, int]
+    arena_bytes: int
+
+
+def plan(schedule: Schedule) -> Plan:
+    """Places every intermediate buffer, first wave first, in the smallest gap that holds it."""
+    births, deaths = _lives(schedule)
+    heap = _Heap()
+    offsets: dict[Node, int] = {}
+    ending: dict[int, list[Node]] = {}
+    for node, wave in births.items():
+        ending.setdefault(max(deaths.get(node, wave), wave), []).append(node)
+    starting: dict[int, list[Node]] = {}
+    for node, wave in births.items():
+        starting.setdefault(wave, []).append(node)
+    for wave in range(len(schedule.waves)):
+        for node in starting.get(wave, ()):
+            offsets[node] = heap.take(_rounded(node.aval.nbytes))
+        for node in ending.get(wave, ()):
+            heap.give(offsets[node], _rounded(node.aval.nbytes))
+    return Plan(schedule, offsets, heap.size)
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+
+
+def _lives(schedule: Schedule) -> tuple[dict[Node, int], dict[Node, int]]:
+    """The waves in which each intermediate buffer is first written and last used."""
+    births: dict[Node, int] = {}
+    deaths: dict[Node, int] = {}
+    outside = {*schedule.fused.graph.inputs, *schedule.fused.graph.outputs}
+    for number, wave in enumerate(schedule.waves):
+        for task in wave.tasks:
+            kernel = schedule.kernels[task.kernel]
+            for node in kernel.writes:
+                if node not in outside:
+                    births.setdefault(node, number)
+                    deaths[node] = number
+            for node in kernel.reads:
+                deaths[node] = number
+    return births, deaths
+
+
+class _Heap:
+    """Free gaps of an arena that grows at its end: (offset, size), in order of offset, never adjacent."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._gaps: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int:
+        fitting = [gap for gap in self._gaps if gap[1] >= size]
+        if fitting:
+            offset, length = min(fitting, key=lambda gap: gap[1])
+            self._gaps.remove((offset, length))
+            if length > size:
+                bisect.insort(self._gaps, (offset + size, length - size))
+            return offset
+        if self._gaps and sum(self._gaps[-1]) == self.size:
+            offset, _ = self._gaps.pop()
+        else:
+            offset = self.size
+        self.size = offset + size
+        return offset
+
+    def give(self, offset: int, size: int) -> None:
+        at = bisect.bisect(self._gaps, (offset, size))
+        if at < len(self._gaps) and self._gaps[at][0] == offset + size:
+            size += self._gaps.pop(at)[1]
+        if at > 0 and sum(self._gaps[at - 1]) == offset:
+            offset, before = self._gaps.pop(at - 1)
+            size += before
+            at -= 1
+        self._gaps.insert(at, (offset, size))

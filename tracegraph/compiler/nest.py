@@ -1,0 +1,108 @@
+"""Loop nests: what a kernel computes, before it is source text. A nest is made of arrays of any size: extents and most
+strides are arguments of the kernel, so one source serves all of them.
+
+A nest runs over the axes of its space, some of them kept and some reduced. At each point it evaluates its instructions;
+values that the reductions have taken up go on through a second list, the epilogue, at each point of the kept axes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.ir import Node
+
+__all__ = ["Address", "Apply", "Axis", "Index", "Instruction", "Literal", "Load", "Nest", "Reduce", "Store"]
+
+
+class Axis(NamedTuple):
+    """One loop: its extent, and whether a reduction runs over it."""
+
+    extent: int
+    is_reduced: bool
+
+
+class Address(NamedTuple):
+    """An affine place in a buffer: the offset, and a stride for each axis of the nest (0 for those it does not have)."""
+
+    buffer: Node
+    offset: int
+    strides: tuple[int, ...]
+
+
+class Load(NamedTuple):
+    """Reads one element."""
+
+    address: Address
+
+
+class Literal(NamedTuple):
+    """A number known when the kernel is written."""
+
+    value: Any
+    dtype: np.dtype
+
+
+class Index(NamedTuple):
+    """A counter: an affine function of the loop indices."""
+
+    address: Address
+    dtype: np.dtype
+
+
+class Apply(NamedTuple):
+    """The scalar code of an operation, on earlier instructions."""
+
+    node: Node
+    operands: tuple[int, ...]
+
+
+class Reduce(NamedTuple):
+    """The result of the nest's reduction, at the start of the epilogue."""
+
+    node: Node
+
+
+Instruction = Load | Literal | Index | Apply | Reduce
+
+
+class Store(NamedTuple):
+    """Writes an instruction's value."""
+
+    address: Address
+    value: int
+
+
+class Nest(NamedTuple):
+    """A kernel, all but its text.
+
+    Attributes:
+        axes: outer to inner, as the loops run.
+        body: instructions at each point.
+        body_stores: what is written at each point.
+        reduction: the reducing node and which instruction it takes, if there is one.
+        epilogue: instructions at each point of the kept axes, once the reduction is done.
+        stores: what is written there.
+        is_column: the innermost loop runs over a kept axis, and partial results of the reduction wait in memory.
+    """
+
+    axes: tuple[Axis, ...]
+    body: tuple[Instruction, ...]
+    body_stores: tuple[Store, ...]
+    reduction: tuple[Node, int] | None
+    epilogue: tuple[Instruction, ...]
+    stores: tuple[Store, ...]
+    is_column: bool
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return tuple(k for k, axis in enumerate(self.axes) if not axis.is_reduced)
+
+    @property
+    def points(self) -> int:
+        """How many times the body is evaluated."""
+        count = 1
+        for axis in self.axes:
+            count *= axis.extent
+        return count

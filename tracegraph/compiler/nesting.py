@@ -1,0 +1,235 @@
+"""From a set of nodes that are computed together to their loop nest.
+
+`Membership` says which nodes those are, at which level and through which views each is evaluated. `build_nest` writes down
+the instructions, reads the index maps off the views, and brings the loops into canonical form: axes that all arrays walk
+as one are merged, and reduced axes go inside or outside according to how memory lies.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable, Sequence
+
+from tracegraph.compiler.materialise import access
+from tracegraph.compiler.nest import Address, Apply, Axis, Index, Instruction, Literal, Load, Nest, Reduce, Store
+from tracegraph.ir import Node, Shape
+from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ops.broadcast import reduced_shape
+from tracegraph.ops.leaf import iota, is_literal
+
+__all__ = ["Level", "Membership", "build_nest"]
+
+Views = tuple[Node, ...]
+
+
+class Level(enum.Enum):
+    """Where in a nest a node is evaluated: at every point, or once the reduction is done."""
+
+    BODY = 0
+    EPILOGUE = 1
+
+
+class Membership:
+    """The nodes of one kernel, as the fuser collects them.
+
+    Attributes:
+        space: the shape that the loops run over.
+        reduction: the node that reduces it, if there is one.
+        views: for each level and node, the chains of views through which its value is needed there.
+        stored: the nodes whose values are kept, with the level at which they are written.
+        assembled: the buffer that a stored `part` is a region of.
+    """
+
+    def __init__(self, space: Shape) -> None:
+        self.space = space
+        self.reduction: Node | None = None
+        self.views: dict[Level, dict[Node, set[Views]]] = {Level.BODY: {}, Level.EPILOGUE: {}}
+        self.stored: dict[Node, Level] = {}
+        self.assembled: Node | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(len(chains) for level in self.views.values() for chains in level.values())
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The reduced axes of the space."""
+        return () if self.reduction is None else self.reduction.params["axes"]
+
+    def shape(self, level: Level) -> Shape:
+        """The shape over which a level is evaluated."""
+        return self.space if level is Level.BODY else reduced_shape(self.space, self.axes)
+
+    def add(self, node: Node, level: Level, chains: set[Views]) -> None:
+        self.views[level].setdefault(node, set()).update(chains)
+
+    def store(self, node: Node, level: Level) -> None:
+        self.stored[node] = level
+
+    def reduce(self, node: Node) -> None:
+        """Makes a member the reduction of the nest: what was the body becomes the epilogue."""
+        self.reduction = node
+        self.space = node.inputs[0].shape
+        self.views = {Level.BODY: {}, Level.EPILOGUE: self.views[Level.BODY]}
+        self.stored = dict.fromkeys(self.stored, Level.EPILOGUE)
+
+    def can_reduce(self, node: Node, positions: Sequence[tuple[Level, Views]]) -> bool:
+        """Whether a reduction can take this nest as its epilogue."""
+        if self.reduction is not None or self.space != node.shape:
+            return False
+        return all(level is Level.BODY and not views for level, views in positions)
+
+    def positions(self, uses: Iterable[tuple[Node, Views]]) -> list[tuple[Level, Views]]:
+        """The levels and chains of views through which some consumers, as far as they are members, need a value."""
+        found: dict[tuple[Level, Views], None] = {}
+        for consumer, views in uses:
+            if consumer is self.reduction:
+                found[Level.BODY, views] = None
+                continue
+            for level, members in self.views.items():
+                for outer in sorted(members.get(consumer, ()), key=len):
+                    found[level, (*views, *outer)] = None
+        return list(found)
+
+
+def build_nest(members: Membership) -> Nest:
+    """The loop nest of a kernel's nodes."""
+    body, epilogue = _Emitter(members, Level.BODY), _Emitter(members, Level.EPILOGUE)
+    taken = None
+    if members.reduction is not None:
+        taken = body.value(members.reduction.inputs[0], ())
+        if members.reduction not in members.stored and not _is_row(members, body.loads):
+            members.store(members.reduction, Level.EPILOGUE)
+    for node, level in members.stored.items():
+        (body if level is Level.BODY else epilogue).store(node)
+    axes, place = _loops(members, body, epilogue)
+    return Nest(
+        axes=axes,
+        body=tuple(_moved(each, place) for each in body.instructions),
+        body_stores=tuple(_moved(each, place) for each in body.stores),
+        reduction=None if members.reduction is None or taken is None else (members.reduction, taken),
+        epilogue=tuple(_moved(each, place) for each in epilogue.instructions),
+        stores=tuple(_moved(each, place) for each in epilogue.stores),
+        is_column=members.reduction is not None and not axes[-1].is_reduced if axes else False,
+    )
+
+
+class _Emitter:
+    """Writes the instructions of one level. Addresses are over all axes of the space."""
+
+    def __init__(self, members: Membership, level: Level) -> None:
+        self.members = members
+        self.level = level
+        self.instructions: list[Instruction] = []
+        self.stores: list[Store] = []
+        self._known: dict[tuple[Node, Layout | None], int] = {}
+
+    @property
+    def loads(self) -> list[Address]:
+        return [each.address for each in self.instructions if isinstance(each, Load)]
+
+    def value(self, node: Node, views: Views) -> int:
+        """The instruction that has the node's value as it is seen through views."""
+        base, inner = access(node)
+        views = (*inner, *views)
+        layout: Layout | None = contiguous(base.shape)
+        for view in views:
+            layout = layout.view(view.op.name, view.params) if layout is not None else None
+        assert layout is not None, "the fuser joins only what strides can express"
+        key = (base, layout)
+        if key not in self._known:
+            self._known[key] = self._emit(base, views, layout)
+        return self._known[key]
+
+    def _emit(self, node: Node, views: Views, layout: Layout) -> int:
+        if is_literal(node):
+            return self._append(Literal(node.params["value"], node.dtype))
+        if node.op is iota:
+            return self._append(Index(self._address(node, layout), node.dtype))
+        if node is self.members.reduction and self.level is Level.EPILOGUE:
+            return self._append(Reduce(node))
+        if node not in self.members.views[self.level]:
+            return self._append(Load(self._address(node, layout)))
+        operands = tuple([self.value(source, views) for source in node.inputs])
+        return operands[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, operands))
+
+    def store(self, node: Node) -> None:
+        """Keeps a member's value: in a buffer of its own, or in its region of an assembled one."""
+        value = self.value(node, ())
+        buffer, layout = _target(node, self.members)
+        self.stores.append(Store(self._address(buffer, layout), value))
+
+    def _append(self, instruction: Instruction) -> int:
+        self.instructions.append(instruction)
+        return len(self.instructions) - 1
+
+    def _address(self, buffer: Node, layout: Layout) -> Address:
+        """Over all axes of the space: a value of the epilogue does not move along reduced axes."""
+        strides = iter(layout.strides)
+        reduced = self.members.axes if self.level is Level.EPILOGUE else ()
+        return Address(
+            buffer, layout.offset, tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
+        )
+
+
+def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
+    """The buffer that holds a stored node, and where in it."""
+    whole = members.assembled
+    if node.op.kind != "part" or whole is None:
+        return node, contiguous(node.shape)
+    starts, steps = whole.params["regions"][whole.inputs.index(node)]
+    return whole, contiguous(whole.shape).slice(starts, steps, node.shape)
+
+
+# -- canonical loops ---------------------------------------------------------------------------------------------------
+
+
+def _is_row(members: Membership, loads: Sequence[Address]) -> bool:
+    """Whether more of the arrays lie along the reduced axes than along the kept ones."""
+    axes = members.axes
+    if len(axes) == len(members.space):
+        return True
+    along = [k in axes for address in loads for k, stride in enumerate(address.strides) if stride == 1]
+    return 2 * sum(along) >= len(along)
+
+
+def _loops(members: Membership, body: _Emitter, epilogue: _Emitter) -> tuple[tuple[Axis, ...], list[list[int]]]:
+    """The loops, outer to inner, and for each the axes of the space that it runs over; the last of those gives strides."""
+    addresses = [*body.loads, *(each.address for each in body.instructions if isinstance(each, Index))]
+    addresses += [*epilogue.loads, *(each.address for each in epilogue.instructions if isinstance(each, Index))]
+    addresses += [store.address for store in (*body.stores, *epilogue.stores)]
+    merged: list[list[int]] = []
+    for k in range(len(members.space)):
+        if merged and _walk_as_one(members, addresses, merged[-1][-1], k):
+            merged[-1].append(k)
+        else:
+            merged.append([k])
+    axes = [Axis(math.prod(members.space[k] for k in group), group[0] in members.axes) for group in merged]
+    order = _loop_order(axes, is_row=_is_row(members, body.loads))
+    return tuple(axes[k] for k in order), [merged[k] for k in order]
+
+
+def _walk_as_one(members: Membership, addresses: Iterable[Address], outer: int, inner: int) -> bool:
+    if (outer in members.axes) != (inner in members.axes):
+        return False
+    extent = members.space[inner]
+    return all(address.strides[outer] == address.strides[inner] * extent for address in addresses)
+
+
+def _loop_order(axes: Sequence[Axis], *, is_row: bool) -> list[int]:
+    """Kept axes outside, reduced ones inside; of a column reduction the last kept axis goes innermost."""
+    kept = [k for k, axis in enumerate(axes) if not axis.is_reduced]
+    reduced = [k for k, axis in enumerate(axes) if axis.is_reduced]
+    if is_row or not reduced:
+        return kept + reduced
+    return kept[:-1] + reduced + kept[-1:]
+
+
+def _moved(item, place):  # type: ignore[no-untyped-def]
+    """An instruction or store with its address over the loops in place of the axes."""
+    address = getattr(item, "address", None)
+    if address is None:
+        return item
+    strides = tuple(address.strides[group[-1]] for group in place)
+    return item._replace(address=Address(address.buffer, address.offset, strides))

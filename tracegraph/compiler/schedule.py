@@ -1,0 +1,128 @@
+"""The scheduler: kernels in order come in, waves of tasks go out.
+
+A wave is a set of tasks that do not depend on one another: pieces of one large kernel and whole small kernels, side by
+side. Parallelism inside an operation and between branches of the graph is one mechanism.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from tracegraph.compiler.cost import nest_nanoseconds
+from tracegraph.compiler.kernel import Fused, Kernel, NestKernel
+from tracegraph.compiler.nest import Nest
+from tracegraph.ir import Node
+
+__all__ = ["Schedule", "Task", "Wave", "schedule"]
+
+#: Work of less than this is not cut into smaller pieces, nor given to other threads.
+PIECE_NANOSECONDS = 20_000.0
+#: The most pieces that one kernel is cut into.
+MOST_PIECES = 64
+#: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
+GRAIN = 64
+
+
+class Task(NamedTuple):
+    """A slice of a kernel: the kernel's number, and the range of its outermost loop."""
+
+    kernel: int
+    lo: int
+    hi: int
+    piece: int
+
+
+class Wave(NamedTuple):
+    """Tasks that can run at the same time, and whether that pays."""
+
+    tasks: tuple[Task, ...]
+    is_parallel: bool
+
+
+class Schedule(NamedTuple):
+    """Kernels and the waves that run them."""
+
+    fused: Fused
+    waves: tuple[Wave, ...]
+    nanoseconds: float
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return self.fused.kernels
+
+
+def schedule(fused: Fused) -> Schedule:
+    """Puts every kernel into the first wave in which all that it reads is there."""
+    levels: dict[int, list[int]] = {}
+    ready: dict[Node, int] = {}
+    for number, kernel in enumerate(fused.kernels):
+        level = max((ready.get(node, 0) for node in (*kernel.reads, *_overwritten(kernel))), default=0)
+        levels.setdefault(level, []).append(number)
+        for node in kernel.writes:
+            ready[node] = max(ready.get(node, 0), level + 1)
+    waves: list[Wave] = []
+    total = 0.0
+    for level in sorted(levels):
+        for group in _apart(fused, levels[level]):
+            cost = sum(_nanoseconds(fused.kernels[number]) for number in group)
+            tasks = tuple(task for number in group for task in _tasks(number, fused.kernels[number]))
+            if tasks:
+                waves.append(Wave(tasks, len(tasks) > 1 and cost > PIECE_NANOSECONDS))
+            total += cost
+    return Schedule(fused, tuple(waves), total)
+
+
+def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
+    """Buffers of which an earlier kernel writes what this one writes over."""
+    return tuple(node for node in kernel.writes if node.params.get("is_ordered", False))
+
+
+def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
+    """Nests share a wave; a product, which has threads of its own, and a step of Python each have one to themselves."""
+    nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
+    others = [[number] for number in numbers if number not in nests]
+    return ([nests] if nests else []) + others
+
+
+def _nanoseconds(kernel: Kernel) -> float:
+    return nest_nanoseconds(kernel.nest) if isinstance(kernel, NestKernel) else 0.1 * kernel.node.aval.size
+
+
+def _tasks(number: int, kernel: Kernel) -> list[Task]:
+    if not isinstance(kernel, NestKernel):
+        return [Task(number, 0, _batch(kernel.node), 0)]
+    extent = outer_extent(kernel.nest)
+    pieces = kernel.pieces
+    if pieces == 1:
+        pieces = int(min(MOST_PIECES, max(1.0, nest_nanoseconds(kernel.nest) // PIECE_NANOSECONDS), max(extent, 1)))
+    if pieces == 1:
+        return [Task(number, 0, extent, 0)] if _does_anything(kernel.nest) else []
+    step = -(-extent // pieces)
+    if extent > pieces * GRAIN:
+        step = -(-step // GRAIN) * GRAIN
+    starts = [min(k * step, extent) for k in range(pieces + 1)]
+    needed = kernel.partials is not None
+    return [
+        Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi
+    ]
+
+
+def outer_extent(nest: Nest) -> int:
+    """The extent of the loop that tasks are slices of."""
+    if not nest.axes:
+        return 1
+    kept = nest.kept
+    return nest.axes[kept[0]].extent if kept else nest.axes[0].extent
+
+
+def _does_anything(nest: Nest) -> bool:
+    """Whether there is a point to store anything at."""
+    return all(nest.axes[k].extent for k in nest.kept)
+
+
+def _batch(node: Node) -> int:
+    count = 1
+    for n in node.shape[:-2]:
+        count *= n
+    return count
