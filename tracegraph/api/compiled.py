@@ -19,7 +19,7 @@ from tracegraph.api.tracer import Traced, trace
 from tracegraph.backends.numba.program import Executable, kernel_counts
 from tracegraph.errors import TraceError
 from tracegraph.ir import Graph, Where
-from tracegraph.tracing import active_trace
+from tracegraph.tracing import Watch, active_trace
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
@@ -95,14 +95,17 @@ class Compiled(Generic[P, R]):
         static_argnums: Sequence[int] = (),
         static_argnames: Sequence[str] = (),
         body: Callable[..., Any] | None = None,
+        watched: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
+        self.__tracegraph_watched__ = watched or function
         self._body: Callable[..., Any] = body or function
         self._static = _static_names(function, static_argnums, static_argnames)
         self._positional = () if not self._static else tuple(inspect.signature(function).parameters)
         self._plain: dict[Hashable, _Entry] = {}
         self._entries: dict[Hashable, _Entry] = {}
         self._calls = 0
+        self._watch: Watch | None = None
         self._lock = threading.RLock()
         self._bound: dict[int, Compiled[..., Any]] = {}
 
@@ -120,7 +123,7 @@ class Compiled(Generic[P, R]):
                     break
             else:
                 entry = self._plain.get(tuple(key))
-                if entry is not None:
+                if entry is not None and self._watch is not None and self._watch.is_current():
                     self._calls += 1
                     return entry.call(args)  # type: ignore[no-any-return]
         return self._call(args, kwargs)  # type: ignore[no-any-return]
@@ -146,7 +149,8 @@ class Compiled(Generic[P, R]):
 
     def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Entry, list[Any]]:
         """The entry of a signature, made if it is new, and the argument leaves."""
-        call = _Call.split(args, kwargs, self._static, self._positional)
+        call = self._split(args, kwargs)
+        self._renew()
         entry = self._entries.get(call.key)
         if entry is None:
             with self._lock:
@@ -156,12 +160,25 @@ class Compiled(Generic[P, R]):
                     self._plain[tuple(_plain_key(args))] = entry
         return entry, call.leaves
 
+    def _renew(self) -> None:
+        """Forgets all graphs if something that the function reads besides its arguments has changed."""
+        if self._watch is None or not self._watch.is_current():
+            with self._lock:
+                self._entries.clear()
+                self._plain.clear()
+                self._watch = Watch(self.__tracegraph_watched__)
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
+        return _Call.split(args, kwargs, self._static, self._positional)
+
     def _trace(self, call: _Call) -> Traced:
         specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]
         return trace(functools.partial(call.apply, self._body), specs, _definition(self._body))
 
     def _build(self, call: _Call, observer: pipeline.Observer | None = None) -> _Entry:
         traced = self._trace(call)
+        if self._watch is not None:
+            self._watch.release(traced.captured)
         return _Entry(traced, pipeline.build(traced.graph, observer))
 
     def _describe(self, call: _Call, k: int) -> str:
@@ -180,7 +197,7 @@ class Compiled(Generic[P, R]):
             inputs  a: f64[3]
               b: f64[3] = exp(a) ...
         """
-        return pipeline.optimise(self._trace(_Call.split(args, kwargs, self._static, self._positional)).graph)
+        return pipeline.optimise(self._trace(self._split(args, kwargs)).graph)
 
     def source(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
         """The Python source of the kernels for these arguments, as Numba compiles it."""
@@ -190,7 +207,7 @@ class Compiled(Generic[P, R]):
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
         """Every stage of the pipeline for these arguments: its name and what it made."""
         stages: list[str] = []
-        call = _Call.split(args, kwargs, self._static, self._positional)
+        call = self._split(args, kwargs)
         self._build(call, lambda name, value: stages.append(f"== {name}\n{value}"))
         return Listing("\n".join(stages))
 

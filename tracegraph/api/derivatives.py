@@ -88,7 +88,7 @@ def _derivative(
 
     def body(*args: Any, **kwargs: Any) -> Any:
         keys = [*(k % len(args) if -len(args) <= k < len(args) else k for k in positions), *names]
-        values = {**dict(enumerate(args)), **kwargs}
+        values: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         _check_given(name, keys, values)
         probes, structures = _probe(name, keys, values)
         wrt = [probe.node for probe in probes]
@@ -101,7 +101,7 @@ def _derivative(
             return ((value, aux), gradient) if has_aux else (value, gradient)
         return (gradient, aux) if has_aux else gradient
 
-    return Compiled(_renamed(function, name), body=body)
+    return Compiled(_renamed(function, name), body=body, watched=function)
 
 
 def gradients(value: Any, wrt: Sequence[Node], name: str = "grad") -> tuple[Any, list[Node]]:

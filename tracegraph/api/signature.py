@@ -3,7 +3,7 @@ Python number. Two calls of one signature run the same graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ class Leaf(NamedTuple):
     is_scalar: bool
 
 
-def leaf_key(value: Any) -> Hashable:
+def leaf_key(value: Any) -> Any:
     """The part of the signature that a leaf makes. The commonest kinds come first: this runs on every call."""
     kind = type(value)
     if kind is np.ndarray:

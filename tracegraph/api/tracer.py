@@ -26,12 +26,14 @@ class Traced(NamedTuple):
         out_structure: how the function's outputs are nested.
         is_scalar: for each output, whether NumPy gives a number rather than an array.
         changed: the positions of the argument leaves that were changed in place.
+        captured: the ids of the arrays from outside that kernels read by reference.
     """
 
     graph: Graph
     out_structure: Structure
     is_scalar: tuple[bool, ...]
     changed: tuple[int, ...]
+    captured: frozenset[int]
 
 
 def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where | None) -> Traced:
@@ -66,7 +68,7 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
         )
         changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
         outputs += [storages[k].node for k in changed]
-    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed)
+    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured)
 
 
 def _output(value: Any, where: Where | None) -> Node:

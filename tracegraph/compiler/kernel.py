@@ -24,6 +24,10 @@ class NestKernel(NamedTuple):
     pieces: int = 1
     partials: Node | None = None
 
+    def __str__(self) -> str:
+        loops = " x ".join(f"{axis.extent}{' reduced' if axis.is_reduced else ''}" for axis in self.nest.axes) or "1"
+        return f"nest over {loops}: {_work(self)}"
+
     @property
     def reads(self) -> tuple[Node, ...]:
         loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, Load))
@@ -40,6 +44,9 @@ class ProductKernel(NamedTuple):
     node: Node
     operands: tuple[Access, ...]
 
+    def __str__(self) -> str:
+        return f"BLAS product: {_work(self)}"
+
     @property
     def reads(self) -> tuple[Node, ...]:
         return tuple(dict.fromkeys(operand.base for operand in self.operands))
@@ -54,6 +61,9 @@ class StepKernel(NamedTuple):
 
     node: Node
     operands: tuple[Access, ...]
+
+    def __str__(self) -> str:
+        return f"NumPy's {self.node.op.name}: {_work(self)}"
 
     @property
     def reads(self) -> tuple[Node, ...]:
@@ -72,3 +82,14 @@ class Fused(NamedTuple):
 
     graph: Graph
     kernels: tuple[Kernel, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"kernel {number}: {kernel}" for number, kernel in enumerate(self.kernels))
+
+
+def _work(kernel: Kernel) -> str:
+    """What a kernel computes, and the shapes that it reads and writes."""
+    nodes = [kernel.node] if not isinstance(kernel, NestKernel) else kernel.nest.nodes
+    names = ", ".join(dict.fromkeys(node.op.name for node in nodes)) or "copy"
+    reads, writes = (", ".join(str(node.aval) for node in side) or "nothing" for side in (kernel.reads, kernel.writes))
+    return f"{names} ({reads} -> {writes})"

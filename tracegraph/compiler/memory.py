@@ -28,6 +28,10 @@ class Plan(NamedTuple):
     offsets: dict[Node, int]
     arena_bytes: int
 
+    def __str__(self) -> str:
+        kept = sum(node.aval.nbytes for node in self.offsets)
+        return f"{len(self.offsets)} intermediate buffers of {kept} bytes in an arena of {self.arena_bytes}"
+
 
 def plan(schedule: Schedule) -> Plan:
     """Places every intermediate buffer, first wave first, in the smallest gap that holds it."""

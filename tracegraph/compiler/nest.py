@@ -85,6 +85,7 @@ class Nest(NamedTuple):
         epilogue: instructions at each point of the kept axes, once the reduction is done.
         stores: what is written there.
         is_column: the innermost loop runs over a kept axis, and partial results of the reduction wait in memory.
+        outer: the axis that is cut into slices for tasks; -1 if there are no axes.
     """
 
     axes: tuple[Axis, ...]
@@ -94,6 +95,21 @@ class Nest(NamedTuple):
     epilogue: tuple[Instruction, ...]
     stores: tuple[Store, ...]
     is_column: bool
+    outer: int
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes that it computes, in the order in which it does so."""
+        reduction = [] if self.reduction is None else [self.reduction[0]]
+        body, epilogue = (
+            [each.node for each in side if isinstance(each, Apply)] for side in (self.body, self.epilogue)
+        )
+        return [*body, *reduction, *epilogue]
+
+    @property
+    def outer_extent(self) -> int:
+        """The extent of what tasks are slices of."""
+        return self.axes[self.outer].extent if self.axes else 1
 
     @property
     def kept(self) -> tuple[int, ...]:

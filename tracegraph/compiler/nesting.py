@@ -106,12 +106,13 @@ def build_nest(members: Membership) -> Nest:
     axes, place = _loops(members, body, epilogue)
     return Nest(
         axes=axes,
-        body=tuple(_moved(each, place) for each in body.instructions),
-        body_stores=tuple(_moved(each, place) for each in body.stores),
+        body=tuple(_instruction(each, place) for each in body.instructions),
+        body_stores=tuple(_store(each, place) for each in body.stores),
         reduction=None if members.reduction is None or taken is None else (members.reduction, taken),
-        epilogue=tuple(_moved(each, place) for each in epilogue.instructions),
-        stores=tuple(_moved(each, place) for each in epilogue.stores),
-        is_column=members.reduction is not None and not axes[-1].is_reduced if axes else False,
+        epilogue=tuple(_instruction(each, place) for each in epilogue.instructions),
+        stores=tuple(_store(each, place) for each in epilogue.stores),
+        is_column=members.reduction is not None and bool(axes) and not axes[-1].is_reduced,
+        outer=next((k for k, axis in enumerate(axes) if not axis.is_reduced), 0 if axes else -1),
     )
 
 
@@ -226,10 +227,14 @@ def _loop_order(axes: Sequence[Axis], *, is_row: bool) -> list[int]:
     return kept[:-1] + reduced + kept[-1:]
 
 
-def _moved(item, place):  # type: ignore[no-untyped-def]
-    """An instruction or store with its address over the loops in place of the axes."""
-    address = getattr(item, "address", None)
-    if address is None:
-        return item
-    strides = tuple(address.strides[group[-1]] for group in place)
-    return item._replace(address=Address(address.buffer, address.offset, strides))
+def _over_loops(address: Address, place: Sequence[Sequence[int]]) -> Address:
+    """An address with a stride for each loop in place of each axis."""
+    return Address(address.buffer, address.offset, tuple(address.strides[group[-1]] for group in place))
+
+
+def _instruction(each: Instruction, place: Sequence[Sequence[int]]) -> Instruction:
+    return each._replace(address=_over_loops(each.address, place)) if isinstance(each, (Load, Index)) else each
+
+
+def _store(each: Store, place: Sequence[Sequence[int]]) -> Store:
+    return each._replace(address=_over_loops(each.address, place))

@@ -6,6 +6,7 @@ side. Parallelism inside an operation and between branches of the graph is one m
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ PIECE_NANOSECONDS = 20_000.0
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
 GRAIN = 64
+#: Columns of a column reduction: with fewer at a time, memory is not read in long enough runs.
+COLUMN_GRAIN = 512
 
 
 class Task(NamedTuple):
@@ -39,6 +42,11 @@ class Wave(NamedTuple):
     tasks: tuple[Task, ...]
     is_parallel: bool
 
+    def __str__(self) -> str:
+        pieces = Counter(task.kernel for task in self.tasks)
+        parts = ", ".join(f"kernel {kernel} in {count} piece{'s' * (count > 1)}" for kernel, count in pieces.items())
+        return f"{parts}{', in parallel' if self.is_parallel else ''}"
+
 
 class Schedule(NamedTuple):
     """Kernels and the waves that run them."""
@@ -46,6 +54,9 @@ class Schedule(NamedTuple):
     fused: Fused
     waves: tuple[Wave, ...]
     nanoseconds: float
+
+    def __str__(self) -> str:
+        return "\n".join(f"wave {number}: {wave}" for number, wave in enumerate(self.waves))
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -92,28 +103,19 @@ def _nanoseconds(kernel: Kernel) -> float:
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
     if not isinstance(kernel, NestKernel):
         return [Task(number, 0, _batch(kernel.node), 0)]
-    extent = outer_extent(kernel.nest)
+    extent = kernel.nest.outer_extent
     pieces = kernel.pieces
     if pieces == 1:
         pieces = int(min(MOST_PIECES, max(1.0, nest_nanoseconds(kernel.nest) // PIECE_NANOSECONDS), max(extent, 1)))
     if pieces == 1:
         return [Task(number, 0, extent, 0)] if _does_anything(kernel.nest) else []
     step = -(-extent // pieces)
+    grain = COLUMN_GRAIN if kernel.nest.is_column and kernel.nest.outer == len(kernel.nest.axes) - 1 else GRAIN
     if extent > pieces * GRAIN:
-        step = -(-step // GRAIN) * GRAIN
+        step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = kernel.partials is not None
-    return [
-        Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi
-    ]
-
-
-def outer_extent(nest: Nest) -> int:
-    """The extent of the loop that tasks are slices of."""
-    if not nest.axes:
-        return 1
-    kept = nest.kept
-    return nest.axes[kept[0]].extent if kept else nest.axes[0].extent
+    return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 
 def _does_anything(nest: Nest) -> bool:

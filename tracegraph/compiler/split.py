@@ -1,7 +1,10 @@
-"""Reductions to very few elements, as two nests: pieces that run side by side and leave partial results, and one that
-reduces those and goes on with the epilogue. How many pieces depends on sizes only, so results do not depend on threads."""
+"""Reductions that keep too few elements to share out among threads, as two nests: slices of the reduced axis that run side
+by side and leave partial results, and a nest that reduces those and goes on with the epilogue. How many slices there are
+depends on sizes only, so that results do not depend on threads."""
 
 from __future__ import annotations
+
+import math
 
 from tracegraph.compiler.kernel import NestKernel
 from tracegraph.compiler.nest import Address, Axis, Index, Instruction, Load, Nest, Reduce, Store
@@ -10,38 +13,68 @@ from tracegraph.ops.leaf import input_node
 
 __all__ = ["split"]
 
-#: Points of a reduction that are worth a piece of their own, and the most pieces there are.
-PIECE = 32768
-MOST_PIECES = 64
+#: Points of a reduction that are worth a slice of their own, how many there must be at all, and the most slices there are.
+SLICE_POINTS = 65536
+LEAST_POINTS = 4 * SLICE_POINTS
+MOST_SLICES = 64
+#: With so many tasks along the kept axes no other cut is needed, and so many columns make a task.
+ENOUGH_TASKS = 8
+COLUMNS = 512
 
 
 def split(nest: Nest) -> tuple[NestKernel, ...]:
-    """One kernel, or two for a reduction of many points that keeps no axis."""
-    pieces = 1
-    if nest.reduction is not None and nest.axes and not nest.kept:
-        pieces = min(MOST_PIECES, nest.points // PIECE, nest.axes[0].extent)
-    if pieces < 2 or nest.reduction is None:
+    """One kernel, or two for a long reduction that keeps little."""
+    slices = _slices(nest)
+    if slices < 2 or nest.reduction is None:
         return (NestKernel(nest),)
     node, _ = nest.reduction
-    partials = input_node(Aval((pieces,), node.dtype), node.where)
-    here = Store(Address(partials, 0, (0,) * len(nest.axes)), 0)
-    first = nest._replace(epilogue=(Reduce(node),), stores=(here,))
+    kept = nest.kept
+    extents = tuple(nest.axes[k].extent for k in kept)
+    partials = input_node(Aval((slices, *extents), node.dtype), node.where)
+    inside = _strides(nest, extents)
+    first = nest._replace(
+        epilogue=(Reduce(node),),
+        stores=(Store(Address(partials, 0, inside), 0),),
+        outer=next(k for k, axis in enumerate(nest.axes) if axis.is_reduced),
+    )
+    order = [*kept[:-1], -1, *kept[-1:]] if nest.is_column else [*kept, -1]
     last = Nest(
-        axes=(Axis(pieces, is_reduced=True),),
-        body=(Load(Address(partials, 0, (1,))),),
+        axes=tuple(Axis(slices, is_reduced=True) if k < 0 else nest.axes[k] for k in order),
+        body=(Load(Address(partials, 0, tuple(math.prod(extents) if k < 0 else inside[k] for k in order))),),
         body_stores=(),
         reduction=(node, 0),
-        epilogue=tuple([_flat(each) for each in nest.epilogue]),
-        stores=tuple([Store(_point(store.address), store.value) for store in nest.stores]),
-        is_column=False,
+        epilogue=tuple([_reordered(each, order) for each in nest.epilogue]),
+        stores=tuple([Store(_along(store.address, order), store.value) for store in nest.stores]),
+        is_column=nest.is_column,
+        outer=1 if order[0] < 0 and kept else 0,
     )
-    return NestKernel(first, pieces, partials), NestKernel(last)
+    return NestKernel(first, slices, partials), NestKernel(last)
 
 
-def _flat(each: Instruction) -> Instruction:
-    """An epilogue instruction over the one axis of the partial results, along which it does not move."""
-    return each._replace(address=_point(each.address)) if isinstance(each, (Load, Index)) else each
+def _slices(nest: Nest) -> int:
+    reduced = [axis.extent for axis in nest.axes if axis.is_reduced]
+    if nest.reduction is None or not reduced or nest.points < LEAST_POINTS:
+        return 1
+    tasks = nest.outer_extent if nest.kept else 1
+    if nest.is_column and len(nest.kept) == 1:
+        tasks = -(-tasks // COLUMNS)
+    return 1 if tasks >= ENOUGH_TASKS else min(MOST_SLICES, nest.points // SLICE_POINTS, reduced[0])
 
 
-def _point(address: Address) -> Address:
-    return Address(address.buffer, address.offset, (0,))
+def _strides(nest: Nest, extents: tuple[int, ...]) -> tuple[int, ...]:
+    """Where one slice's results lie: in C order over the kept axes."""
+    strides = [0] * len(nest.axes)
+    step = 1
+    for k, extent in zip(reversed(nest.kept), reversed(extents), strict=True):
+        strides[k] = step
+        step *= extent
+    return tuple(strides)
+
+
+def _reordered(each: Instruction, order: list[int]) -> Instruction:
+    return each._replace(address=_along(each.address, order)) if isinstance(each, (Load, Index)) else each
+
+
+def _along(address: Address, order: list[int]) -> Address:
+    """An epilogue address over the loops of the last nest; it does not move along the slices."""
+    return Address(address.buffer, address.offset, tuple(0 if k < 0 else address.strides[k] for k in order))

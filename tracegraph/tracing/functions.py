@@ -331,8 +331,9 @@ def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
 
 
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    x, y = _array(a), _array(b)
-    near = abs(x - y) <= atol + rtol * abs(y)  # type: ignore[operator]
+    x: Any = _array(a)
+    y: Any = _array(b)
+    near = abs(x - y) <= atol + rtol * abs(y)
     close = np.where(np.isfinite(y), near, x == y)
     return np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close
 

@@ -90,7 +90,7 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
     """
     if not any(isinstance(each, np.dtype) for each in descriptors):
         descriptors = tuple(map(np.dtype, descriptors))
-    signature = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
+    signature: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
 

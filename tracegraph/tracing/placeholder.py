@@ -231,11 +231,11 @@ class Placeholder:
 
     @property
     def T(self) -> Any:
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
@@ -268,7 +268,7 @@ class Placeholder:
         self[...] = value
 
     def copy(self, order: str = "C") -> Any:
-        return self if self._is_scalar else np.copy(self)  # type: ignore[call-overload]
+        return self if self._is_scalar else np.copy(self)
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -403,11 +403,11 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reshape_method(self: Placeholder, *shape: Any, **kwargs: Any) -> Any:
-    return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)  # type: ignore[call-overload]
+    return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
 
 
 def _transpose_method(self: Placeholder, *axes: Any) -> Any:
-    return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)  # type: ignore[call-overload]
+    return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
 
 def _flatten_method(self: Placeholder, order: str = "C") -> Any:

@@ -21,7 +21,7 @@ from tracegraph.tracing.ufuncs import call, product, write
 
 __all__ = ["FUNCTIONS"]
 
-NONE = np._NoValue  # type: ignore[attr-defined]
+NONE = np._NoValue
 BOOL = np.dtype(bool)
 
 

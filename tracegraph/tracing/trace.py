@@ -75,6 +75,11 @@ class Trace:
             self.is_open = False
             _active.trace = outer
 
+    @property
+    def captured(self) -> frozenset[int]:
+        """The ids of the arrays that are read by reference."""
+        return frozenset(self._captured)
+
     def capture(self, value: Any) -> Node:
         """The node of an array that the function did not get as an argument. It is passed to kernels by reference."""
         if not isinstance(value, np.ndarray):

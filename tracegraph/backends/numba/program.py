@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegraph.backends.numba import blas
 from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.results import Recycler
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
 from tracegraph.compiler.kernel import Kernel, NestKernel, ProductKernel, StepKernel
@@ -54,10 +55,13 @@ class Executable:
         kernels = plan.schedule.kernels
         self._codes = [_code(kernel, source) for kernel, source in zip(kernels, self._sources, strict=True)]
         self._inputs = [node.aval for node in graph.inputs]
-        self._outputs = [node.aval for node in graph.outputs]
+        self._outputs = [Recycler(node.aval) for node in graph.outputs]
         self._idle = [_Instance(plan, self._sources, self._codes)]
         self._run = self._idle[0].run
         self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"{len(self.kernels)} different kernels"
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -76,7 +80,7 @@ class Executable:
         Args:
             leaves: one array or number for each input, of its shape and dtype.
         """
-        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        results = [recycler.take() for recycler in self._outputs]
         if not self._run(*leaves, *results):
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
             if not self._run(*arrays, *results):
@@ -150,7 +154,7 @@ class _Instance:
             if buffer is None:
                 table[k] = value
             else:
-                own = piece if kernel.pieces > 1 and buffer is kernel.partials else 0
+                own = piece * (buffer.aval.size // kernel.pieces) if buffer is kernel.partials else 0
                 self._point(table, k, buffer, value + own)
         return table
 

@@ -111,28 +111,27 @@ class _Writer:
 
     def plain(self) -> None:
         """Every loop is kept: the body runs at each point."""
-        with self.loops(range(len(self.nest.axes)), first=True):
+        with self.loops(range(len(self.nest.axes))):
             self.statements("v", self.nest.body, self.nest.body_stores)
 
     def row(self, reduction: tuple[Node, int]) -> None:
         """The innermost loop is reduced: the partial result stays in a register."""
         nest, (node, taken) = self.nest, reduction
         reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
-        with self.loops(nest.kept, first=True):
+        with self.loops(nest.kept):
             self.line(f"total = {_start(node)}", node)
-            if not reduced:
+            if reduced:
+                with self.loops(reduced[:-1]):
+                    self._innermost(node, taken, reduced[-1])
+            else:
                 self.statements("v", nest.body, nest.body_stores)
                 self.line(f"total = {_accumulate(node, 'total', f'v{taken}')}", node)
-            else:
-                with self.loops(reduced[:-1], first=not nest.kept):
-                    self._innermost(node, taken, reduced)
             self.statements("w", nest.epilogue, nest.stores, total="total")
 
-    def _innermost(self, node: Node, taken: int, reduced: Sequence[int]) -> None:
+    def _innermost(self, node: Node, taken: int, axis: int) -> None:
         """The innermost reduced loop, in blocks if rounding matters."""
-        last = reduced[-1]
-        lo, hi = self.bounds(last, first=len(reduced) == 1 and not self.nest.kept)
-        i = self.index[last]
+        lo, hi = self.bounds(axis)
+        i = self.index[axis]
         if node.op.name != "reduce_sum" or node.dtype.kind != "f":
             with self.block(f"for {i} in range({lo}, {hi}):"):
                 self.statements("v", self.nest.body, self.nest.body_stores)
@@ -149,12 +148,12 @@ class _Writer:
         """The innermost loop is kept: partial results stay in the output, a strip of columns at a time."""
         nest, (node, taken) = self.nest, reduction
         *outer, last = nest.kept
-        held = next(store for store in nest.stores if store.address.buffer is node)
+        held = next(store for store in nest.stores if isinstance(nest.epilogue[store.value], Reduce))
         out, at = self.pointer(held.address), self.place(held.address)
         reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
         across = f"for {self.index[last]} in range(start, stop):"
-        with self.loops(outer, first=True):
-            lo, hi = self.bounds(last, first=not outer)
+        with self.loops(outer):
+            lo, hi = self.bounds(last)
             with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
                 self.line(f"stop = min(start + {STRIP}, {hi})")
                 with self.block(across):
@@ -180,10 +179,10 @@ class _Writer:
         self.depth -= 1
 
     @contextmanager
-    def loops(self, axes: Sequence[int], *, first: bool = False) -> Iterator[None]:
-        """Loops over axes; the first of them, if so said, runs over the slice that the kernel is called for."""
-        for position, k in enumerate(axes):
-            lo, hi = self.bounds(k, first=first and position == 0)
+    def loops(self, axes: Sequence[int]) -> Iterator[None]:
+        """Loops over axes, one inside the other."""
+        for k in axes:
+            lo, hi = self.bounds(k)
             self.line(
                 f"for {self.index[k]} in range({lo}, {hi}):" if lo != "0" else f"for {self.index[k]} in range({hi}):"
             )
@@ -191,8 +190,11 @@ class _Writer:
         yield
         self.depth -= len(axes)
 
-    def bounds(self, axis: int, *, first: bool) -> tuple[str, str]:
-        return ("lo", "hi") if first else ("0", self._number(f"n{axis}", self.nest.axes[axis].extent))
+    def bounds(self, axis: int) -> tuple[str, str]:
+        """Where a loop begins and ends: the outer one runs over the slice that the kernel is called for."""
+        if axis == self.nest.outer:
+            return "lo", "hi"
+        return "0", self._number(f"n{axis}", self.nest.axes[axis].extent)
 
     def statements(self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = "") -> None:
         """The instructions of one level, and what is stored of them."""

@@ -1,0 +1,177 @@
+"""What a function reads besides its arguments: globals, closed-over variables, attributes of objects that it reaches.
+
+A graph holds the values that these had when it was traced. A `Watch` notes them, and says at each later call whether one
+has been bound anew or a container has changed, so that a stale answer is never given. An array that entered the graph
+needs no watching, because kernels read it by reference (`release`); one that Python alone looked at is compared, if it is
+small. Followed are the functions that a function's code names, and of objects only the attributes whose names stand in
+that code; modules and classes are taken as fixed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Watch"]
+
+#: Numbers and texts are compared by value; all else is the same only if it is the same object.
+_PLAIN = (bool, int, float, complex, str, bytes)
+#: Containers are followed to this depth, and their elements up to this many.
+_DEPTH = 8
+_ELEMENTS = 1024
+#: Methods that have run before any call.
+_MAKERS = ("__init__", "__new__", "__post_init__")
+#: Arrays of up to this size are compared.
+_ARRAY_BYTES = 1 << 15
+_MISSING = object()
+#: What holds nothing that could be bound anew, or is not expected to.
+_FIXED = (*_PLAIN, type(None), np.ndarray, np.generic, np.ufunc, ModuleType, type, BuiltinFunctionType)
+
+
+class Watch:
+    """What a callable could read, as it was when the watch was made."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._names: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._cells: list[tuple[CellType, Any]] = []
+        self._sequences: list[tuple[list[Any] | dict[Any, Any], tuple[Any, ...]]] = []
+        self._arrays: dict[int, tuple[np.ndarray, bytes]] = {}
+        self._seen: dict[int, Any] = {}
+        self._words: set[str] = set()
+        for code in _codes(function, {}):
+            self._words.update(code.co_names)
+        self._follow(function, 0)
+
+    def is_current(self) -> bool:
+        """Whether everything is as it was."""
+        for namespace, name, value in self._names:
+            found = namespace.get(name, _MISSING)
+            if found is not value and not _same(found, value):
+                return False
+        for cell, value in self._cells:
+            found = _contents(cell)
+            if found is not value and not _same(found, value):
+                return False
+        if not all(_elements(container) == parts for container, parts in self._sequences):
+            return False
+        return all(array.tobytes() == before for array, before in self._arrays.values())
+
+    def release(self, arrays: Iterable[int]) -> None:
+        """Arrays (by their ids) that kernels read by reference need not be compared."""
+        for each in arrays:
+            self._arrays.pop(each, None)
+
+    def _follow(self, value: Any, depth: int) -> None:
+        """Notes what can be read through a value."""
+        if isinstance(value, np.ndarray) and value.nbytes <= _ARRAY_BYTES and value.dtype != object:
+            self._arrays[id(value)] = value, value.tobytes()
+        if isinstance(value, _FIXED) or _is_library(value) or id(value) in self._seen or depth > _DEPTH:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, FunctionType):
+            self._function(value, depth)
+        elif isinstance(value, (list, dict, tuple, set, frozenset)):
+            self._container(value, depth)
+        else:
+            self._object(value, depth)
+
+    def _function(self, function: FunctionType, depth: int) -> None:
+        for name in sorted({name for code in _nested(function.__code__) for name in code.co_names}):
+            if name in function.__globals__:
+                self._note(function.__globals__, name, depth)
+        for cell in function.__closure__ or ():
+            value = _contents(cell)
+            self._cells.append((cell, value))
+            self._follow(value, depth + 1)
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._follow(value, depth + 1)
+
+    def _container(self, value: Any, depth: int) -> None:
+        if len(value) > _ELEMENTS:
+            return
+        if isinstance(value, (list, dict)):
+            self._sequences.append((value, _elements(value)))
+        for part in value.values() if isinstance(value, dict) else value:
+            self._follow(part, depth + 1)
+
+    def _object(self, value: Any, depth: int) -> None:
+        """The parts of methods and partial functions, and those attributes of an instance that the code names."""
+        for part in _parts(value):
+            self._follow(part, depth + 1)
+        attributes = getattr(value, "__dict__", None)
+        if isinstance(attributes, dict):
+            for name in sorted(self._words & attributes.keys()):
+                self._note(attributes, name, depth)
+
+    def _note(self, namespace: dict[str, Any], name: str, depth: int) -> None:
+        value = namespace[name]
+        if not isinstance(value, ModuleType):
+            self._names.append((namespace, name, value))
+            self._follow(value, depth + 1)
+
+
+def _same(found: Any, value: Any) -> bool:
+    return type(found) is type(value) and isinstance(found, _PLAIN) and found == value
+
+
+def _elements(container: list[Any] | dict[Any, Any]) -> tuple[Any, ...]:
+    """What tells whether a container still has the same elements: plain values, and the identities of all others."""
+    parts = container if isinstance(container, list) else [part for item in container.items() for part in item]
+    return tuple([part if isinstance(part, _PLAIN) else id(part) for part in parts])
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _MISSING
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    """What a callable that is no plain function is made of."""
+    if isinstance(value, MethodType):
+        return value.__func__, value.__self__
+    if isinstance(value, functools.partial):
+        return value.func, value.args, value.keywords
+    watched = getattr(value, "__tracegraph_watched__", None)
+    if watched is not None:
+        return (watched,)
+    call = getattr(type(value), "__call__", None)
+    return (call,) if isinstance(call, FunctionType) else ()
+
+
+def _codes(value: Any, seen: dict[int, Any]) -> Iterator[CodeType]:
+    """The code of a callable, of what is nested in it, and of the functions and methods that it can reach."""
+    if id(value) in seen or isinstance(value, _FIXED) or _is_library(value) or len(seen) > _ELEMENTS:
+        return
+    seen[id(value)] = value
+    if isinstance(value, FunctionType):
+        codes = list(_nested(value.__code__))
+        yield from codes
+        reached = [_contents(cell) for cell in value.__closure__ or ()]
+        reached += [value.__globals__.get(name) for code in codes for name in code.co_names]
+    elif isinstance(value, (list, tuple, set, frozenset, dict)):
+        reached = list(value.values() if isinstance(value, dict) else value)
+    else:
+        reached = [*_parts(value), *getattr(value, "__dict__", {}).values()]
+        members = vars(type(value)).items()
+        reached += [member for name, member in members if isinstance(member, FunctionType) and name not in _MAKERS]
+    for part in reached:
+        yield from _codes(part, seen)
+
+
+def _is_library(value: Any) -> bool:
+    """NumPy's functions and our own are taken as fixed; what they are given to call (`_parts`) is not."""
+    module = getattr(value, "__module__", None) or ""
+    return isinstance(value, FunctionType) and module.split(".")[0] in ("numpy", "scipy", "tracegraph")
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
