@@ -36,7 +36,8 @@ class _Use(NamedTuple):
 class _Group:
     """A kernel in the making."""
 
-    def __init__(self, root: Node, space: Shape, *, is_nest: bool = True) -> None:
+    def __init__(self, number: int, root: Node, space: Shape, *, is_nest: bool) -> None:
+        self.number = number
         self.root = root
         self.is_nest = is_nest
         self.members = Membership(space)
@@ -91,7 +92,7 @@ class _Fuser:
         uses = self.uses[node]
         followers = self._followers(node)
         if node.op.kind in ("elementwise", "identity", "reduce"):
-            for group in followers:
+            for group in sorted(followers, key=lambda each: each.number):
                 if self._join(node, group, uses, followers):
                     return
         self._start(node, followers)
@@ -109,7 +110,7 @@ class _Fuser:
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        group = _Group(node, node.shape, is_nest=node.op.kind not in ("product", "opaque"))
+        group = _Group(len(self.groups), node, node.shape, is_nest=node.op.kind not in ("product", "opaque"))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
         if node.op.kind == "reduce":
@@ -171,19 +172,19 @@ class _Fuser:
 
 
 def _in_order(groups: Sequence[_Group]) -> list[_Group]:
-    """The groups, each after those whose values it needs; otherwise as the nodes came in the graph."""
-    waiting: dict[_Group, int] = dict.fromkeys(reversed(groups), 0)
+    """The groups, each after those whose values it needs; otherwise as their nodes came in the graph."""
+    waiting = [0] * len(groups)
     for group in groups:
         for follower in group.followers:
-            waiting[follower] += 1
-    ready = [group for group, count in reversed(waiting.items()) if count == 0]
+            waiting[follower.number] += 1
+    ready = [group for group in groups if waiting[group.number] == 0]
     result: list[_Group] = []
     while ready:
         group = ready.pop()
         result.append(group)
-        for follower in sorted(group.followers, key=lambda each: each.root.op.name):
-            waiting[follower] -= 1
-            if waiting[follower] == 0:
+        for follower in sorted(group.followers, key=lambda each: each.number):
+            waiting[follower.number] -= 1
+            if waiting[follower.number] == 0:
                 ready.append(follower)
     return result
 

@@ -39,6 +39,7 @@ class Membership:
         views: for each level and node, the chains of views through which its value is needed there.
         stored: the nodes whose values are kept, with the level at which they are written.
         assembled: the buffer that a stored `part` is a region of.
+        count: about how many instructions there are.
     """
 
     def __init__(self, space: Shape) -> None:
@@ -47,10 +48,7 @@ class Membership:
         self.views: dict[Level, dict[Node, set[Views]]] = {Level.BODY: {}, Level.EPILOGUE: {}}
         self.stored: dict[Node, Level] = {}
         self.assembled: Node | None = None
-
-    @property
-    def count(self) -> int:
-        return sum(len(chains) for level in self.views.values() for chains in level.values())
+        self.count = 0
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -63,6 +61,7 @@ class Membership:
 
     def add(self, node: Node, level: Level, chains: set[Views]) -> None:
         self.views[level].setdefault(node, set()).update(chains)
+        self.count += len(chains)
 
     def store(self, node: Node, level: Level) -> None:
         self.stored[node] = level
