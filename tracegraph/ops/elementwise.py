@@ -142,7 +142,7 @@ tanh: Op = _row("tanh", np.tanh, each(lambda ct, out, x: multiply(ct, subtract(l
 def _sigmoid_reference(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) without overflow on either side."""
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+    return np.asarray(np.where(x >= 0, 1 / (1 + small), small / (1 + small)), x.dtype)
 
 
 sigmoid: Op = _row(

@@ -10,7 +10,7 @@ import numpy as np
 from tracegraph.ir import DTYPES, Aval, Node, Op, Where, current_where
 from tracegraph.ops.rules import each
 
-__all__ = ["OPS", "constant", "identity", "input_node", "iota", "is_literal", "literal", "stop_gradient"]
+__all__ = ["OPS", "constant", "identity", "input_node", "input_op", "iota", "is_literal", "literal", "stop_gradient"]
 
 
 def _constant_rule(*, value: np.ndarray) -> Aval:

@@ -44,7 +44,7 @@ def is_float(node: Node) -> bool:
     return node.aval.dtype in FLOATS
 
 
-def each(*rules: Callable[..., Node] | None) -> Vjp:
+def each(*rules: Callable[..., Node | None] | None) -> Vjp:
     """A derivative rule from one function per input, each taking the cotangent, the node and its inputs.
 
     ``each(lambda ct, out, x, y: multiply(ct, y), lambda ct, out, x, y: multiply(ct, x))`` is the rule of ``x * y``.

@@ -1,0 +1,54 @@
+"""Operations that native kernels do not have, in terms of those that they do. Only for the final graph: it is larger, but
+every part of it fuses, vectorises and splits over threads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracegraph.ir import Node
+from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
+from tracegraph.ops.elementwise import equal, like, logical_and, logical_or, multiply, not_equal, where
+from tracegraph.ops.leaf import iota
+from tracegraph.ops.product import matmul, swap_last
+from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
+from tracegraph.ops.rules import is_float
+from tracegraph.ops.shape import reshape
+from tracegraph.rewrite.engine import Rules, rule
+
+__all__ = ["LOWER"]
+
+
+@rule("arg_reduction", argmax, argmin)
+def arg_reduction(node: Node) -> Node:
+    """``argmax(x) -> reduce_min(where(x == reduce_max(x), iota, n))``; for floats the first NaN wins, as in NumPy."""
+    (x,) = node.inputs
+    axis = node.params["axis"]
+    extreme = (reduce_max if node.op is argmax else reduce_min)(x, axes=(axis,))
+    match = equal(x, keep_axes(extreme, x.shape, (axis,)))
+    if is_float(x):
+        match = logical_or(match, not_equal(x, x))
+    index = iota(length=x.shape[axis], dtype=np.dtype(np.int64))
+    along = reshape(index, shape=tuple(n if k == axis else 1 for k, n in enumerate(x.shape)))
+    places = broadcast_to(along, shape=x.shape)
+    return reduce_min(where(match, places, like(places, x.shape[axis])), axes=(axis,))
+
+
+@rule("whole_matmul", matmul)
+def whole_matmul(node: Node) -> Node | None:
+    """A product of integers is a sum of products; of bools, whether any pair is both."""
+    x, y = node.inputs
+    if is_float(node):
+        return None
+    *lead, m, k = x.shape
+    n = y.shape[-1]
+    is_bool = node.dtype.kind == "b"
+    if is_bool and not k:
+        return fill(False, node.shape, node.dtype)
+    shape = (*lead, m, n, k)
+    rows = broadcast_to(reshape(x, shape=(*lead, m, 1, k)), shape=shape)
+    columns = broadcast_to(reshape(swap_last(y), shape=(*lead, 1, n, k)), shape=shape)
+    combine, reduce = (logical_and, reduce_max) if is_bool else (multiply, reduce_sum)
+    return reduce(combine(rows, columns), axes=(len(shape) - 1,))
+
+
+LOWER: Rules = (arg_reduction, whole_matmul)

@@ -1,0 +1,268 @@
+"""Views of views, and regions that are all, none or elsewhere: each becomes one view, or goes. No value changes."""
+
+from __future__ import annotations
+
+from tracegraph.ir import Node, Shape
+from tracegraph.ops.broadcast import broadcast_to, reduce_sum, reduced_shape
+from tracegraph.ops.elementwise import add, like
+from tracegraph.ops.product import matmul, swap_last
+from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
+from tracegraph.ops.region import concatenate, slice_, update
+from tracegraph.ops.rules import Ints, is_float
+from tracegraph.ops.shape import reshape, reshape_to, transpose
+from tracegraph.rewrite.engine import Rules, rule
+
+__all__ = ["VIEWS"]
+
+REDUCTIONS = (reduce_sum, reduce_prod, reduce_max, reduce_min)
+
+
+# -- reshape, transpose, broadcast -------------------------------------------------------------------------------------
+
+
+@rule("same_shape", reshape, broadcast_to)
+def same_shape(node: Node) -> Node | None:
+    """A view to the shape that it has already."""
+    (x,) = node.inputs
+    return x if x.shape == node.shape else None
+
+
+@rule("same_order", transpose)
+def same_order(node: Node) -> Node | None:
+    """A transpose that moves no axis."""
+    axes = node.params["axes"]
+    return node.inputs[0] if axes == tuple(range(len(axes))) else None
+
+
+@rule("reshape_of_reshape", reshape)
+def reshape_of_reshape(node: Node) -> Node | None:
+    """Only the last shape counts."""
+    (source,) = node.inputs
+    return reshape(source.inputs[0], shape=node.shape) if source.op is reshape else None
+
+
+@rule("transpose_of_transpose", transpose)
+def transpose_of_transpose(node: Node) -> Node | None:
+    """Two orders of axes are one."""
+    (source,) = node.inputs
+    if source.op is not transpose:
+        return None
+    first = source.params["axes"]
+    return transpose(source.inputs[0], axes=tuple(first[axis] for axis in node.params["axes"]))
+
+
+@rule("broadcast_of_broadcast", broadcast_to)
+def broadcast_of_broadcast(node: Node) -> Node | None:
+    """Only the last shape counts."""
+    (source,) = node.inputs
+    return broadcast_to(source.inputs[0], shape=node.shape) if source.op is broadcast_to else None
+
+
+@rule("broadcast_of_new_axes", broadcast_to)
+def broadcast_of_new_axes(node: Node) -> Node | None:
+    """Broadcasting makes leading axes of extent 1 itself: ``broadcast_to(reshape(x, (1, 1, n)))`` for x of shape (n,)."""
+    (source,) = node.inputs
+    if source.op is not reshape:
+        return None
+    (x,) = source.inputs
+    lead = source.aval.ndim - x.aval.ndim
+    expected = (*(1,) * lead, *x.shape)
+    return broadcast_to(x, shape=node.shape) if lead >= 0 and source.shape == expected else None
+
+
+@rule("view_of_scalar", reshape, transpose)
+def view_of_scalar(node: Node) -> Node | None:
+    """A repeated scalar is the same in any order: ``reshape(broadcast_to(x, a), b) -> broadcast_to(x, b)``"""
+    (source,) = node.inputs
+    if source.op is not broadcast_to or source.inputs[0].shape:
+        return None
+    return broadcast_to(source.inputs[0], shape=node.shape)
+
+
+@rule("transpose_of_product", transpose, lone=True)
+def transpose_of_product(node: Node) -> Node | None:
+    """``(x.T @ y).T -> y.T @ x``: where a factor is transposed already, so that there are fewer transposes than before."""
+    (source,) = node.inputs
+    if source.op is not matmul or not _swaps_last(node):
+        return None
+    x, y = source.inputs
+    return matmul(swap_last(y), swap_last(x)) if _swaps_last(x) or _swaps_last(y) else None
+
+
+def _swaps_last(node: Node) -> bool:
+    n = node.aval.ndim
+    return node.op is transpose and node.params["axes"] == (*range(n - 2), n - 1, n - 2)
+
+
+# -- regions -----------------------------------------------------------------------------------------------------------
+
+
+@rule("slice_of_all", slice_)
+def slice_of_all(node: Node) -> Node | None:
+    """A region that is the whole."""
+    (x,) = node.inputs
+    return x if _is_all(x.shape, node.params["starts"], node.params["steps"], node.shape) else None
+
+
+def _is_all(shape: Shape, starts: Ints, steps: Ints, sizes: Shape) -> bool:
+    if sizes != shape:
+        return False
+    return all(n < 2 or (start == 0 and step == 1) for n, start, step in zip(shape, starts, steps, strict=True))
+
+
+@rule("slice_of_slice", slice_)
+def slice_of_slice(node: Node) -> Node | None:
+    """A region of a region is a region."""
+    (source,) = node.inputs
+    if source.op is not slice_:
+        return None
+    outer, inner = node.params, source.params
+    starts = [a + b * c for a, b, c in zip(inner["starts"], outer["starts"], inner["steps"], strict=True)]
+    steps = [b * c for b, c in zip(outer["steps"], inner["steps"], strict=True)]
+    return slice_(source.inputs[0], starts=tuple(starts), steps=tuple(steps), sizes=node.shape)
+
+
+@rule("slice_of_broadcast", slice_)
+def slice_of_broadcast(node: Node) -> Node | None:
+    """Repeats the region instead: along an axis that is repeated only its size counts."""
+    (source,) = node.inputs
+    if source.op is not broadcast_to:
+        return None
+    (x,) = source.inputs
+    lead = node.aval.ndim - x.aval.ndim
+    axes = zip(x.shape, node.params["starts"][lead:], node.params["steps"][lead:], node.shape[lead:], strict=True)
+    region = [(0, 1, 1) if n == 1 else (start, step, size) for n, start, step, size in axes]
+    starts, steps, sizes = (tuple(part[k] for part in region) for k in range(3))
+    return broadcast_to(slice_(x, starts=starts, steps=steps, sizes=sizes), shape=node.shape)
+
+
+@rule("slice_of_update", slice_)
+def slice_of_update(node: Node) -> Node | None:
+    """Reads what was written, or what was there before, where the two regions are the same or apart."""
+    (source,) = node.inputs
+    if source.op is not update:
+        return None
+    x, v = source.inputs
+    read, written = node.params, source.params
+    places = (written["starts"], written["steps"], v.shape)
+    if (read["starts"], read["steps"], node.shape) == places:
+        return v
+    if any(map(_are_apart, read["starts"], read["steps"], node.shape, *places)):
+        return slice_(x, **read)
+    return None
+
+
+def _are_apart(start: int, step: int, size: int, start2: int, step2: int, size2: int) -> bool:
+    """Whether two ranges share no number: one ends before the other begins, or they interleave."""
+    one, two = range(start, start + step * size, step), range(start2, start2 + step2 * size2, step2)
+    if not one or not two or max(one) < min(two) or max(two) < min(one):
+        return True
+    return abs(step) == abs(step2) and (start - start2) % step != 0
+
+
+@rule("slice_of_concatenate", slice_)
+def slice_of_concatenate(node: Node) -> Node | None:
+    """Reads the one piece in which the region lies."""
+    (source,) = node.inputs
+    if source.op is not concatenate or not node.aval.size:
+        return None
+    axis = source.params["axis"]
+    starts, steps = node.params["starts"], node.params["steps"]
+    first, last = sorted((starts[axis], starts[axis] + steps[axis] * (node.shape[axis] - 1)))
+    before = 0
+    for piece in source.inputs:
+        if before <= first and last < before + piece.shape[axis]:
+            moved = (*starts[:axis], starts[axis] - before, *starts[axis + 1 :])
+            return slice_(piece, starts=moved, steps=steps, sizes=node.shape)
+        before += piece.shape[axis]
+    return None
+
+
+@rule("update_of_all", update)
+def update_of_all(node: Node) -> Node | None:
+    """What is overwritten entirely does not count; what is written nowhere does not either."""
+    x, v = node.inputs
+    if not v.aval.size:
+        return x
+    return v if _is_all(x.shape, node.params["starts"], node.params["steps"], v.shape) else None
+
+
+@rule("update_of_update", update)
+def update_of_update(node: Node) -> Node | None:
+    """Of two writes to one region only the second counts."""
+    x, v = node.inputs
+    if x.op is not update or x.params != node.params or x.inputs[1].shape != v.shape:
+        return None
+    return update(x.inputs[0], v, **node.params)
+
+
+@rule("update_with_own", update)
+def update_with_own(node: Node) -> Node | None:
+    """Writes back what stands there."""
+    x, v = node.inputs
+    same = v.op is slice_ and v.inputs[0] is x and v.params == {**node.params, "sizes": v.shape}
+    return x if same else None
+
+
+@rule("concatenate_empty", concatenate)
+def concatenate_empty(node: Node) -> Node | None:
+    """Empty pieces add nothing, and a single piece is the whole."""
+    axis = node.params["axis"]
+    pieces = [x for x in node.inputs if x.shape[axis]] or list(node.inputs[:1])
+    if len(pieces) == 1:
+        return pieces[0]
+    return concatenate(*pieces, axis=axis) if len(pieces) < len(node.inputs) else None
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+@rule("reduce_unit_axes", *REDUCTIONS)
+def reduce_unit_axes(node: Node) -> Node | None:
+    """Along axes of extent 1, and along none, there is nothing to reduce; but float sums start at 0.0, so add that."""
+    (x,) = node.inputs
+    axes = node.params["axes"]
+    units = tuple(axis for axis in axes if x.shape[axis] == 1)
+    if len(units) == len(axes):
+        flat = reshape_to(x, node.shape)
+        return add(flat, like(flat, 0.0)) if node.op is reduce_sum and is_float(x) else flat
+    if not units:
+        return None
+    rest = tuple(axis - sum(unit < axis for unit in units) for axis in axes if axis not in units)
+    return node.op(reshape(x, shape=reduced_shape(x.shape, units)), axes=rest)
+
+
+@rule("reduce_of_reduce", *REDUCTIONS)
+def reduce_of_reduce(node: Node) -> Node | None:
+    """Two reductions are one over all of their axes; not for float sums and products, which round in their order."""
+    (source,) = node.inputs
+    exact = node.dtype.kind != "f" or node.op in (reduce_max, reduce_min)
+    if source.op is not node.op or not exact:
+        return None
+    (x,) = source.inputs
+    left = [axis for axis in range(x.aval.ndim) if axis not in source.params["axes"]]
+    axes = sorted((*source.params["axes"], *(left[axis] for axis in node.params["axes"])))
+    return node.op(x, axes=tuple(axes))
+
+
+VIEWS: Rules = (
+    same_shape,
+    same_order,
+    reshape_of_reshape,
+    transpose_of_transpose,
+    broadcast_of_broadcast,
+    broadcast_of_new_axes,
+    view_of_scalar,
+    transpose_of_product,
+    slice_of_all,
+    slice_of_slice,
+    slice_of_broadcast,
+    slice_of_update,
+    slice_of_concatenate,
+    update_of_all,
+    update_of_update,
+    update_with_own,
+    concatenate_empty,
+    reduce_unit_axes,
+    reduce_of_reduce,
+)
