@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tracegraph as tg
 
@@ -152,3 +153,17 @@ def test_a_function_that_counts_its_calls_counts_every_one() -> None:
 
     compiled = tg.compile(noted)
     assert [float(compiled(0.0)) for _ in range(3)] == [1.0, 2.0, 3.0]
+
+
+def test_a_generator_draws_anew_at_each_call() -> None:
+    """Noise from a closed-over generator is not frozen: it is what eager code would draw."""
+    rng, twin = np.random.default_rng(7), np.random.default_rng(7)
+    compiled = tg.compile(lambda x: x + rng.normal(size=3))
+    for _ in range(3):
+        assert compiled(1.0).tolist() == (1.0 + twin.normal(size=3)).tolist()
+
+
+def test_the_global_generator_is_refused() -> None:
+    """Drawing from np.random inside would freeze the numbers."""
+    with pytest.raises(tg.TraceError, match=r"np\.random was drawn from inside a compiled function[\s\S]*default_rng"):
+        tg.compile(lambda x: x + np.random.normal())(1.0)

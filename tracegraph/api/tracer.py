@@ -49,6 +49,7 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
     """
     inputs = [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
     current = new_trace()
+    randomness = np.random.get_state()[1:3]
     with located(where), current.open():
         storages = [Storage(node) for node in inputs]
         arguments = [
@@ -56,6 +57,7 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
             for storage, leaf in zip(storages, leaves, strict=True)
         ]
         value = call(list(arguments))
+        _check_no_noise(randomness, where)
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             raise TraceError(at(f"a compiled function returned a {type(value).__name__}; return a list instead", where))
         results, out_structure = flatten(value)
@@ -69,6 +71,17 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
         changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
         outputs += [storages[k].node for k in changed]
     return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured)
+
+
+def _check_no_noise(before: Any, where: Where | None) -> None:
+    """Numbers that NumPy's global generator gave would be the same at every later call."""
+    after = np.random.get_state()[1:3]
+    if before[1] != after[1] or not np.array_equal(before[0], after[0]):
+        message = (
+            "np.random was drawn from inside a compiled function, which would freeze those numbers; draw them outside and "
+            "pass them as an argument, or close over a generator, rng = np.random.default_rng(seed), and draw from that"
+        )
+        raise TraceError(at(message, where))
 
 
 def _output(value: Any, where: Where | None) -> Node:

@@ -309,7 +309,7 @@ def _full_like(
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = _array(a)
-    if x.dtype.kind != "f" and decimals >= 0:
+    if x.dtype.kind in "iu" and decimals >= 0:
         return result(x.node) if out is None else write(out, x.node)
     if decimals == 0:
         return call(np.rint, (x,), out=out)

@@ -92,6 +92,8 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
         descriptors = tuple(map(np.dtype, descriptors))
     signature: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
+    if dtypes[-1] == np.dtype(bool):  # a test of halves, which NumPy makes of small integers, is as well one of singles
+        dtypes = tuple(np.dtype(np.float32) if each == np.float16 else each for each in dtypes)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
 
 

@@ -281,14 +281,16 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     """Calls a handler; a NumPy error that it raises gets the user's line."""
     try:
         return handler(*args, **kwargs)
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
         if "\n  at " not in str(error):
             _append_place(error, where)
         raise
 
 
 def _append_place(error: Exception, where: Any) -> None:
-    if isinstance(error, np.exceptions.AxisError) or not error.args:
+    if not error.args or str(error) != str(
+        error.args[0]
+    ):  # NumPy makes the text of some of its errors from other parts
         error.add_note(at("", where).strip())
     else:
         error.args = (at(str(error.args[0]), where), *error.args[1:])

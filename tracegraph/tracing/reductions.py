@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
-from tracegraph.ops.broadcast import fill, reduce_sum
+from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.shape import reshape_to, transpose
@@ -80,7 +80,10 @@ def _reduction(
             node, mask = broadcast([node, node_of(where, BOOL)])
             node = ew.where(mask, node, fill(start, node.shape, to))
         shape = node.shape
-        reduced = (for_bool if to == BOOL else op)(node, axes=axes)
+        if identity is None and _given(initial) and any(shape[k] == 0 for k in axes):
+            reduced = spread(node_of(initial, to), reduced_shape(shape, axes))
+        else:
+            reduced = (for_bool if to == BOOL else op)(node, axes=axes)
         if _given(keepdims) and keepdims:
             reduced = reshape_to(reduced, _kept(shape, axes))
         value = result(reduced)

@@ -15,7 +15,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.shape import reshape, reshape_to
-from tracegraph.tracing.lift import broadcast, cast, descriptor, loop_dtypes, node_of, result, spread
+from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 
 __all__ = ["METHODS", "call", "product", "write"]
@@ -98,6 +98,7 @@ def call(
     """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given."""
     if kwargs:
         raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
+    inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
     if ufunc is np.matmul:
         node = product(*inputs)
     else:
@@ -107,7 +108,7 @@ def call(
         if where is not True:
             raise UnsupportedError(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; use np.where")
         return result(node)
-    return write(target, node, where=where, casting=casting)
+    return write(target, node, where=where, casting=casting, ufunc=ufunc)
 
 
 def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None) -> Node:
@@ -135,7 +136,9 @@ def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -
     return _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
 
 
-def write(target: Any, node: Node, *, where: Any = True, casting: str = "same_kind") -> Placeholder:
+def write(
+    target: Any, node: Node, *, where: Any = True, casting: str = "same_kind", ufunc: np.ufunc | None = None
+) -> Placeholder:
     """Writes into an array, with NumPy's checks of shape and casting.
 
     Raises:
@@ -148,7 +151,13 @@ def write(target: Any, node: Node, *, where: Any = True, casting: str = "same_ki
             "traced x, or np.stack"
         )
     if not np.can_cast(node.dtype, target.dtype, casting):  # type: ignore[arg-type]
-        raise TypeError(f"Cannot cast output from {node.dtype!r} to {target.dtype!r} with casting rule {casting!r}")
+        if ufunc is None:
+            rule = f"according to the rule {casting!r}"
+            raise TypeError(f"Cannot cast array data from {node.dtype!r} to {target.dtype!r} {rule}")
+        raise TypeError(
+            f"Cannot cast ufunc {ufunc.__name__!r} output from {node.dtype!r} to {target.dtype!r} with casting rule "
+            f"{casting!r}"
+        )
     if len(node.shape) > target.ndim or np.broadcast_shapes(node.shape, target.shape) != target.shape:
         raise ValueError(f"could not broadcast input array from shape {node.shape} into shape {target.shape}")
     value = spread(cast(node, target.dtype), target.shape)

@@ -3,7 +3,7 @@
 A graph holds the values that these had when it was traced. A `Watch` notes them, and says at each later call whether one
 has been bound anew or a container has changed, so that a stale answer is never given. An array that entered the graph
 needs no watching, because kernels read it by reference (`release`); one that Python alone looked at is compared, if it is
-small. Followed are the functions that a function's code names, and of objects only the attributes whose names stand in
+small. A generator of random numbers that was drawn from has changed, so each call draws anew. Followed are the functions that a function's code names, and of objects only the attributes whose names stand in
 that code; modules and classes are taken as fixed.
 """
 
@@ -39,6 +39,7 @@ class Watch:
         self._names: list[tuple[dict[Any, Any], Any, Any]] = []
         self._cells: list[tuple[CellType, Any]] = []
         self._sequences: list[tuple[list[Any] | dict[Any, Any], tuple[Any, ...]]] = []
+        self._generators: list[tuple[np.random.Generator, str]] = []
         self._arrays: dict[int, tuple[np.ndarray, bytes]] = {}
         self._seen: dict[int, Any] = {}
         self._words: set[str] = set()
@@ -58,6 +59,8 @@ class Watch:
                 return False
         if not all(_elements(container) == parts for container, parts in self._sequences):
             return False
+        if any(repr(each.bit_generator.state) != before for each, before in self._generators):
+            return False
         return all(array.tobytes() == before for array, before in self._arrays.values())
 
     def release(self, arrays: Iterable[int]) -> None:
@@ -69,6 +72,8 @@ class Watch:
         """Notes what can be read through a value."""
         if isinstance(value, np.ndarray) and value.nbytes <= _ARRAY_BYTES and value.dtype != object:
             self._arrays[id(value)] = value, value.tobytes()
+        if isinstance(value, np.random.Generator):
+            self._generators.append((value, repr(value.bit_generator.state)))
         if isinstance(value, _FIXED) or _is_library(value) or id(value) in self._seen or depth > _DEPTH:
             return
         self._seen[id(value)] = value
