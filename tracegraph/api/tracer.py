@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
     """
     inputs = [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
     current = new_trace()
-    randomness = np.random.get_state()[1:3]
+    randomness = _global_randomness()
     with located(where), current.open():
         storages = [Storage(node) for node in inputs]
         arguments = [
@@ -73,10 +74,16 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
     return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured)
 
 
+def _global_randomness() -> Any:
+    """The state of NumPy's global generator; None if nobody has imported it, which NumPy leaves until it is used."""
+    random = sys.modules.get("numpy.random")
+    return None if random is None else random.get_state()[1:3]
+
+
 def _check_no_noise(before: Any, where: Where | None) -> None:
     """Numbers that NumPy's global generator gave would be the same at every later call."""
-    after = np.random.get_state()[1:3]
-    if before[1] != after[1] or not np.array_equal(before[0], after[0]):
+    after = _global_randomness()
+    if before is not None and (before[1] != after[1] or not np.array_equal(before[0], after[0])):
         message = (
             "np.random was drawn from inside a compiled function, which would freeze those numbers; draw them outside and "
             "pass them as an argument, or close over a generator, rng = np.random.default_rng(seed), and draw from that"

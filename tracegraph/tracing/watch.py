@@ -3,8 +3,9 @@
 A graph holds the values that these had when it was traced. A `Watch` notes them, and says at each later call whether one
 has been bound anew or a container has changed, so that a stale answer is never given. An array that entered the graph
 needs no watching, because kernels read it by reference (`release`); one that Python alone looked at is compared, if it is
-small. A generator of random numbers that was drawn from has changed, so each call draws anew. Followed are the functions that a function's code names, and of objects only the attributes whose names stand in
-that code; modules and classes are taken as fixed.
+small. A generator of random numbers that was drawn from has changed, so each call draws anew. Followed are the functions
+that a function's code names, and of objects only the attributes whose names stand in that code; modules and classes are
+taken as fixed.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _parts(value: Any) -> tuple[Any, ...]:
     watched = getattr(value, "__tracegraph_watched__", None)
     if watched is not None:
         return (watched,)
-    call = getattr(type(value), "__call__", None)
+    call = vars(type(value)).get("__call__")
     return (call,) if isinstance(call, FunctionType) else ()
 
 
