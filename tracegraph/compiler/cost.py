@@ -9,9 +9,13 @@ __all__ = ["nest_nanoseconds", "weight_of"]
 
 #: Arithmetic that a scalar function stands for, in additions; 1 where nothing is said.
 WEIGHTS: dict[str, int] = {
-    "divide": 4, "sqrt": 4, "floor_divide": 8, "remainder": 8, "exp": 10, "expm1": 14, "log": 12, "log1p": 14,
-    "tanh": 16, "sigmoid": 14, "sin": 14, "cos": 14, "power": 40,
-}  # fmt: skip
+    **dict.fromkeys("divide sqrt".split(), 4),
+    **dict.fromkeys("floor_divide hypot remainder".split(), 8),
+    **dict.fromkeys("exp exp2 log log10 log2".split(), 12),
+    **dict.fromkeys("arctan cbrt cos cosh expm1 log1p sigmoid sin sinh tanh".split(), 16),
+    **dict.fromkeys("arccos arccosh arcsin arcsinh arctan2 arctanh tan".split(), 20),
+    "power": 40,
+}
 
 #: Nanoseconds for one addition of a vectorised loop, and for one element read or written, on one core.
 ADDITION = 0.05

@@ -61,7 +61,8 @@ def fuse(graph: Graph) -> Fused:
     """Groups the graph's nodes into kernels."""
     settled = materialise(graph)
     groups = _Fuser(settled).run()
-    return Fused(settled, tuple(kernel for group in groups for kernel in _kernels(group)))
+    kernels = tuple(kernel for group in groups for kernel in _kernels(group))
+    return Fused(settled, kernels, tuple(node.aval for node in graph.outputs))
 
 
 def _computes(node: Node) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.nest import Load, Nest
-from tracegraph.ir import Graph, Node
+from tracegraph.ir import Aval, Graph, Node
 
 __all__ = ["Fused", "Kernel", "NestKernel", "ProductKernel", "StepKernel"]
 
@@ -78,10 +78,17 @@ Kernel = NestKernel | ProductKernel | StepKernel
 
 
 class Fused(NamedTuple):
-    """What the fuser made: the settled graph, and its kernels in an order in which they can run."""
+    """What the fuser made.
+
+    Attributes:
+        graph: the settled graph.
+        kernels: in an order in which they can run.
+        outputs: the avals that results are given as; the buffer of one may have another shape of the same size.
+    """
 
     graph: Graph
     kernels: tuple[Kernel, ...]
+    outputs: tuple[Aval, ...]
 
     def __str__(self) -> str:
         return "\n".join(f"kernel {number}: {kernel}" for number, kernel in enumerate(self.kernels))

@@ -71,7 +71,10 @@ assemble = Op(
 
 
 def materialise(graph: Graph) -> Graph:
-    """Graph to Graph: views that strides can express, copies and parts for the others."""
+    """Graph to Graph: views that strides can express, copies and parts for the others.
+
+    An output that only gives a computed value another shape is that value: the shape is the caller's to restore.
+    """
     made: dict[Node, Node] = {node: node for node in graph.inputs}
     for node in graph.nodes[len(graph.inputs) :]:
         sources = tuple([made[source] for source in node.inputs])
@@ -131,9 +134,12 @@ def _fits_product(node: Node) -> bool:
 
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:
-    """Every output a node that computes into a buffer of its own."""
+    """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order."""
     result: list[Node] = []
     for node in outputs:
-        computed = node.op.kind not in ("input", "leaf", "view") and node not in result
-        result.append(node if computed else _copy(node))
+        base, views = access(node)
+        layout = Access(base, views).layout()
+        is_whole = layout == contiguous(node.shape) and base.aval.size == node.aval.size
+        computed = is_whole and base.op.kind not in ("input", "leaf") and base not in result
+        result.append(base if computed else _copy(node))
     return result

@@ -186,11 +186,16 @@ def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
 
 
 def _is_row(members: Membership, loads: Sequence[Address]) -> bool:
-    """Whether more of the arrays lie along the reduced axes than along the kept ones."""
+    """Whether more of the largest arrays lie along the reduced axes than along the kept ones.
+
+    The largest are those that move along the most axes: extents must have no say, or another size would be another kernel.
+    """
     axes = members.axes
     if len(axes) == len(members.space):
         return True
-    along = [k in axes for address in loads for k, stride in enumerate(address.strides) if stride == 1]
+    moving = [sum(map(bool, address.strides)) for address in loads]
+    largest = [address.strides for address, count in zip(loads, moving, strict=True) if count == max(moving)]
+    along = [k in axes for strides in largest for k, stride in enumerate(strides) if stride == 1]
     return 2 * sum(along) >= len(along)
 
 

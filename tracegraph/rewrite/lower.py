@@ -51,4 +51,27 @@ def whole_matmul(node: Node) -> Node | None:
     return reduce(combine(rows, columns), axes=(len(shape) - 1,))
 
 
-LOWER: Rules = (arg_reduction, whole_matmul)
+@rule("vector_product", matmul)
+def vector_product(node: Node) -> Node | None:
+    """A product with a vector is bound by memory: as a sum of products it runs on all cores and fuses with what is around.
+
+    Only for what was written as a vector: a matrix that happens to have one row is a batch of one, which must run on the
+    kernels of every other batch.
+    """
+    x, y = node.inputs
+    if _is_vector(y, -1):
+        shape, row, matrix, axis = x.shape, swap_last(y), x, len(x.shape) - 1
+    elif _is_vector(x, -2):
+        shape, row, matrix, axis = y.shape, swap_last(x), y, len(y.shape) - 2
+    else:
+        return None
+    total = reduce_sum(multiply(matrix, broadcast_to(row, shape=shape)), axes=(axis,))
+    return reshape(total, shape=node.shape)
+
+
+def _is_vector(node: Node, axis: int) -> bool:
+    """Whether an axis of extent 1 was only added to make a matrix of a vector."""
+    return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[axis] == 1
+
+
+LOWER: Rules = (arg_reduction, whole_matmul, vector_product)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tracegraph.backends.numba import blas
 from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.products import product_call, product_source
 from tracegraph.backends.numba.results import Recycler
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
@@ -22,10 +22,13 @@ from tracegraph.compiler.kernel import Kernel, NestKernel, ProductKernel, StepKe
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
-from tracegraph.ir import Node
+from tracegraph.ir import Aval, Node
 from tracegraph.ir.layout import contiguous
 
 __all__ = ["Executable", "kernel_counts", "link"]
+
+#: What NumPy runs between tapes.
+Step = StepKernel | ProductKernel
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
@@ -55,7 +58,7 @@ class Executable:
         kernels = plan.schedule.kernels
         self._codes = [_code(kernel, source) for kernel, source in zip(kernels, self._sources, strict=True)]
         self._inputs = [node.aval for node in graph.inputs]
-        self._outputs = [Recycler(node.aval) for node in graph.outputs]
+        self._outputs = [Recycler(aval) for aval in plan.schedule.fused.outputs]
         self._idle = [_Instance(plan, self._sources, self._codes)]
         self._run = self._idle[0].run
         self._lock = threading.Lock()
@@ -122,10 +125,10 @@ class _Instance:
         """One tape, or several with Python in between."""
         schedule = self._plan.schedule
         stretches: list[list[Wave]] = [[]]
-        steps: list[StepKernel] = []
+        steps: list[Step] = []
         for wave in schedule.waves:
             kernel = schedule.kernels[wave.tasks[0].kernel]
-            if isinstance(kernel, StepKernel):
+            if self._codes[wave.tasks[0].kernel] == 0 and not isinstance(kernel, NestKernel):
                 steps.append(kernel)
                 stretches.append([])
             else:
@@ -159,23 +162,10 @@ class _Instance:
         return table
 
     def _product_table(self, kernel: ProductKernel) -> np.ndarray:
-        """The table of a BLAS call: row-major operands, each as it lies or transposed."""
-        node = kernel.node
-        a, b = (_matrix(operand) for operand in kernel.operands)
-        (m, n), k, size = node.shape[-2:], a.columns, node.dtype.itemsize
-        words = blas.gemm_table(
-            str(node.dtype),
-            blas.Operand(0, a.ld, a.step * size),
-            blas.Operand(0, b.ld, b.step * size),
-            blas.Operand(0, n, m * n * size),
-            m, n, k,
-            transpose_a=a.is_transposed,
-            transpose_b=b.is_transposed,
-        )  # fmt: skip
-        table = self._table(len(words))
-        table[:] = words
-        places = [(kernel.operands[0].base, a.offset), (kernel.operands[1].base, b.offset), (node, 0)]
-        for slot, (buffer, offset) in enumerate(places, start=1):
+        call = product_call(kernel)
+        table = self._table(len(call.words))
+        table[:] = call.words
+        for slot, (buffer, offset) in enumerate(call.places, start=1):
             self._point(table, slot, buffer, offset)
         return table
 
@@ -210,12 +200,14 @@ class _Instance:
 
     def _arguments(self) -> list[Argument]:
         """How the tape binds each argument and each result: a Python float by its bits, an array by its address."""
-        bound = [_argument(node, self._targets.get(node, ())) for node in self._graph.inputs]
-        return bound + [_argument(node, self._targets.get(node, ()), writeable=True) for node in self._graph.outputs]
+        fused = self._plan.schedule.fused
+        inputs = [_argument(node, node.aval, self._targets.get(node, ())) for node in self._graph.inputs]
+        outputs = zip(self._graph.outputs, fused.outputs, strict=True)
+        return inputs + [_argument(node, aval, self._targets.get(node, ()), writeable=True) for node, aval in outputs]
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
-    def _interleaved(self, runs: Sequence[Run], steps: Sequence[StepKernel]) -> Callable[..., bool]:
+    def _interleaved(self, runs: Sequence[Run], steps: Sequence[Step]) -> Callable[..., bool]:
         """Tapes with steps of Python between them."""
         graph = self._graph
         lock = threading.Lock()
@@ -243,7 +235,7 @@ class _Instance:
     def _array(self, node: Node, given: Mapping[Node, Any]) -> np.ndarray:
         """The memory of a buffer as an array."""
         if node in given:
-            return np.asarray(given[node], node.dtype)
+            return np.asarray(given[node], node.dtype).reshape(node.shape)
         if "value" in node.params:
             return self._constant(node)
         if node.op.name == "iota":
@@ -258,30 +250,11 @@ class _Instance:
         return value
 
 
-class _Matrix(NamedTuple):
-    """How BLAS reads an operand: counts in elements."""
-
-    offset: int
-    ld: int
-    step: int
-    columns: int
-    is_transposed: bool
-
-
-def _matrix(operand: Access) -> _Matrix:
-    layout = operand.layout()
-    assert layout is not None, "an operand that strides cannot express was copied"
-    (_, columns), (row, column) = layout.shape[-2:], layout.strides[-2:]
-    step = layout.strides[-3] if len(layout.strides) > 2 else 0
-    is_transposed = not (column == 1 and row >= max(columns, 1))
-    return _Matrix(layout.offset, column if is_transposed else row, step, columns, is_transposed)
-
-
-def _argument(node: Node, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
+def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
     if "number" in node.params:
         return Argument(targets)
-    strides = tuple(stride * node.dtype.itemsize for stride in contiguous(node.shape).strides)
-    return Argument(targets, node.dtype, node.shape, strides, writeable)
+    strides = tuple(stride * aval.dtype.itemsize for stride in contiguous(aval.shape).strides)
+    return Argument(targets, aval.dtype, aval.shape, strides, writeable)
 
 
 def _aligned(nbytes: int) -> tuple[np.ndarray, int]:
@@ -295,8 +268,8 @@ def _source(kernel: Kernel) -> KernelSource | None:
 
 
 def _code(kernel: Kernel, source: KernelSource | None) -> int:
-    """The address of a kernel's machine code; 0 for a step of Python."""
+    """The address of a kernel's machine code; 0 for a step of Python, as a product is where there is no BLAS."""
     if source is not None:
         return default_cache.address(source.text, source.name)
-    found = blas.gemm_kernel(str(kernel.node.dtype)) if isinstance(kernel, ProductKernel) else None
+    found = product_source(kernel.node) if isinstance(kernel, ProductKernel) else None
     return 0 if found is None else default_cache.address(found[1], found[0])

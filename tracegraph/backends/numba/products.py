@@ -1,0 +1,96 @@
+"""Matrix products as BLAS calls: how the operands of a product kernel lie comes in, the BLAS kernel to run and the table
+that it wants go out. A product by a single column or row is BLAS's product of a matrix and a vector."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tracegraph.backends.numba import blas
+from tracegraph.compiler.kernel import ProductKernel
+from tracegraph.compiler.materialise import Access
+from tracegraph.ir import Node
+
+__all__ = ["Call", "product_call", "product_source"]
+
+
+class Call(NamedTuple):
+    """A BLAS call without its addresses.
+
+    Attributes:
+        words: the table.
+        places: for words 1, 2 and 3, the buffer and the element in it whose address belongs there.
+    """
+
+    words: list[int]
+    places: tuple[tuple[Node, int], ...]
+
+
+class _Matrix(NamedTuple):
+    """How BLAS reads an operand: counts in elements."""
+
+    base: Node
+    offset: int
+    rows: int
+    columns: int
+    strides: tuple[int, int]
+    step: int
+    is_transposed: bool
+
+    @property
+    def ld(self) -> int:
+        return self.strides[1] if self.is_transposed else self.strides[0]
+
+    def operand(self, ld: int) -> blas.Operand:
+        return blas.Operand(0, ld, self.step * self.base.dtype.itemsize)
+
+
+def product_source(node: Node) -> tuple[str, str] | None:
+    """Name and source of the kernel for a product; None where NumPy ships no BLAS that is known."""
+    dtype = str(node.dtype)
+    return blas.gemv_kernel(dtype) if 1 in node.shape[-2:] else blas.gemm_kernel(dtype)
+
+
+def product_call(kernel: ProductKernel) -> Call:
+    """The table of a product kernel."""
+    a, b = (_matrix(operand) for operand in kernel.operands)
+    node = kernel.node
+    m, n = node.shape[-2:]
+    if n == 1:
+        return _vector_call(node, a, b, b.strides[0], is_transposed=a.is_transposed)
+    if m == 1:
+        return _vector_call(node, b, a, a.strides[1], is_transposed=not b.is_transposed)
+    words = blas.gemm_table(
+        str(node.dtype),
+        a.operand(a.ld),
+        b.operand(b.ld),
+        blas.Operand(0, n, m * n * node.dtype.itemsize),
+        m,
+        n,
+        a.columns,
+        transpose_a=a.is_transposed,
+        transpose_b=b.is_transposed,
+    )
+    return Call(words, ((a.base, a.offset), (b.base, b.offset), (node, 0)))
+
+
+def _vector_call(node: Node, matrix: _Matrix, vector: _Matrix, stride: int, *, is_transposed: bool) -> Call:
+    """A matrix times a vector. BLAS is told the matrix as it is stored, and whether to transpose that."""
+    stored = (matrix.columns, matrix.rows) if matrix.is_transposed else (matrix.rows, matrix.columns)
+    words = blas.gemv_table(
+        str(node.dtype),
+        matrix.operand(matrix.ld),
+        vector.operand(stride),
+        blas.Operand(0, 1, node.shape[-2] * node.shape[-1] * node.dtype.itemsize),
+        *stored,
+        transpose_a=is_transposed,
+    )
+    return Call(words, ((matrix.base, matrix.offset), (vector.base, vector.offset), (node, 0)))
+
+
+def _matrix(operand: Access) -> _Matrix:
+    layout = operand.layout()
+    assert layout is not None, "an operand that strides cannot express was copied"
+    (rows, columns), strides = layout.shape[-2:], (layout.strides[-2], layout.strides[-1])
+    step = layout.strides[-3] if len(layout.strides) > 2 else 0
+    is_transposed = not (strides[1] == 1 and strides[0] >= max(columns, 1))
+    return _Matrix(operand.base, layout.offset, rows, columns, strides, step, is_transposed)
