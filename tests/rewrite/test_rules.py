@@ -97,7 +97,7 @@ NUMBERS = [
     ("remainder_one", ew.remainder, 1, "i8 u8"), ("power_zero", ew.power, 0, "i8 u8 f32 f64"),
     ("times_minus_one", ew.multiply, -1, "i8 f32 f64"), ("times_minus_one", ew.multiply, 255, "u8"),
     ("times_minus_one", ew.divide, -1, "f32 f64"), ("divide_by_power_of_two", ew.divide, 4, "f32 f64"),
-    ("divide_by_power_of_two", ew.divide, -0.125, "f32 f64"), ("divide_by_power_of_two", ew.divide, 2.0**60, "f32 f64"),
+    ("divide_by_power_of_two", ew.divide, -0.5, "f32 f64"), ("divide_by_power_of_two", ew.divide, 0.25, "f32 f64"),
     ("power_minus_one", ew.power, -1, "f32 f64"), ("power_half", ew.power, 0.5, "f32 f64"),
     ("power_two", ew.power, 2, "i8 u8 f32 f64"), ("power_small", ew.power, 3, "i8 u8 i64"),
     ("power_small", ew.power, 8, "i8 u8 i64"),

@@ -7,7 +7,6 @@ into the one kernel that needs it, or computed and stored along with a kernel of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,16 +15,14 @@ from tracegraph.compiler.kernel import Fused, Kernel, ProductKernel, StepKernel
 from tracegraph.compiler.materialise import Access, access, materialise
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
-from tracegraph.ir import Graph, Node, Shape
+from tracegraph.ir import Graph, Node
 
 __all__ = ["fuse"]
 
 #: No more instructions than this in one nest: what it takes to compile a kernel grows with its size.
 LARGEST_NEST = 64
-#: A value may be worked out again, rather than kept, if that costs no more than this many operations in all ...
-RECOMPUTE_TOTAL = 16384
-#: ... or no more than this many for each element kept.
-RECOMPUTE_EACH = 8
+#: Values are worked out again, rather than kept, while that costs a nest no more than this many additions a point.
+RECOMPUTE = 8
 
 
 class _Use(NamedTuple):
@@ -34,26 +31,36 @@ class _Use(NamedTuple):
 
 
 class _Group:
-    """A kernel in the making."""
+    """A kernel in the making.
 
-    def __init__(self, number: int, root: Node, space: Shape, *, is_nest: bool) -> None:
+    Attributes:
+        number: the order in which groups were started.
+        first, last: where its first and its last node (its root, to which all its nodes lead) stand in the graph.
+        members: what is computed in it, if it is a loop nest.
+        followers: the groups that need what it computes.
+    """
+
+    def __init__(self, number: int, root: Node, place: int, *, is_nest: bool) -> None:
         self.number = number
         self.root = root
+        self.first = self.last = place
         self.is_nest = is_nest
-        self.members = Membership(space)
+        self.members = Membership(root.shape)
         self.followers: set[_Group] = set()
 
-    def reaches(self, goals: set[_Group]) -> bool:
-        """Whether some goal needs, directly or not, what this group computes."""
+    def reaches(self, goal: _Group) -> bool:
+        """Whether the goal needs, directly or not, what this group computes."""
         seen: set[_Group] = set()
-        stack = list(self.followers)
+        stack = [self]
         while stack:
             group = stack.pop()
-            if group in goals:
+            if goal in group.followers:
                 return True
-            if group not in seen:
-                seen.add(group)
-                stack.extend(group.followers)
+            for follower in group.followers:
+                # What begins behind the goal's end leads nowhere near it; without this, long graphs take quadratic time.
+                if follower.first < goal.last and follower not in seen:
+                    seen.add(follower)
+                    stack.append(follower)
         return False
 
 
@@ -74,6 +81,7 @@ class _Fuser:
 
     def __init__(self, graph: Graph) -> None:
         self.order = [node for node in graph.nodes if _computes(node)]
+        self.place = {node: place for place, node in enumerate(self.order)}
         self.outputs = frozenset(graph.outputs)
         self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
         for node in graph.nodes[len(graph.inputs) :]:
@@ -111,7 +119,8 @@ class _Fuser:
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        group = _Group(len(self.groups), node, node.shape, is_nest=node.op.kind not in ("product", "opaque"))
+        is_nest = node.op.kind not in ("product", "opaque")
+        group = _Group(len(self.groups), node, self.place[node], is_nest=is_nest)
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
         if node.op.kind == "reduce":
@@ -145,12 +154,13 @@ class _Fuser:
         if node.op.kind == "reduce":
             members.reduce(node)
         group.followers |= followers - {group}
+        group.first = self.place[node]
         self.group_of[node] = group
         return True
 
     def _entangled(self, group: _Group, followers: set[_Group]) -> bool:
         """Whether another kernel that needs the value has to run before this group."""
-        return any(other is not group and other.reaches({group}) for other in followers)
+        return any(other is not group and other.reaches(group) for other in followers)
 
     def _readable(self, node: Node, positions: Iterable[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether strides can say how the node's own operands are read from where it is evaluated."""
@@ -162,14 +172,24 @@ class _Fuser:
         )
 
     def _pays(self, node: Node, members: Membership, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
-        """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory."""
-        size = math.prod(node.shape)
-        if size == 1:
+        """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory.
+
+        Extents have no say, or another size would be another kernel: what is needed once for each element is inlined; a
+        value that is repeated, or needed in several places, is only if little arithmetic is then done again.
+        """
+        repeats = sum(_is_repeated(views) for _, views in positions)
+        if not node.shape or (len(positions) == 1 and not repeats):
             return True
-        evaluations = sum(math.prod(members.shape(level)) for level, _ in positions)
-        weight = weight_of(node)
-        again = weight * (evaluations - size)
-        return again <= RECOMPUTE_TOTAL or weight * evaluations <= RECOMPUTE_EACH * size
+        again = weight_of(node) * (repeats or len(positions) - 1)
+        if members.repeated + again > RECOMPUTE:
+            return False
+        members.repeated += again
+        return True
+
+
+def _is_repeated(views: Sequence[Node]) -> bool:
+    """Whether a value is seen through a broadcast."""
+    return any(view.op.name == "broadcast_to" for view in views)
 
 
 def _in_order(groups: Sequence[_Group]) -> list[_Group]:

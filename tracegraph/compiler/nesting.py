@@ -40,6 +40,7 @@ class Membership:
         stored: the nodes whose values are kept, with the level at which they are written.
         assembled: the buffer that a stored `part` is a region of.
         count: about how many instructions there are.
+        repeated: arithmetic, in additions, of nodes that are worked out again for every element that they are repeated to.
     """
 
     def __init__(self, space: Shape) -> None:
@@ -49,6 +50,7 @@ class Membership:
         self.stored: dict[Node, Level] = {}
         self.assembled: Node | None = None
         self.count = 0
+        self.repeated = 0
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -137,14 +139,15 @@ class _Emitter:
         for view in views:
             layout = layout.view(view.op.name, view.params) if layout is not None else None
         assert layout is not None, "the fuser joins only what strides can express"
+        if is_literal(base):
+            # A number of its own for each use: two that are equal at this size need not be at the next.
+            return self._append(Literal(base.params["value"], base.dtype))
         key = (base, layout)
         if key not in self._known:
             self._known[key] = self._emit(base, views, layout)
         return self._known[key]
 
     def _emit(self, node: Node, views: Views, layout: Layout) -> int:
-        if is_literal(node):
-            return self._append(Literal(node.params["value"], node.dtype))
         if node.op is iota:
             return self._append(Index(self._address(node, layout), node.dtype))
         if node is self.members.reduction and self.level is Level.EPILOGUE:

@@ -6,6 +6,7 @@ Subgradients at kinks: 0 for ``absolute`` and ``sign`` at 0; half each for a tie
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -149,6 +150,48 @@ sigmoid: Op = _row(
     "sigmoid",
     _sigmoid_reference,
     each(lambda ct, out, x: multiply(ct, multiply(out, subtract(like(out, 1), out)))),
+)
+
+exp2: Op = _row("exp2", np.exp2, each(lambda ct, out, x: multiply(ct, multiply(out, like(out, math.log(2))))))
+log2: Op = _row("log2", np.log2, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(2))))))
+log10: Op = _row("log10", np.log10, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(10))))))
+cbrt: Op = _row("cbrt", np.cbrt, each(lambda ct, out, x: divide(ct, multiply(like(x, 3), multiply(out, out)))))
+
+# -- trigonometric and hyperbolic functions --------------------------------------------------------------------------
+
+
+def _square_plus(x: Node, number: float) -> Node:
+    return add(multiply(x, x), like(x, number))
+
+
+sin: Op = _row("sin", np.sin, each(lambda ct, out, x: multiply(ct, cos(x))))
+cos: Op = _row("cos", np.cos, each(lambda ct, out, x: negative(multiply(ct, sin(x)))))
+tan: Op = _row("tan", np.tan, each(lambda ct, out, x: multiply(ct, _square_plus(out, 1))))
+arcsin: Op = _row("arcsin", np.arcsin, each(lambda ct, out, x: divide(ct, sqrt(negative(_square_plus(x, -1))))))
+arccos: Op = _row(
+    "arccos", np.arccos, each(lambda ct, out, x: negative(divide(ct, sqrt(negative(_square_plus(x, -1))))))
+)
+arctan: Op = _row("arctan", np.arctan, each(lambda ct, out, x: divide(ct, _square_plus(x, 1))))
+arctan2: Op = _row(
+    "arctan2",
+    np.arctan2,
+    each(
+        lambda ct, out, y, x: divide(multiply(ct, x), add(multiply(x, x), multiply(y, y))),
+        lambda ct, out, y, x: negative(divide(multiply(ct, y), add(multiply(x, x), multiply(y, y)))),
+    ),
+)
+sinh: Op = _row("sinh", np.sinh, each(lambda ct, out, x: multiply(ct, cosh(x))))
+cosh: Op = _row("cosh", np.cosh, each(lambda ct, out, x: multiply(ct, sinh(x))))
+arcsinh: Op = _row("arcsinh", np.arcsinh, each(lambda ct, out, x: divide(ct, sqrt(_square_plus(x, 1)))))
+arccosh: Op = _row("arccosh", np.arccosh, each(lambda ct, out, x: divide(ct, sqrt(_square_plus(x, -1)))))
+arctanh: Op = _row("arctanh", np.arctanh, each(lambda ct, out, x: divide(ct, negative(_square_plus(x, -1)))))
+hypot: Op = _row(
+    "hypot",
+    np.hypot,
+    each(
+        lambda ct, out, x, y: multiply(ct, divide(x, out)),
+        lambda ct, out, x, y: multiply(ct, divide(y, out)),
+    ),
 )
 
 # -- rounding and floating-point tests -----------------------------------------------------------------------------

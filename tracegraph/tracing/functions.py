@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> 
 
 def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     """The shape with its one -1 worked out."""
+    if not isinstance(shape, Sequence) and not hasattr(shape, "__index__"):
+        raise TypeError(f"expected a sequence of integers or a single integer, got {str(shape)!r}")
     new = tuple(map(operator.index, shape)) if isinstance(shape, Sequence) else (operator.index(shape),)
     size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
@@ -50,7 +52,9 @@ def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     if unknown and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
-        raise ValueError(f"cannot reshape array of size {size} into shape {tuple(shape) if unknown else new}")
+        given = dropwhile(lambda n: n < 0, map(operator.index, shape) if isinstance(shape, Sequence) else new)
+        text = ",".join("newaxis" if n < 0 else str(n) for n in given)
+        raise ValueError(f"cannot reshape array of size {size} into shape ({text}{',' * (len(new) == 1)})")
     return new
 
 
@@ -63,9 +67,9 @@ def _ravel(a: Any, order: str = "C") -> Placeholder:
 
 def _transpose(a: Any, axes: Any = None) -> Placeholder:
     x = _array(a)
-    order = range(x.ndim)[::-1] if axes is None else [normalize_axis_index(axis, x.ndim) for axis in axes]
-    if len(order) != x.ndim:
+    if axes is not None and len(axes) != x.ndim:
         raise ValueError("axes don't match array")
+    order = range(x.ndim)[::-1] if axes is None else [normalize_axis_index(axis, x.ndim) for axis in axes]
     if len(set(order)) != x.ndim:
         raise ValueError("repeated axis in transpose")
     return x.seen_as("transpose", axes=tuple(order))
@@ -80,7 +84,7 @@ def _matrix_transpose(x: Any) -> Placeholder:
 def _swapaxes(a: Any, axis1: int, axis2: int) -> Placeholder:
     x = _array(a)
     order = list(range(x.ndim))
-    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    i, j = normalize_axis_index(axis1, x.ndim, "axis1"), normalize_axis_index(axis2, x.ndim, "axis2")
     order[i], order[j] = j, i
     return x.seen_as("transpose", axes=tuple(order))
 
@@ -171,7 +175,7 @@ def _check_joinable(shapes: Sequence[tuple[int, ...]], axis: int) -> None:
     for i, shape in enumerate(shapes):
         if len(shape) != len(first):
             raise ValueError(
-                "all the input array dimensions except for the concatenation axis must match exactly, but the array at "
+                "all the input arrays must have same number of dimensions, but the array at "
                 f"index 0 has {len(first)} dimension(s) and the array at index {i} has {len(shape)} dimension(s)"
             )
         for k, (n, m) in enumerate(zip(first, shape, strict=True)):
@@ -333,9 +337,10 @@ def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     x: Any = _array(a)
     y: Any = _array(b)
+    y = y.astype(common_dtype([y, 1.0]))
     near = abs(x - y) <= atol + rtol * abs(y)
     close = np.where(np.isfinite(y), near, x == y)
-    return np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close
+    return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {

@@ -18,7 +18,7 @@ from tracegraph.tracing.trace import active_trace
 
 __all__ = [
     "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
-    "node_of", "result", "spread",
+    "node_of", "result", "spread", "tight",
 ]  # fmt: skip
 
 #: A dtype, or for a Python number its class: NumPy lets such a number take the dtype of what it meets (NEP 50).
@@ -128,9 +128,15 @@ def broadcast(nodes: Sequence[Node]) -> list[Node]:
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
-        listed_shapes = " ".join(str(shape).replace(", ", ",") for shape in shapes)
-        raise ValueError(f"operands could not be broadcast together with shapes {listed_shapes}") from None
+        raise ValueError(
+            f"operands could not be broadcast together with shapes {' '.join(map(tight, shapes))}"
+        ) from None
     return [spread(node, shape) for node in nodes]
+
+
+def tight(shape: Shape) -> str:
+    """A shape as NumPy's messages have it."""
+    return str(shape).replace(", ", ",")
 
 
 def result(node: Node, weak: type | None = None, *, is_array: bool = False) -> Placeholder:

@@ -94,6 +94,11 @@ class Placeholder:
         return self._layout.is_contiguous()
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether several of its elements may be the same one in memory."""
+        return any(name == "broadcast_to" for name, _ in self._views)
+
+    @property
     def origin(self) -> Trace:
         return self._trace
 
@@ -235,6 +240,8 @@ class Placeholder:
 
     @property
     def mT(self) -> Any:
+        if self.ndim < 2:
+            raise ValueError(at("matrix transpose with ndim < 2 is undefined", user_where()))
         return np.matrix_transpose(self)
 
     @property

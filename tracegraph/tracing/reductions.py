@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
+from tracegraph.ops.leaf import constant
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, node_of, result, spread
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
@@ -26,7 +28,12 @@ BOOL = np.dtype(bool)
 
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
+    if axis is None:
+        return tuple(range(ndim))
+    axes = [normalize_axis_index(operator.index(each), ndim) for each in (axis if isinstance(axis, tuple) else (axis,))]
+    if len(set(axes)) < len(axes):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(sorted(axes))
 
 
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -75,7 +82,8 @@ def _reduction(
             start = initial if _given(initial) and identity is None else identity
             if start is None:
                 raise ValueError(
-                    "reduction operation does not have an identity, so to use a where mask one has to specify 'initial'"
+                    f"reduction operation {combine.__name__!r} does not have an identity, so to use a where mask one "
+                    "has to specify 'initial'"
                 )
             node, mask = broadcast([node, node_of(where, BOOL)])
             node = ew.where(mask, node, fill(start, node.shape, to))
@@ -174,10 +182,14 @@ def _mean(
 
 
 def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: np.dtype) -> Any:
-    """The number of elements in each mean, a number unless a mask makes it an array."""
+    """The number of elements in each mean, a number unless a mask makes it an array.
+
+    It enters the graph as an array, not as a literal that rules look at: a mean over one element must not be another
+    kernel than a mean over two.
+    """
     axes = _axes(axis, len(shape))
     if not _given(where) or where is True:
-        return dtype.type(math.prod(shape[k] for k in axes))
+        return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))
     mask = spread(node_of(where, BOOL), shape)
     return _sum(result(mask), axis, dtype, None, keepdims)
 
@@ -202,7 +214,7 @@ def _var(
     squares = call(np.multiply, (deviation, deviation))
     total = _sum(squares, axis, to, None, keepdims, NONE, where)
     free = correction if _given(correction) else ddof
-    count = call(np.maximum, (result(node_of(_count(node.shape, axis, where, keepdims, to))), to.type(0)))
+    count = _count(node.shape, axis, where, keepdims, to)
     divisor = call(np.maximum, (call(np.subtract, (count, to.type(free))), to.type(0)))
     return _finish(call(np.divide, (total, divisor)).node, out)
 
@@ -229,13 +241,9 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
         return _finish(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 2,))), out)
     if x.shape[-1] != y.shape[0]:
         dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[0]} (dim 0)"
-        raise ValueError(f"shapes {_tight(x.shape)} and {_tight(y.shape)} not aligned: {dims}")
+        raise ValueError(f"shapes {tight(x.shape)} and {tight(y.shape)} not aligned: {dims}")
     rows = reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
     return _finish(reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:])), out)
-
-
-def _tight(shape: tuple[int, ...]) -> str:
-    return str(shape).replace(", ", ",")
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:
@@ -268,6 +276,10 @@ def _inner(a: Any, b: Any) -> Any:
     x, y = node_of(a, dtype), node_of(b, dtype)
     if not x.shape or not y.shape:
         return call(np.multiply, (a, b))
+    if x.shape[-1] != y.shape[-1]:
+        swapped = (*y.shape[:-2], y.shape[-1], *y.shape[-2:-1])
+        dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[-1]} (dim {max(y.aval.ndim - 2, 0)})"
+        raise ValueError(f"shapes {tight(x.shape)} and {tight(swapped)} not aligned: {dims}")
     return result(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 1,))))
 
 

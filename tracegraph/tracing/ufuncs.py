@@ -3,6 +3,7 @@ is a small expression of others. Promotion, broadcasting, ``out=``, ``where=`` a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.shape import reshape, reshape_to
-from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread
+from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
 
 __all__ = ["METHODS", "call", "product", "write"]
@@ -51,9 +52,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     **{
         getattr(np, name): getattr(ew, name)
         for name in (
-            "absolute add ceil copysign divide equal exp expm1 floor floor_divide greater greater_equal isfinite isinf "
-            "isnan left_shift less less_equal log log1p maximum minimum multiply negative not_equal power remainder "
-            "right_shift rint sign signbit sqrt subtract tanh trunc"
+            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh divide equal "
+            "exp exp2 expm1 floor floor_divide greater greater_equal hypot isfinite isinf isnan left_shift less less_equal "
+            "log log10 log1p log2 maximum minimum multiply negative not_equal power remainder right_shift rint sign "
+            "signbit sin sinh sqrt subtract tan tanh trunc"
         ).split()
     },
     np.logical_and: _on_bool(ew.logical_and),
@@ -69,6 +71,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.fabs: ew.absolute,
     np.reciprocal: _reciprocal,
     np.logaddexp: _logaddexp,
+    np.deg2rad: lambda x: ew.multiply(x, like(x, math.pi / 180)),
+    np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
+    np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
+    np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
 }  # fmt: skip
 
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
@@ -158,12 +164,16 @@ def write(
             f"Cannot cast ufunc {ufunc.__name__!r} output from {node.dtype!r} to {target.dtype!r} with casting rule "
             f"{casting!r}"
         )
-    if len(node.shape) > target.ndim or np.broadcast_shapes(node.shape, target.shape) != target.shape:
-        raise ValueError(f"could not broadcast input array from shape {node.shape} into shape {target.shape}")
+    lead = target.ndim - len(node.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, target.shape[lead:], strict=True)):
+        shapes = f"from shape {tight(node.shape)} into shape {tight(target.shape)}"
+        raise ValueError(f"could not broadcast input array {shapes}")
     value = spread(cast(node, target.dtype), target.shape)
     if where is not True:
         mask = spread(node_of(where, np.dtype(bool)), target.shape)
         value = ew.where(mask, value, target.node)
+    if ufunc is not None and target.is_read_only:
+        raise ValueError("output array is read-only")
     target.write(value)
     return target
 

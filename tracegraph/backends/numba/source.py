@@ -5,16 +5,17 @@ outermost loop that this call runs. ``exp(x) + 1`` of a float64 array of any ran
 
     def add_exp_loop(args, lo, hi):
         a0 = pointer(args, 0, float64)
-        out0 = pointer(args, 1, float64)
+        c0 = cast_float64(float_from_word(args[1]))
+        out0 = pointer(args, 2, float64)
         for i in range(lo, hi):
             v0 = load(a0, i)
             v1 = exp(v0)
-            v3 = add(v1, float64(1.0))
+            v3 = add(v1, c0)
             store(out0, i, v3)
 
-The text depends on operations, dtypes, loops and which strides are 0 or 1, never on extents. Sums of floats are taken in
-blocks, each vectorised, so that their error does not grow with the length; a column reduction keeps its partial results
-in its output, strip by strip.
+The text depends on operations, dtypes, loops and which strides are 0 or 1, never on extents or numbers. Sums of floats
+are taken in blocks, each vectorised, so that their error does not grow with the length; a column reduction keeps its
+partial results in its output, strip by strip.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Reduce, Store
-from tracegraph.ir import Node, Where
+from tracegraph.ir import Node
 
 __all__ = ["KernelSource", "Slot", "write_nest"]
 
@@ -50,13 +51,13 @@ class KernelSource(NamedTuple):
         name: of the function, after its operations.
         text: the source, which is compiled and which the disk cache goes by.
         slots: what each word of ``args`` holds.
-        notes: for each line, the user's line that it comes from.
+        notes: for each line, the user's line that it comes from, or the number that it reads.
     """
 
     name: str
     text: str
     slots: tuple[Slot, ...]
-    notes: tuple[Where | None, ...]
+    notes: tuple[str, ...]
 
     def listing(self) -> str:
         """The source with the user's lines beside it."""
@@ -98,12 +99,13 @@ class _Writer:
 
     def __init__(self, nest: Nest) -> None:
         self.nest = nest
-        self.lines: list[tuple[str, Where | None]] = []
+        self.lines: list[tuple[str, str]] = []
         self.head: list[str] = []
         self.slots: list[Slot] = []
         self.depth = 1
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
+        self.remarks: dict[str, str] = {}
         self._written = {store.address.buffer for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
@@ -169,7 +171,8 @@ class _Writer:
     # -- pieces ----------------------------------------------------------------------------------------------------
 
     def line(self, text: str, node: Node | None = None) -> None:
-        self.lines.append(("    " * self.depth + text, node.where if node else None))
+        note = str(node.where) if node and node.where else ""
+        self.lines.append(("    " * self.depth + text, note))
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:
@@ -198,7 +201,7 @@ class _Writer:
 
     def statements(self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = "") -> None:
         """The instructions of one level, and what is stored of them."""
-        names = [f"{prefix}{k}" if not isinstance(each, Literal) else _literal(each) for k, each in enumerate(body)]
+        names = [self.literal(each) if isinstance(each, Literal) else f"{prefix}{k}" for k, each in enumerate(body)]
         for k, each in enumerate(body):
             if not isinstance(each, Literal):
                 self.line(
@@ -219,6 +222,19 @@ class _Writer:
             return each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
         assert isinstance(each, Reduce)
         return total
+
+    def literal(self, each: Literal) -> str:
+        """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
+        name, word = f"c{len(self.remarks)}", f"args[{len(self.slots)}]"
+        if each.dtype.kind == "f":
+            value = int(np.float64(each.value).view(np.int64))
+            word = f"float_from_word({word})"
+        else:
+            value = int(np.asarray(each.value).astype(np.int64))
+        self.head.append(f"{name} = cast_{each.dtype}({word})")
+        self.remarks[self.head[-1]] = str(each.value)
+        self.slots.append(Slot(None, value))
+        return name
 
     def pointer(self, address: Address) -> str:
         """The name of the pointer to an address's first element."""
@@ -253,7 +269,8 @@ class _Writer:
 
     def finish(self) -> KernelSource:
         name = _name(self.nest)
-        lines = [(f"def {name}(args, lo, hi):", None), *((f"    {line}", None) for line in self.head), *self.lines]
+        head = [(f"    {line}", self.remarks.get(line, "")) for line in self.head]
+        lines = [(f"def {name}(args, lo, hi):", ""), *head, *self.lines]
         text = "\n".join(line for line, _ in lines) + "\n"
         return KernelSource(name, text, tuple(self.slots), tuple(note for _, note in lines))
 
@@ -264,14 +281,6 @@ def _letter(k: int, is_reduced: bool) -> str:
 
 def _type(dtype: np.dtype) -> str:
     return "boolean" if dtype.kind == "b" else str(dtype)
-
-
-def _literal(literal: Literal) -> str:
-    return f"{_type(literal.dtype)}({_number_text(literal.value.item())})"
-
-
-def _number_text(value: Any) -> str:
-    return "nan" if value != value else repr(value)
 
 
 def _start(node: Node) -> str:

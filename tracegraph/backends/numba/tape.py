@@ -30,12 +30,14 @@ from .pool import WORDS as POOL_WORDS
 from .pool import Pool, Words, c_address, default_pool
 
 HEADER = 16
+# A stride that fits whatever is given; no array has it, because it is no multiple of any element's size but one.
+_ANY = -(2**63) + 1
 
 # After the head of an array object: data, nd, extents, strides, base, descr, flags; of a float: its value.
 _LAYOUT = f"""
 WAVES, POOL, WALK, ARGUMENTS, FIRST_ARGUMENT, RUNNING = 0, 1, 2, 3, 4, 5
 SAVE, RESTORE, INCREF, TRUE, FALSE, METHOD = 6, 7, 8, 9, 10, 11
-HEADER = {HEADER}
+HEADER, ANY = {HEADER}, {_ANY}
 DATA = {object.__basicsize__ // 8}
 TYPE, ND, EXTENTS, STRIDES, DESCR, FLAGS = DATA - 1, DATA + 1, DATA + 2, DATA + 3, DATA + 5, DATA + 6
 """
@@ -80,8 +82,8 @@ def entry(self, arguments, count):
                 for d in range(nd if fits else 0):
                     extent = wanted[5 + d]
                     fits = fits and table(given[EXTENTS])[d] == extent
-                    # Where there is one index only its stride is never used, and NumPy leaves it arbitrary.
-                    fits = fits and (extent == 1 or table(given[STRIDES])[d] == wanted[5 + nd + d])
+                    stride = wanted[5 + nd + d]
+                    fits = fits and (stride == ANY or table(given[STRIDES])[d] == stride)
             if fits:
                 first = 5 + 2 * max(nd, 0)
                 for t in range(first, first + 2 * wanted[4], 2):
@@ -141,12 +143,15 @@ class Argument(NamedTuple):
         if self.dtype is None:
             return [id(float), 0, 0, -1, len(self.targets), *chain(*self.targets)]
         if self.dtype is not np.dtype(self.dtype.type):
-            raise ValueError(
-                f"argument has dtype {self.dtype!r}, expected a built-in one in native byte order"
-            )
+            raise ValueError(f"argument has dtype {self.dtype!r}, expected a built-in one in native byte order")
         flags = _ALIGNED | (_WRITEABLE if self.writeable else 0)
         head = [id(np.ndarray), id(self.dtype), flags, len(self.shape), len(self.targets)]
-        return [*head, *self.shape, *self.strides, *chain(*self.targets)]
+        return [*head, *self.shape, *self._wanted_strides(), *chain(*self.targets)]
+
+    def _wanted_strides(self) -> list[int]:
+        """Along axes of one element, and in arrays of none, no stride is ever used, and NumPy leaves it arbitrary."""
+        is_empty = 0 in self.shape
+        return [_ANY if is_empty or n == 1 else stride for n, stride in zip(self.shape, self.strides, strict=True)]
 
 
 _ALIGNED, _WRITEABLE = 0x100, 0x400

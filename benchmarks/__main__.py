@@ -1,0 +1,46 @@
+"""The command line: which rows, against whom, how thoroughly, and where to write them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.libraries import PEERS, installed
+from benchmarks.machine import describe
+from benchmarks.report import TABLES, machine_text
+from benchmarks.rows import SECTIONS
+from benchmarks.timing import FULL, SMOKE
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, once each: does everything still work?")
+    parser.add_argument("--only", default="", metavar="NAME", help="only the rows with this text in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument(
+        "--peers", nargs="+", default=PEERS, choices=("none", *PEERS), help="those to compare with (default: all)"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    effort = SMOKE if options.smoke else FULL
+    libraries = installed(options.peers)
+    found: dict[str, Any] = {"machine": describe(libraries, effort)}
+    print(
+        machine_text(found["machine"]) + ("\nsmoke run: tiny sizes, times mean nothing" if options.smoke else ""),
+        flush=True,
+    )
+    for section, measure in SECTIONS.items():
+        found[section] = measure(libraries, options.only, effort)
+        if found[section]:
+            print(f"\n{TABLES[section](found[section])}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

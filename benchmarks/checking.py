@@ -1,0 +1,108 @@
+"""Whether an answer is right: every library's results against eager NumPy's, and gradients also against finite
+differences of the eager function in float64. Nothing is timed before it has passed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.workload import Arguments, Workload, bound, leaves, map_leaves
+
+__all__ = ["WrongAnswer", "check"]
+
+#: Largest error allowed, relative to the largest element of the same result.
+TOLERANCE = {np.dtype(np.float32): 2e-4, np.dtype(np.float64): 1e-9}
+#: The same for a directional derivative against central differences with this step in float64.
+STEP, SLOPE_TOLERANCE = 1e-6, {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-5}
+
+
+class WrongAnswer(Exception):
+    """A library computed something else than NumPy."""
+
+
+def check(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -> None:
+    """Compares the answers of all libraries with what eager NumPy gives.
+
+    Args:
+        workload: what was computed.
+        args: from which arguments.
+        answers: by the name of the library; for a gradient, the value with its gradient.
+
+    Raises:
+        WrongAnswer: it names the workload and the library.
+    """
+    wanted = bound(workload.function, np)(*args)
+    # autograd's gradients have passed by the time that others are compared with them
+    for library in sorted(answers, key=lambda name: name != "autograd"):
+        if workload.argnums:
+            value, gradient = answers[library]
+            fault = _first_difference(value, wanted) or _slope_difference(workload, args, gradient)
+            if fault is None and "autograd" in answers:
+                fault = _first_difference(gradient, answers["autograd"][1])
+        else:
+            fault = _first_difference(answers[library], wanted, workload.stray)
+        if fault:
+            raise WrongAnswer(f"{workload.name}: {library} gives {fault}")
+
+
+def _first_difference(value: Any, wanted: Any, stray: float = 0.0) -> str | None:
+    found, right = list(leaves(value)), list(leaves(wanted))
+    if len(found) != len(right):
+        return f"{len(found)} results in place of {len(right)}"
+    faults = (_difference(np.asarray(a), np.asarray(b), stray) for a, b in zip(found, right, strict=True))
+    return next((fault for fault in faults if fault), None)
+
+
+def _difference(mine: np.ndarray, other: np.ndarray, stray: float) -> str | None:
+    if mine.shape != other.shape:
+        return f"shape {mine.shape} in place of {other.shape}"
+    if mine.dtype != other.dtype:
+        return f"{mine.dtype} in place of {other.dtype}"
+    if not np.all(np.isfinite(other)):
+        return "nothing to compare with: NumPy's own result is not finite"
+    allowed = TOLERANCE.get(other.dtype, 0) * np.max(np.abs(other))
+    # A NaN compares as false, so this asks for what is right and not for what is wrong.
+    wrong = ~(np.abs(mine.astype(np.float64) - other) <= allowed)
+    if np.count_nonzero(wrong) <= stray * wrong.size:
+        return None
+    first = tuple(np.argwhere(wrong)[0])
+    return (
+        f"{np.count_nonzero(wrong)} of {wrong.size} elements wrong, the first {mine[first]} in place of {other[first]}"
+    )
+
+
+def _slope_difference(workload: Workload, args: Arguments, gradient: Any) -> str | None:
+    """The gradient by each array in turn, along one direction, against finite differences.
+
+    The direction has the signs of the gradient, so that nothing cancels in the sum, and random lengths, so that no error
+    is orthogonal to it; where the gradient is zero it goes up.
+    """
+    points = [np.asarray(point) for point in leaves([args[k] for k in workload.argnums])]
+    slopes = [np.asarray(slope) for slope in leaves(list(gradient))]
+    if [(slope.shape, slope.dtype) for slope in slopes] != [(point.shape, point.dtype) for point in points]:
+        return f"gradients of {[f'{slope.dtype}{slope.shape}' for slope in slopes]}"
+    draw = np.random.default_rng(0).uniform
+    for k, (slope, point) in enumerate(zip(slopes, points, strict=True)):
+        direction = np.where(slope < 0, -1, 1) * draw(0.5, 1.5, slope.shape)
+        found = float(np.sum(slope * direction))
+        ahead, behind = (_moved(workload, args, k, step * direction) for step in (STEP, -STEP))
+        wanted = (ahead - behind) / (2 * STEP)
+        # What of the difference is only rounding of the function's value
+        noise = 1e-15 * (abs(ahead) + abs(behind)) / STEP
+        if not abs(found - wanted) <= SLOPE_TOLERANCE[point.dtype] * abs(wanted) + noise:
+            return f"a slope of {found} by array {k}, along a direction in which differences give {wanted}"
+    return None
+
+
+def _moved(workload: Workload, args: Arguments, moving: int, change: np.ndarray) -> float:
+    """The function in float64 with one of the arrays that it is differentiated by moved."""
+    wide = map_leaves(lambda leaf: leaf.astype(np.float64) if isinstance(leaf, np.ndarray) else leaf, args)
+    count = itertools.count()
+    moved = [
+        map_leaves(lambda leaf: leaf + change if next(count) == moving else leaf, wide[k]) for k in workload.argnums
+    ]
+    by_position = {**dict(enumerate(wide)), **dict(zip(workload.argnums, moved, strict=True))}
+    return float(bound(workload.function, np)(*by_position.values()))

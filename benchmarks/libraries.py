@@ -1,0 +1,119 @@
+"""Who takes part: eager NumPy (autograd for gradients), tracegraph, and each peer that is installed. A library is imported
+only when it is asked for, so that a fresh process pays for its own one alone."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.workload import Arguments, Workload, bound, map_leaves
+
+__all__ = ["EAGER", "LIBRARIES", "OURS", "PEERS", "Library", "installed", "version"]
+
+OURS = "tracegraph"
+EAGER = "numpy"
+
+
+class Library(NamedTuple):
+    """One contender.
+
+    Attributes:
+        name: what it is called in the table.
+        package: what must be installed.
+        prepare: makes a callable of a workload, or None if it has no way to compute it.
+        arguments: turns NumPy arrays into what it likes best; this is not timed.
+        compiles: whether its first call is another matter than the later ones.
+    """
+
+    name: str
+    package: str
+    prepare: Callable[[Workload], Callable[..., Any] | None]
+    arguments: Callable[[Arguments], Arguments] = lambda args: args
+    compiles: bool = False
+
+
+def _numpy(workload: Workload) -> Callable[..., Any] | None:
+    return None if workload.argnums else bound(workload.function, np)
+
+
+def _autograd(workload: Workload) -> Callable[..., Any] | None:
+    if not workload.argnums:
+        return None
+    autograd = importlib.import_module("autograd")
+    function = bound(workload.function, importlib.import_module("autograd.numpy"))
+    return autograd.value_and_grad(function, argnum=workload.argnums)  # type: ignore[no-any-return]
+
+
+def _tracegraph(workload: Workload) -> Callable[..., Any]:
+    tracegraph = importlib.import_module("tracegraph")
+    function = bound(workload.function, np)
+    if workload.argnums:
+        return tracegraph.value_and_grad(function, argnums=workload.argnums)  # type: ignore[no-any-return]
+    return tracegraph.compile(function)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _jax() -> Any:
+    """JAX with float64, once its backend has started: that is no part of a first call."""
+    jax = importlib.import_module("jax")
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", True)
+    jax.block_until_ready(jax.numpy.zeros(1))
+    return jax
+
+
+def _jax_call(workload: Workload) -> Callable[..., Any]:
+    jax = _jax()
+    function = bound(workload.variants.get("jax", workload.function), jax.numpy)
+    compiled = jax.jit(jax.value_and_grad(function, argnums=workload.argnums) if workload.argnums else function)
+    return lambda *args: jax.block_until_ready(compiled(*args))
+
+
+def _jax_arguments(args: Arguments) -> Arguments:
+    jax = _jax()
+
+    def on_device(leaf: Any) -> Any:
+        return jax.numpy.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+    return map_leaves(on_device, args)  # type: ignore[no-any-return]
+
+
+def _numexpr(workload: Workload) -> Callable[..., Any] | None:
+    variant = workload.variants.get("numexpr")
+    return None if variant is None else bound(variant, importlib.import_module("numexpr"))
+
+
+LIBRARIES: dict[str, Library] = {
+    library.name: library
+    for library in (
+        Library(EAGER, "numpy", _numpy),
+        Library("autograd", "autograd", _autograd),
+        Library(OURS, "tracegraph", _tracegraph, compiles=True),
+        Library("jax", "jax", _jax_call, _jax_arguments, compiles=True),
+        Library("numexpr", "numexpr", _numexpr),
+    )
+}
+PEERS = tuple(name for name in LIBRARIES if name not in (EAGER, OURS))
+
+
+def installed(wanted: Sequence[str]) -> list[str]:
+    """NumPy, tracegraph and those of the wanted peers that are there."""
+    return [
+        name
+        for name, library in LIBRARIES.items()
+        if name in (EAGER, OURS, *wanted) and importlib.util.find_spec(library.package)
+    ]
+
+
+def version(package: str) -> str:
+    """The version of a package; one that is run from its source has none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "from source"

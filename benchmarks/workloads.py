@@ -1,0 +1,11 @@
+"""All workloads, in the order of the table."""
+
+from __future__ import annotations
+
+from benchmarks.forward import FORWARD
+from benchmarks.gradients import GRADIENTS
+from benchmarks.workload import Workload
+
+__all__ = ["WORKLOADS"]
+
+WORKLOADS: tuple[Workload, ...] = (*FORWARD, *GRADIENTS)

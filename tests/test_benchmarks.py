@@ -1,0 +1,71 @@
+"""The benchmarks run, print every row and refuse wrong answers. How fast anything is, no test asks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("black-scholes", "softmax", "layernorm", "column sum", "row sum", "pairwise", "matmul", "attention", "stencil")
+PARTS += ("mandelbrot", "polynomial", "standardise", "chain", "five numbers", "two arrays", "rosenbrock", "MLP 4-16-3")
+PARTS += ("MLP 784", "RNN", "logistic", "import numpy", "import tracegraph", "1,000 nodes", "10,000 nodes", "memory")
+
+
+def run(*options: str) -> str:
+    command = [sys.executable, "-m", "benchmarks", "--smoke", "--peers", "none", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_smoke_run_has_every_row(tmp_path):
+    printed = run("--json", str(tmp_path / "figures.json"))
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    names = [row["name"] for section in ("workloads", "imports", "compile", "memory") for row in figures[section]]
+    assert all(name in printed for name in names)
+    assert [part for part in PARTS if not any(part in name for name in names)] == []
+    assert len(figures["workloads"]) >= 14
+    for row in figures["workloads"]:
+        assert row["seconds"]["tracegraph"] > 0, row
+        assert row["first"]["tracegraph"]["warm"]["seconds"] > 0, row
+    assert figures["machine"]["triad GB/s"].keys() == {"tracegraph", "numpy"}
+
+
+def test_only_runs_what_was_asked_for():
+    printed = run("--only", "polynomial")
+    assert "polynomial" in printed
+    assert "softmax" not in printed
+    assert "import numpy" not in printed
+
+
+@pytest.fixture
+def checking(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    return pytest.importorskip("benchmarks.checking")
+
+
+def square_sum(np, x):
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("wrong", [np.float64(14.1), np.float64(np.nan), np.float32(14), np.array([14.0])])
+def test_a_wrong_value_aborts_with_the_name(checking, wrong):
+    from benchmarks.workload import Workload
+
+    workload = Workload("sum of squares", square_sum, lambda n: (np.arange(float(n)),), 4, 4)
+    checking.check(workload, workload.arguments(4), {"tracegraph": np.float64(14)})
+    with pytest.raises(checking.WrongAnswer, match="sum of squares: tracegraph gives"):
+        checking.check(workload, workload.arguments(4), {"tracegraph": wrong})
+
+
+@pytest.mark.parametrize("wrong", [[0, 2, 4, 6.1], [0, 2, 4, np.nan], [0, 2, 4], [0, 2, 6, 4], [0, 2, 4, 0]])
+def test_a_wrong_gradient_aborts_with_the_name(checking, wrong):
+    from benchmarks.workload import Workload
+
+    workload = Workload("sum of squares", square_sum, lambda n: (np.arange(float(n)),), 4, 4, argnums=(0,))
+    checking.check(workload, workload.arguments(4), {"jax": (np.float64(14), (np.array([0, 2, 4, 6.0]),))})
+    with pytest.raises(checking.WrongAnswer, match="sum of squares: jax gives"):
+        checking.check(workload, workload.arguments(4), {"jax": (np.float64(14), (np.array(wrong, float),))})
