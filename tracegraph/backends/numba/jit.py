@@ -20,15 +20,10 @@ from numba.core.registry import cpu_target
 from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import PreLowerStripPhis, type_inference_stage
 
-from . import intrinsics
+from . import intrinsics, vecmath
 from .loader import host_cpu, target_machine
 
-try:
-    from .vecmath import NAMESPACE as _VECTOR_MATHS
-except ModuleNotFoundError:
-    _VECTOR_MATHS: dict[str, Any] = {}  # type: ignore[no-redef]
-
-NAMESPACE: dict[str, Any] = {**intrinsics.NAMESPACE, **_VECTOR_MATHS}
+NAMESPACE: dict[str, Any] = {**intrinsics.NAMESPACE, **vecmath.NAMESPACE}
 
 _ARGUMENTS = (intrinsics.TABLE, types.int64, types.int64)
 _WRAPPER = """
@@ -125,9 +120,7 @@ class _Frontend:
         """The unoptimised module of a kernel, and Numba's description of it."""
         with ConfigStack().enter(self.flags):
             code = self._analyse(function)
-            typemap, result, calltypes, _ = type_inference_stage(
-                self.typing, self.target, code, _ARGUMENTS, None
-            )
+            typemap, result, calltypes, _ = type_inference_stage(self.typing, self.target, code, _ARGUMENTS, None)
             self._legalise(code)
             descriptor = funcdesc.PythonFunctionDescriptor.from_specialized_function(
                 code,

@@ -126,8 +126,8 @@ class _Writer:
                 with self.loops(reduced[:-1]):
                     self._innermost(node, taken, reduced[-1])
             else:
-                self.statements("v", nest.body, nest.body_stores)
-                self.line(f"total = {_accumulate(node, 'total', f'v{taken}')}", node)
+                names = self.statements("v", nest.body, nest.body_stores)
+                self.line(f"total = {_accumulate(node, 'total', names[taken])}", node)
             self.statements("w", nest.epilogue, nest.stores, total="total")
 
     def _innermost(self, node: Node, taken: int, axis: int) -> None:
@@ -136,14 +136,14 @@ class _Writer:
         i = self.index[axis]
         if node.op.name != "reduce_sum" or node.dtype.kind != "f":
             with self.block(f"for {i} in range({lo}, {hi}):"):
-                self.statements("v", self.nest.body, self.nest.body_stores)
-                self.line(f"total = {_accumulate(node, 'total', f'v{taken}')}", node)
+                names = self.statements("v", self.nest.body, self.nest.body_stores)
+                self.line(f"total = {_accumulate(node, 'total', names[taken])}", node)
             return
         with self.block(f"for start in range({lo}, {hi}, {BLOCK}):"):
             self.line(f"partial = {_start(node)}")
             with self.block(f"for {i} in range(start, min(start + {BLOCK}, {hi})):"):
-                self.statements("v", self.nest.body, self.nest.body_stores)
-                self.line(f"partial = {_accumulate(node, 'partial', f'v{taken}')}", node)
+                names = self.statements("v", self.nest.body, self.nest.body_stores)
+                self.line(f"partial = {_accumulate(node, 'partial', names[taken])}", node)
             self.line("total = add(total, partial)")
 
     def column(self, reduction: tuple[Node, int]) -> None:
@@ -161,8 +161,8 @@ class _Writer:
                 with self.block(across):
                     self.line(f"store({out}, {at}, {_start(node)})", node)
                 with self.loops(reduced), self.block(across):
-                    self.statements("v", nest.body, nest.body_stores)
-                    self.line(f"store({out}, {at}, {_accumulate(node, f'reload({out}, {at})', f'v{taken}')})", node)
+                    names = self.statements("v", nest.body, nest.body_stores)
+                    self.line(f"store({out}, {at}, {_accumulate(node, f'reload({out}, {at})', names[taken])})", node)
                 rest = [store for store in nest.stores if store is not held]
                 if rest:
                     with self.block(across):
@@ -199,8 +199,10 @@ class _Writer:
             return "lo", "hi"
         return "0", self._number(f"n{axis}", self.nest.axes[axis].extent)
 
-    def statements(self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = "") -> None:
-        """The instructions of one level, and what is stored of them."""
+    def statements(
+        self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = ""
+    ) -> Sequence[str]:
+        """The instructions of one level, and what is stored of them. Gives the names of their values."""
         names = [self.literal(each) if isinstance(each, Literal) else f"{prefix}{k}" for k, each in enumerate(body)]
         for k, each in enumerate(body):
             if not isinstance(each, Literal):
@@ -210,6 +212,7 @@ class _Writer:
                 )
         for store in stores:
             self.line(f"store({self.pointer(store.address)}, {self.place(store.address)}, {names[store.value]})")
+        return names
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):

@@ -1,0 +1,110 @@
+"""Hyperbolic sine and cosine and the inverse hyperbolic functions: floats come in as `Value`s, instructions go out.
+
+sinh and cosh share exp's reduction |x| = n ln 2 + r and one polynomial of r**2 each for sinh(r) and cosh(r) (minimax,
+from a Remez exchange in 50 digits), so that they need no division. The inverses are log1p of a sum of two floats. It
+knows nothing of Numba.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from .exponential import CONSTANTS, power_of_two, reduce
+from .logarithm import log1p
+from .rows import FLOATS, Row, row
+from .value import FLOAT32, FLOAT64, Kind, Value, copysign, fma, horner, select, two_sum
+
+# (sinh(r) / r - 1) / r**2 and (cosh(r) - 1 - r**2 / 2) / r**4, in powers of r**2
+_SINH: dict[Kind, tuple[float, ...]] = {
+    FLOAT64: (
+        1.6666666666666677e-1, 8.333333333321536e-3, 1.9841269886389938e-4, 2.7557243922500168e-6,
+        2.5109143696719938e-8,
+    ),
+    FLOAT32: (1.666666676e-1, 8.333288797e-3, 1.990507353e-4),
+}  # fmt: skip
+_COSH: dict[Kind, tuple[float, ...]] = {
+    FLOAT64: (
+        4.1666666666666685e-2, 1.3888888888873521e-3, 2.4801587348725697e-5, 2.7557252225074053e-7,
+        2.0921645513588271e-9,
+    ),
+    FLOAT32: (4.166666682e-2, 1.388883043e-3, 2.487297989e-5),
+}  # fmt: skip
+_LIFT = 64  # large results are computed so many powers of two lower, for 2**n overflows before they do
+_INFINITE: dict[Kind, float] = {FLOAT64: 720.0, FLOAT32: 96.0}  # sinh and cosh overflow below these
+_HUGE: dict[Kind, float] = {FLOAT64: 2.0**500, FLOAT32: 2.0**60}  # above these, squares could overflow
+
+
+def _combine(x: Value, is_sine: bool) -> Value:
+    """(e**|x| -+ e**-|x|) / 2 = a + (a * (cosh(r) - 1) + b * sinh(r)), a and b sum and difference of 2**(+-n - 1)."""
+    constants, limit = CONSTANTS[x.kind], _INFINITE[x.kind]
+    size = abs(x)
+    size = select(size > limit, limit, size)
+    is_large = size > float(_LIFT)
+    bits, n = reduce(size)
+    high, rest = fma(n, -constants.ln2_high, size), n * -constants.ln2_low
+    r = high + rest
+    low = (high - r) + rest
+    z = r * r
+    sine = r + fma(z * r, horner(z, _SINH[x.kind]), low)
+    cosine = fma(z * z, horner(z, _COSH[x.kind]), 0.5 * z)
+    grown = power_of_two(bits - select(is_large, bits.constant(_LIFT + 1), 1))
+    shrunk = select(is_large, 0.0, power_of_two(-1 - bits))
+    total, difference = grown + shrunk, grown - shrunk
+    a, b = (difference, total) if is_sine else (total, difference)
+    return (a + fma(a, cosine, b * sine)) * select(is_large, x.constant(2.0**_LIFT), 1.0)
+
+
+def _sinh(x: Value) -> Value:
+    """At most 1.68 ULP off."""
+    return copysign(_combine(x, is_sine=True), x)
+
+
+def _cosh(x: Value) -> Value:
+    """At most 1.81 ULP off."""
+    return _combine(x, is_sine=False)
+
+
+def _log1p_of(x: Value, leading: Value, rest: Value) -> Value:
+    """log1p(leading + rest), or log(2x) for huge x, which the sum cannot tell from log1p(x) + log(2)."""
+    is_huge = x > _HUGE[x.kind]
+    total, low = two_sum(leading, rest)
+    logarithm = log1p(select(is_huge, x, total), select(is_huge, 0.0, low))
+    return logarithm + select(is_huge, x.constant(math.log(2.0)), 0.0)
+
+
+def _arcsinh(x: Value) -> Value:
+    """log(|x| + sqrt(x**2 + 1)) = log1p(|x| + x**2 / (1 + sqrt(x**2 + 1))); at most 1.2 ULP off."""
+    size = abs(x)
+    square = size * size
+    rest = square / (1.0 + fma(size, size, 1.0).call("llvm.sqrt"))
+    result = _log1p_of(size, size, rest)
+    return copysign(select(size < math.inf, result, size), x)
+
+
+def _arccosh(x: Value) -> Value:
+    """log(x + sqrt(x**2 - 1)) = log1p(y + sqrt(y**2 + 2y)) with y = x - 1; nan below 1, at most 1.6 ULP off."""
+    y = x - 1.0
+    root = fma(y, y, y + y).call("llvm.sqrt")
+    result = select(x < math.inf, _log1p_of(x, root, y), x)
+    return select(x < 1.0, math.nan, result)
+
+
+def _arctanh(x: Value) -> Value:
+    """log1p(2|x| / (1 - |x|)) / 2, with the quotient's rounding errors put back in; at most 0.8 ULP off."""
+    size = abs(x)
+    twice, divisor = size + size, 1.0 - size
+    quotient = twice / divisor
+    lost = (1.0 - divisor) - size
+    low = (fma(-quotient, divisor, twice) - quotient * lost) / divisor
+    return copysign(0.5 * log1p(quotient, select(size < 1.0, low, 0.0)), x)
+
+
+_FUNCTIONS: dict[str, Callable[[Value], Value]] = {
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "arcsinh": _arcsinh,
+    "arccosh": _arccosh,
+    "arctanh": _arctanh,
+}
+ROWS: list[Row] = [row(name, 1, (FLOATS, emit)) for name, emit in _FUNCTIONS.items()]

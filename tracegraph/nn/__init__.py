@@ -1,0 +1,49 @@
+"""Networks of layers, in Lasagne's vocabulary: `_init` (how parameters begin), `_nonlinearities`, `_layers`, `_network`
+(what one asks of all layers together), in reading order."""
+
+import tracegraph.symbolic  # noqa: F401 - it re-exports layers, so whichever is asked for, it has to be loaded first
+from tracegraph.nn._init import (
+    Constant,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Normal,
+    Orthogonal,
+    Uniform,
+)  # fmt: skip
+from tracegraph.nn._layers import (
+    ConcatLayer,
+    DenseLayer,
+    ElemwiseSumLayer,
+    FlattenLayer,
+    InputLayer,
+    Layer,
+    NonlinearityLayer,
+    ReshapeLayer,
+)  # fmt: skip
+from tracegraph.nn._network import (
+    count_params,
+    get_all_layers,
+    get_all_param_values,
+    get_all_params,
+    get_output,
+    set_all_param_values,
+)  # fmt: skip
+from tracegraph.nn._nonlinearities import (
+    elu,
+    leaky_rectify,
+    linear,
+    rectify,
+    sigmoid,
+    softmax,
+    softplus,
+    tanh,
+)  # fmt: skip
+
+__all__ = [
+    "ConcatLayer", "Constant", "DenseLayer", "ElemwiseSumLayer", "FlattenLayer", "GlorotNormal", "GlorotUniform",
+    "HeNormal", "HeUniform", "InputLayer", "Layer", "NonlinearityLayer", "Normal", "Orthogonal", "ReshapeLayer",
+    "Uniform", "count_params", "elu", "get_all_layers", "get_all_param_values", "get_all_params", "get_output",
+    "leaky_rectify", "linear", "rectify", "set_all_param_values", "sigmoid", "softmax", "softplus", "tanh",
+]  # fmt: skip
