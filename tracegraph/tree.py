@@ -92,7 +92,7 @@ def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
 
 def _rebuild_dataclass(kind: type, fields: dict[str, Any]) -> Any:
     """Sets the fields directly: an ``__init__`` may check or convert what a placeholder cannot satisfy."""
-    value = object.__new__(kind)
+    value: Any = object.__new__(kind)
     for name, part in fields.items():
         object.__setattr__(value, name, part)
     return value

@@ -112,6 +112,11 @@ class Nest(NamedTuple):
         return self.axes[self.outer].extent if self.axes else 1
 
     @property
+    def is_divisible(self) -> bool:
+        """Whether slices of the outer loop write different elements, so that they may run as tasks of their own."""
+        return bool(self.axes) and not self.axes[self.outer].is_reduced
+
+    @property
     def kept(self) -> tuple[int, ...]:
         return tuple(k for k, axis in enumerate(self.axes) if not axis.is_reduced)
 

@@ -103,14 +103,15 @@ def _nanoseconds(kernel: Kernel) -> float:
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
     if not isinstance(kernel, NestKernel):
         return [Task(number, 0, _batch(kernel.node), 0)]
-    extent = kernel.nest.outer_extent
+    nest = kernel.nest
+    extent = nest.outer_extent
     pieces = kernel.pieces
+    if pieces == 1 and nest.is_divisible:
+        pieces = int(min(MOST_PIECES, max(1.0, nest_nanoseconds(nest) // PIECE_NANOSECONDS), max(extent, 1)))
     if pieces == 1:
-        pieces = int(min(MOST_PIECES, max(1.0, nest_nanoseconds(kernel.nest) // PIECE_NANOSECONDS), max(extent, 1)))
-    if pieces == 1:
-        return [Task(number, 0, extent, 0)] if _does_anything(kernel.nest) else []
+        return [Task(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
-    grain = COLUMN_GRAIN if kernel.nest.is_column and kernel.nest.outer == len(kernel.nest.axes) - 1 else GRAIN
+    grain = COLUMN_GRAIN if nest.is_column and nest.outer == len(nest.axes) - 1 else GRAIN
     if extent > pieces * GRAIN:
         step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]

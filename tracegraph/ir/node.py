@@ -18,8 +18,8 @@ from tracegraph.ir.where import Where, current_where
 
 __all__ = ["Graph", "Node", "Op", "toposort"]
 
-#: ``vjp(ct, node, i)``: the cotangent of input ``i`` of ``node``, given the cotangent of its output.
-Vjp = Callable[["Node", "Node", int], "Node"]
+#: ``vjp(ct, node, i)``: the cotangent of input ``i`` of ``node``, given that of its output; None where it is zero.
+Vjp = Callable[["Node", "Node", int], "Node | None"]
 #: ``batch(inputs, axes, params)``: the node of the op over a leading batch axis of each input that has one.
 Batch = Callable[[Sequence["Node"], Sequence[bool], Mapping[str, Any]], "Node"]
 

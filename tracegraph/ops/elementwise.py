@@ -130,6 +130,32 @@ minimum: Op = _row(
     "minimum", np.minimum, each(_pick(lambda x, y: less(x, y), 0), _pick(lambda x, y: less(x, y), 1)), dtypes=ANY
 )
 
+
+def _or_other_is_nan(compare: Callable[[Node, Node], Node]) -> Callable[[Node, Node], Node]:
+    return lambda x, y: logical_or(compare(x, y), not_equal(y, y))
+
+
+fmax: Op = _row(
+    "fmax",
+    np.fmax,
+    each(
+        _pick(_or_other_is_nan(lambda x, y: greater(x, y)), 0), _pick(_or_other_is_nan(lambda x, y: greater(x, y)), 1)
+    ),
+    dtypes=ANY,
+)
+fmin: Op = _row(
+    "fmin",
+    np.fmin,
+    each(_pick(_or_other_is_nan(lambda x, y: less(x, y)), 0), _pick(_or_other_is_nan(lambda x, y: less(x, y)), 1)),
+    dtypes=ANY,
+)
+fmod: Op = _row(
+    "fmod",
+    np.fmod,
+    each(lambda ct, out, x, y: ct, lambda ct, out, x, y: negative(multiply(ct, trunc(divide(x, y))))),
+    dtypes=NUMBERS,
+)
+
 # -- exponentials --------------------------------------------------------------------------------------------------
 
 exp: Op = _row("exp", np.exp, each(lambda ct, out, x: multiply(ct, out)))

@@ -136,8 +136,14 @@ def _runner(fetches: Sequence[Any], feed: Mapping[Any, Any]) -> Runner:
         _initialise(expressions, feed)
         found = runners[key] = Runner(expressions)
         for expression in expressions[1:]:
-            weakref.finalize(expression, runners.pop, key, None).atexit = False
+            weakref.finalize(expression, _forget, weakref.ref(expressions[0]), key).atexit = False
     return found
+
+
+def _forget(first: weakref.ref[Expression], key: tuple[int, ...]) -> None:
+    holder = first()
+    if holder is not None:
+        holder.runners.pop(key, None)
 
 
 def _fetched(k: int, fetch: Any) -> Expression:

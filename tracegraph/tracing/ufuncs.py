@@ -52,10 +52,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     **{
         getattr(np, name): getattr(ew, name)
         for name in (
-            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh divide equal "
-            "exp exp2 expm1 floor floor_divide greater greater_equal hypot isfinite isinf isnan left_shift less less_equal "
-            "log log10 log1p log2 maximum minimum multiply negative not_equal power remainder right_shift rint sign "
-            "signbit sin sinh sqrt subtract tan tanh trunc"
+            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh divide "
+            "equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater greater_equal hypot isfinite isinf "
+            "isnan left_shift less less_equal log log10 log1p log2 maximum minimum multiply negative not_equal "
+            "power remainder right_shift rint sign signbit sin sinh sqrt subtract tan tanh trunc"
         ).split()
     },
     np.logical_and: _on_bool(ew.logical_and),

@@ -47,9 +47,9 @@ def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Co
             found[node] = add(found[node], ct) if node in found else ct
     here = current_where()
     for node in reversed(order):
-        ct = found.get(node)
-        if ct is None or node.op.vjp is None:
+        if node not in found or node.op.vjp is None:
             continue
+        ct = found[node]
         set_where(node.where)
         for i, source in enumerate(node.inputs):
             if source in active:

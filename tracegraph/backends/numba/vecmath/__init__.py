@@ -25,6 +25,7 @@ from . import (
     error_function,
     exact,
     exponential,
+    gamma,
     hyperbolic,
     inverse,
     logarithm,
@@ -49,6 +50,7 @@ _FAMILIES = (
     inverse,
     hyperbolic,
     error_function,
+    gamma,
 )
 
 _KINDS: dict[types.Type, Kind] = {

@@ -23,6 +23,7 @@ class _Constants:
     ln2_low: float
     tail: tuple[float, ...]  # (exp(r) - 1 - r) / r**2
     overflow: float  # the largest x whose exp is finite
+    overflow_low: float  # the logarithm of the first number that rounds to infinity, less `overflow`
     subnormal: float  # below it exp may be subnormal
     zero: float  # below it exp is 0
     minus_one: float  # below it expm1 is -1
@@ -40,6 +41,7 @@ CONSTANTS: dict[Kind, _Constants] = {
             2.7626356512835e-07, 2.506201989023359e-08,
         ),
         overflow=709.782712893384,
+        overflow_low=2.369152822255485e-14,
         subnormal=-707.0,
         zero=-746.0,
         minus_one=-40.0,
@@ -55,6 +57,7 @@ CONSTANTS: dict[Kind, _Constants] = {
         ln2_low=-2.12194440054690583e-04,
         tail=(0.49999997, 0.166665435, 0.0416674949, 0.00836655125, 0.00138653),
         overflow=88.72283172607422,
+        overflow_low=7.3557964580236e-06,
         subnormal=-86.0,
         zero=-104.5,
         minus_one=-20.0,
@@ -98,8 +101,11 @@ def exp(x: Value, low: Value | None = None) -> Value:
     p = near_one(r if low is None else r + low)
     result = scale(p, bits, x < constants.subnormal)
     # Selecting is cheaper than limiting x first: it does not wait for the units that add and multiply.
+    within = x <= constants.overflow
+    if low is not None:
+        within = x - constants.overflow <= constants.overflow_low - low
     beyond = select(x.is_nan(), x, math.inf)
-    return select(x < constants.zero, 0.0, select(x <= constants.overflow, result, beyond))
+    return select(x < constants.zero, 0.0, select(within, result, beyond))
 
 
 def near_one(r: Value) -> Value:

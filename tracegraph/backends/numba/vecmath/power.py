@@ -27,14 +27,15 @@ _SHORT_TAIL = (
 _LN2 = 0.6931471805599453
 
 
-def _log_parts(x: Value) -> tuple[Value, Value]:
+def log_parts(x: Value) -> tuple[Value, Value]:
     """log(x) of a positive double as a sum of two doubles."""
     k, m, _ = split(x)
     f = m - 1.0
     d, d_low = two_sum(f.constant(2.0), f)
-    s = f / d
+    inverse = 1.0 / d
+    s = f * inverse
     product, product_low = two_product(s, d)
-    s_low = (f - product - product_low - s * d_low) / d
+    s_low = (f - product - product_low - s * d_low) * inverse
     z, z_low = two_product(s, s)
     z_low = fma(s + s, s_low, z_low)
     w, w_low = two_sum(s.constant(_TWO_THIRDS[0]), z * horner(z, _ATANH))
@@ -56,7 +57,7 @@ def _at_limits(x: Value, logarithm: Value) -> Value:
 
 def _double_magnitude(x: Value, y: Value) -> Value:
     """x**y for doubles x >= 0; nan where 0 or infinity to the power 0 or 1 to an infinite one is asked for."""
-    high, low = _log_parts(x)
+    high, low = log_parts(x)
     high = _at_limits(x, high)
     p, p_low = two_product(y, high)
     within = abs(p) < 2048.0
@@ -81,7 +82,7 @@ def _float_magnitude(x: Value, y: Value) -> Value:
 
 
 def _float_power(x: Value, y: Value) -> Value:
-    """Accurate to 0.51 (float32) and 0.6 (float64) ULP."""
+    """x**y; error 0.56 (float32) and 1.16 (float64) ULP."""
     magnitude = (_double_magnitude if x.kind == FLOAT64 else _float_magnitude)(abs(x), y)
     half = y * 0.5
     is_integer = rint(y).equals(y)

@@ -1,0 +1,111 @@
+"""The logarithm of the gamma function: floats come in as `Value`s, instructions for log|gamma(x)| go out.
+
+On [3/2, 5/2] it is (x - 2) P(x - 2), zeros included; from 0 to 9/2 it differs from that by a logarithm, and beyond it is
+Stirling's series. Everything for a float32 is done in doubles. Negative numbers are left to C (`rare`). Polynomials are
+fitted as in `exponential`. It knows nothing of Numba.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from .logarithm import log
+from .power import log_parts
+from .rare import rarely
+from .rows import FLOATS, Row, row
+from .value import FLOAT64, Kind, Value, fma, horner, select, two_product, two_sum
+
+
+class _Series(NamedTuple):
+    near: tuple[float, ...]  # log(gamma(2 + d)) / d for |d| <= 1/2
+    stirling: tuple[float, ...]  # x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2), in powers of x**-2
+
+
+_SERIES: dict[int, _Series] = {
+    64: _Series(
+        near=(
+            0.42278433509846713, 0.32246703342411326, -0.06735230105319585, 0.020580808427771064,
+            -0.00738555102891204, 0.0028905103316599835, -0.0011927539017674057, 0.0005096694983478748,
+            -0.0002231549655335171, 9.94579116636297e-05, -4.4923827410123296e-05, 2.050373705180309e-05,
+            -9.455825474097161e-06, 4.392849800876847e-06, -1.975430846237742e-06, 9.011635860086437e-07,
+            -5.800246881879941e-07, 2.967150361870884e-07,
+        ),
+        stirling=(
+            0.08333333333333291, -0.0027777777773529827, 0.0007936506686559285, -0.0005952214812379344,
+            0.0008405642623898348, -0.0018681924725133315, 0.005176488901008124, -0.010817815907955953,
+        ),
+    ),
+    32: _Series(
+        near=(
+            0.4227843350064516, 0.32246703468577675, -0.06735228223805571, 0.020580734544336305,
+            -0.007386158850423125, 0.0028917305572841935, -0.0011859579288760564, 0.0005015281300340442,
+            -0.00025362139109214954, 0.00012234363416095153,
+        ),
+        stirling=(0.0833333331979254, -0.0027777404072778567, 0.0007908440173793008, -0.0005151953170313616),
+    ),
+}  # fmt: skip
+_HALF_LOG_TWO_PI = (0.9189385332046728, -3.8782941580672414e-17)
+
+
+def _reduced(x: Value) -> tuple[Value, Value, Value]:
+    """For 0 < x < 9/2: d with gamma(x) = gamma(2 + d) times or over a product; and the product, with what it lacks."""
+    once, once_low = two_sum(x.constant(1.0), x)
+    tiny, tiny_low = two_product(x, once)
+    large, large_low = two_product(x - 1.0, x - 2.0)
+    d, product, low = x - 4.0, large, large_low
+    for limit, next_d, factor, factor_low in (
+        (3.5, x - 3.0, x - 1.0, 0.0),
+        (2.5, x - 2.0, x.constant(1.0), 0.0),
+        (1.5, x - 1.0, x, 0.0),
+        (0.5, x, tiny, fma(x, once_low, tiny_low)),
+    ):
+        is_below = x < limit
+        d, product = select(is_below, next_d, d), select(is_below, factor, product)
+        low = select(is_below, factor_low, low)
+    return d, product, low
+
+
+def _positive(x: Value, bits: int) -> Value:
+    """log(gamma(x)) for a double x > 0, to the precision of a float of so many bits."""
+    series = _SERIES[bits]
+    is_far = x >= 4.5
+    near = select(is_far, 2.0, x)
+    d, product, product_low = _reduced(near)
+    argument = select(is_far, x, product)
+    high, low = log_parts(argument) if bits == 64 else (log(argument), x.constant(0.0))
+    low = low + select(is_far, 0.0, product_low / argument)
+    sign = select(x < 1.5, x.constant(-1.0), 1.0)
+    g = d * horner(d, series.near)
+    total, lost = two_sum(high * sign, g)
+    nearby = total + fma(sign, low, lost)
+    return select(is_far, _stirling(x, high, low, series.stirling), nearby)
+
+
+def _stirling(x: Value, high: Value, low: Value, series: tuple[float, ...]) -> Value:
+    """(x - 1/2) log(x) - x + log(2 pi) / 2 + series / x, with log(x) = high + low."""
+    inverse = 1.0 / x
+    tail = inverse * horner(inverse * inverse, series)
+    moved = x - 0.5
+    leading, leading_low = two_product(moved, high)
+    total, lost = two_sum(leading, -x)
+    rest = fma(moved, low, leading_low + lost + _HALF_LOG_TWO_PI[1])
+    result = total + (_HALF_LOG_TWO_PI[0] + (tail + rest))
+    # Infinite products leave no meaning to their rounding errors.
+    return select(leading < math.inf, result, leading)
+
+
+def _gammaln(x: Value) -> Value:
+    is_negative = (x < 0.0) & (x > -math.inf)
+    below = rarely("lgamma", is_negative, x)
+    wide = x if x.kind == FLOAT64 else x.convert("fpext", FLOAT64)
+    above = _narrowed(_positive(wide, x.kind.bits), x.kind)
+    result = select(is_negative, below, select(x.equals(0.0) | abs(x).equals(math.inf), math.inf, above))
+    return select(x.is_nan(), x, result)
+
+
+def _narrowed(x: Value, kind: Kind) -> Value:
+    return x if kind == FLOAT64 else x.convert("fptrunc", kind)
+
+
+ROWS: list[Row] = [row("gammaln", 1, (FLOATS, _gammaln))]
