@@ -17,9 +17,9 @@ UNARY = (
     "reciprocal rint sign signbit sin sinh sqrt square tan tanh trunc"
 ).split()
 BINARY = (
-    "add arctan2 bitwise_and bitwise_or bitwise_xor copysign divide equal floor_divide fmax fmin fmod greater greater_equal hypot "
-    "left_shift less less_equal logaddexp logical_and logical_or logical_xor maximum minimum multiply not_equal "
-    "power remainder right_shift subtract"
+    "add arctan2 bitwise_and bitwise_or bitwise_xor copysign divide equal floor_divide fmax fmin fmod greater "
+    "greater_equal hypot left_shift less less_equal logaddexp logical_and logical_or logical_xor maximum minimum "
+    "multiply not_equal power remainder right_shift subtract"
 ).split()
 over = pytest.mark.parametrize
 #: Ufuncs that are expressions here are as near as that.

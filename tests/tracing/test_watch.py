@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -167,3 +169,13 @@ def test_the_global_generator_is_refused() -> None:
     """Drawing from np.random inside would freeze the numbers."""
     with pytest.raises(tg.TraceError, match=r"np\.random was drawn from inside a compiled function[\s\S]*default_rng"):
         tg.compile(lambda x: x + np.random.normal())(1.0)
+
+
+def test_instances_of_a_compiled_class_are_freed() -> None:
+    """A compiled method keeps nothing of an instance alive once the user has dropped it."""
+    model = Model()
+    model.predict(1.0)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None

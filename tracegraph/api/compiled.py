@@ -8,6 +8,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from types import MethodType
 from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
@@ -134,10 +135,10 @@ class Compiled(Generic[P, R]):
             return self
         known = self._bound.get(id(instance))
         if known is None:
-            forget = functools.partial(self._bound.pop, id(instance), None)
-            method: Compiled[..., Any] = Compiled(self._body.__get__(instance), static_argnames=tuple(self._static))
-            known = self._bound[id(instance)] = method
-            weakref.finalize(instance, forget)
+            known = self._bound[id(instance)] = Compiled(
+                _Method(self._body, instance), static_argnames=tuple(self._static)
+            )
+            weakref.finalize(instance, self._bound.pop, id(instance), None)
         return known
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -216,6 +217,24 @@ class Compiled(Generic[P, R]):
         kernels = {name for entry in self._entries.values() for name in entry.program.kernels}
         compiled, loaded = kernel_counts()
         return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
+
+
+class _Method:
+    """A method of one instance, which it does not keep alive: else no instance of a compiled class would ever be freed."""
+
+    def __init__(self, function: Callable[..., Any], instance: Any) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._instance = weakref.ref(instance)
+        _, *parameters = inspect.signature(function).parameters.values()
+        self.__signature__ = inspect.signature(function).replace(parameters=parameters)
+
+    @property
+    def __tracegraph_watched__(self) -> Any:
+        return MethodType(self._function, self._instance())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(self._instance(), *args, **kwargs)
 
 
 class _Call(NamedTuple):

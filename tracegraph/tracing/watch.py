@@ -47,6 +47,7 @@ class Watch:
         for code in _codes(function, {}):
             self._words.update(code.co_names)
         self._follow(function, 0)
+        self._seen.clear()  # it kept ids from being used again; what was followed may be freed from now on
 
     def is_current(self) -> bool:
         """Whether everything is as it was."""
