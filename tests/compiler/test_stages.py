@@ -1,6 +1,7 @@
 """What each stage between a graph and native code promises, checked through the pipeline's observer."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_pieces_cover_the_outer_loop_exactly_once() -> None:
     edges = sorted((task.lo, task.hi) for task in wave.tasks)
     assert edges[0][0] == 0
     assert edges[-1][1] == 1_234_567
-    assert all(one[1] == two[0] for one, two in zip(edges, edges[1:], strict=False))
+    assert all(one[1] == two[0] for one, two in pairwise(edges))
 
 
 def test_branches_share_a_wave() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.running import check_error, check_traced, interpreted
 
+import tracegraph as tg
 from tracegraph.errors import TraceError, UnsupportedError
 
 A, V, B = np.arange(12.0).reshape(3, 4), np.arange(4.0), np.array([True, False, True, True])
@@ -280,3 +281,20 @@ def test_arrays_changed_during_the_trace_are_refused() -> None:
         with pytest.raises(TraceError, match="was changed in place after a traced value had been computed from it"):
             interpreted(function)(np.ones(3))
     np.testing.assert_array_equal(interpreted(changes_before)(np.ones(3)), 1 + own)
+
+
+@pytest.mark.parametrize("writes", [lambda x: x.reshape(-1), lambda x: x.T.ravel(), lambda x: (x + 1).reshape(6)])
+def test_writing_to_what_was_reshaped_needs_c_order(writes) -> None:
+    """NumPy copies or not by the order in memory, which is not traced: Fortran order is refused, C order is right."""
+
+    def function(x):
+        flat = writes(x)
+        flat[0] = 99
+        return x, flat
+
+    compiled = tg.compile(function)
+    mine, theirs = np.ones((2, 3)), np.ones((2, 3))
+    for one, other in zip(function(mine), compiled(theirs), strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(tg.TraceError, match="not in C order"):
+        compiled(np.ones((3, 2)).T)

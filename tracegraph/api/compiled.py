@@ -16,7 +16,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
 from tracegraph.api.signature import leaf_key, leaf_of
-from tracegraph.api.tracer import Traced, trace
+from tracegraph.api.tracer import Traced, same_graph, trace
 from tracegraph.backends.numba.program import Executable, kernel_counts
 from tracegraph.errors import TraceError
 from tracegraph.ir import Graph, Where
@@ -67,6 +67,8 @@ class _Entry(NamedTuple):
         traced = self.traced
         if traced.changed:
             _check_separate(leaves, traced.changed)
+        if traced.order_matters:
+            _check_order(leaves)
         results = self.program.run(leaves)
         for k, value in zip(reversed(traced.changed), reversed(results), strict=False):
             np.copyto(leaves[k], value)
@@ -84,6 +86,16 @@ def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
                 raise TraceError(
                     f"argument leaf {k} is changed in place and shares memory with argument leaf {other}; pass a copy"
                 )
+
+
+def _check_order(leaves: Sequence[Any]) -> None:
+    """Where a reshaped array is written to, NumPy copies or not according to the order in memory: C order is assumed."""
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, np.ndarray) and not leaf.flags.c_contiguous:
+            raise TraceError(
+                f"argument leaf {k} is not in C order, and the function writes to an array that it has reshaped, which "
+                "NumPy copies or not by that order; pass np.ascontiguousarray(x)"
+            )
 
 
 class Compiled(Generic[P, R]):
@@ -109,6 +121,7 @@ class Compiled(Generic[P, R]):
         self._watch: Watch | None = None
         self._lock = threading.RLock()
         self._bound: dict[int, Compiled[..., Any]] = {}
+        self._before: dict[Hashable, Graph] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if not kwargs:
@@ -165,9 +178,10 @@ class Compiled(Generic[P, R]):
         """Forgets all graphs if something that the function reads besides its arguments has changed."""
         if self._watch is None or not self._watch.is_current():
             with self._lock:
+                self._before = {key: entry.traced.graph for key, entry in self._entries.items()}
                 self._entries.clear()
                 self._plain.clear()
-                self._watch = Watch(self.__tracegraph_watched__)
+                self._watch = Watch(self.__tracegraph_watched__, self._watch)
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
         return _Call.split(args, kwargs, self._static, self._positional)
@@ -178,7 +192,8 @@ class Compiled(Generic[P, R]):
 
     def _build(self, call: _Call, observer: pipeline.Observer | None = None) -> _Entry:
         traced = self._trace(call)
-        if self._watch is not None:
+        before = self._before.get(call.key)
+        if self._watch is not None and before is not None and same_graph(before, traced.graph):
             self._watch.release(traced.captured)
         return _Entry(traced, pipeline.build(traced.graph, observer))
 

@@ -16,7 +16,7 @@ from tracegraph.ops.leaf import input_node
 from tracegraph.tracing import Placeholder, Storage, new_trace, node_of
 from tracegraph.tree import Structure, flatten
 
-__all__ = ["Traced", "trace"]
+__all__ = ["Traced", "same_graph", "trace"]
 
 
 class Traced(NamedTuple):
@@ -28,6 +28,7 @@ class Traced(NamedTuple):
         is_scalar: for each output, whether NumPy gives a number rather than an array.
         changed: the positions of the argument leaves that were changed in place.
         captured: the ids of the arrays from outside that kernels read by reference.
+        order_matters: whether the graph is right only for arguments in C order.
     """
 
     graph: Graph
@@ -35,6 +36,7 @@ class Traced(NamedTuple):
     is_scalar: tuple[bool, ...]
     changed: tuple[int, ...]
     captured: frozenset[int]
+    order_matters: bool
 
 
 def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where | None) -> Traced:
@@ -71,7 +73,21 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
         )
         changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
         outputs += [storages[k].node for k in changed]
-    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured)
+    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured, current.order_matters)
+
+
+def same_graph(one: Graph, other: Graph) -> bool:
+    """Whether two traces of a function gave the same graph, reading the same arrays by reference."""
+    if len(one.nodes) != len(other.nodes):
+        return False
+    twin: dict[Node, Node] = {}
+    for a, b in zip(one.nodes, other.nodes, strict=True):
+        twin[a] = b
+        if a.op is not b.op or a.aval != b.aval or [twin[source] for source in a.inputs] != list(b.inputs):
+            return False
+        if a.key()[1:] != b.key()[1:] if "value" in a.params else dict(a.params) != dict(b.params):
+            return False
+    return [twin[node] for node in one.outputs] == list(other.outputs)
 
 
 def _global_randomness() -> Any:

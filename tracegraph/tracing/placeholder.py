@@ -28,13 +28,21 @@ View = tuple[str, dict[str, Any]]
 
 
 class Storage:
-    """The memory that some placeholders share: the node that says what it holds now."""
+    """The memory that some placeholders share.
 
-    __slots__ = ("layout", "node")
+    Attributes:
+        node: what it holds now.
+        layout: how it is taken to lie: in C order.
+        is_reshaped: whether someone sees it, or a copy of it, in another shape. Which of the two it is depends in NumPy
+            on the order in memory, so once such memory is written to, arguments must really be in C order.
+    """
 
-    def __init__(self, node: Node) -> None:
+    __slots__ = ("is_reshaped", "layout", "node")
+
+    def __init__(self, node: Node, *, is_reshaped: bool = False) -> None:
         self.node = node
         self.layout = contiguous(node.shape)
+        self.is_reshaped = is_reshaped
 
 
 class Placeholder:
@@ -112,8 +120,10 @@ class Placeholder:
         if self._is_scalar and name != "broadcast_to":
             return self.fresh(node, is_array=self._weak is not None)
         layout = self._layout.view(name, params)
+        if name == "reshape" and _without_ones(node.shape) != _without_ones(self.shape):
+            self._storage.is_reshaped = True
         if layout is None:
-            return self.fresh(node)
+            return Placeholder(self._trace, Storage(node, is_reshaped=True), is_scalar=not node.shape)
         views = (*self._views, (name, params))
         return Placeholder(self._trace, self._storage, views=views, layout=layout, node=node)
 
@@ -121,6 +131,7 @@ class Placeholder:
         """Replaces the contents; every placeholder that shares the memory sees it."""
         if self._is_scalar:
             raise TypeError(f"'{self.dtype.type.__name__}' object does not support item assignment")
+        self._trace.order_matters |= self._storage.is_reshaped
         self._storage.node = self._put(self._storage.node, self._views, value)
 
     def _put(self, whole: Node, views: tuple[View, ...], value: Node) -> Node:
@@ -282,6 +293,10 @@ class Placeholder:
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
 
 
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -54,12 +54,17 @@ class Trace:
     Args:
         ufuncs: what each of NumPy's ufuncs does to placeholders.
         functions: what each of NumPy's other functions does.
+
+    Attributes:
+        is_open: whether the function is still running.
+        order_matters: whether memory that is seen in two shapes was written to, so that arguments must be in C order.
     """
 
     def __init__(self, ufuncs: Mapping[Any, Callable[..., Any]], functions: Mapping[Any, Callable[..., Any]]) -> None:
         self.ufuncs = ufuncs
         self.functions = functions
         self.is_open = False
+        self.order_matters = False
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
 
     @contextmanager

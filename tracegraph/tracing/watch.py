@@ -1,11 +1,11 @@
 """What a function reads besides its arguments: globals, closed-over variables, attributes of objects that it reaches.
 
 A graph holds the values that these had when it was traced. A `Watch` notes them, and says at each later call whether one
-has been bound anew or a container has changed, so that a stale answer is never given. An array that entered the graph
-needs no watching, because kernels read it by reference (`release`); one that Python alone looked at is compared, if it is
-small. A generator of random numbers that was drawn from has changed, so each call draws anew. Followed are the functions
-that a function's code names, and of objects only the attributes whose names stand in that code; modules and classes are
-taken as fixed.
+has been bound anew or a container has changed, so that a stale answer is never given. Small arrays are compared, until it
+has been seen that another trace after a change gave the same graph: then only kernels look at them, by reference
+(`release`). A generator of random numbers that was drawn from has changed, so each call draws anew. Followed are the
+functions that a function's code names, and of objects only the attributes whose names stand in that code; modules and
+classes are taken as fixed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -36,7 +37,7 @@ _FIXED = (*_PLAIN, type(None), np.ndarray, np.generic, np.ufunc, ModuleType, typ
 class Watch:
     """What a callable could read, as it was when the watch was made."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], before: Watch | None = None) -> None:
         self._names: list[tuple[dict[Any, Any], Any, Any]] = []
         self._cells: list[tuple[CellType, Any]] = []
         self._sequences: list[tuple[list[Any] | dict[Any, Any], tuple[Any, ...]]] = []
@@ -46,6 +47,9 @@ class Watch:
         self._words: set[str] = set()
         for code in _codes(function, {}):
             self._words.update(code.co_names)
+        self._released: WeakValueDictionary[int, np.ndarray] = (
+            WeakValueDictionary() if before is None else before._released
+        )
         self._follow(function, 0)
         self._seen.clear()  # it kept ids from being used again; what was followed may be freed from now on
 
@@ -66,13 +70,18 @@ class Watch:
         return all(array.tobytes() == before for array, before in self._arrays.values())
 
     def release(self, arrays: Iterable[int]) -> None:
-        """Arrays (by their ids) that kernels read by reference need not be compared."""
+        """Arrays (by their ids) that only kernels read, by reference, need not be compared from now on."""
         for each in arrays:
-            self._arrays.pop(each, None)
+            array, _ = self._arrays.pop(each, (None, b""))
+            if array is not None:
+                self._released[each] = array
+
+    def _is_compared(self, array: np.ndarray) -> bool:
+        return array.nbytes <= _ARRAY_BYTES and array.dtype != object and self._released.get(id(array)) is not array
 
     def _follow(self, value: Any, depth: int) -> None:
         """Notes what can be read through a value."""
-        if isinstance(value, np.ndarray) and value.nbytes <= _ARRAY_BYTES and value.dtype != object:
+        if isinstance(value, np.ndarray) and self._is_compared(value):
             self._arrays[id(value)] = value, value.tobytes()
         if isinstance(value, np.random.Generator):
             self._generators.append((value, repr(value.bit_generator.state)))

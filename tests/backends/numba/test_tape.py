@@ -34,9 +34,7 @@ def add_tape(**options):
     """A tape that adds two arrays of three float64 into a third; and its table."""
     table = np.zeros(3, np.int64)
     task = Task(default_cache.address(ADD, "add"), table.ctypes.data, 0, 3)
-    specs = [
-        Argument([(table.ctypes.data + 8 * k, 0)], np.dtype("f8"), (3,), (8,), writeable=k == 2) for k in range(3)
-    ]
+    specs = [Argument([(table.ctypes.data + 8 * k, 0)], np.dtype("f8"), (3,), (8,), writeable=k == 2) for k in range(3)]
     return *make_tape([Wave([task])], specs, **options), table
 
 
