@@ -16,7 +16,7 @@ class TracegraphError(Exception):
     """Base of all errors that are tracegraph's own."""
 
 
-class TraceError(TracegraphError):
+class TraceError(TracegraphError, TypeError):
     """A function did something that has no meaning while its values are not known yet.
 
     Wrong, because ``if`` needs a number now and a traced value has none::

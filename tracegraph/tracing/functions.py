@@ -62,7 +62,7 @@ def _ravel(a: Any, order: str = "C") -> Placeholder:
     """A view where the elements lie one after another; else a copy, even where a reshape would be a view."""
     x = _array(a)
     flat = _reshape(x, (x.size,), order)
-    return flat if x.is_contiguous else result(flat.node)
+    return flat if x.is_contiguous else x.reshaped_copy(flat.node)
 
 
 def _transpose(a: Any, axes: Any = None) -> Placeholder:

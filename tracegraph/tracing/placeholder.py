@@ -123,9 +123,13 @@ class Placeholder:
         if name == "reshape" and _without_ones(node.shape) != _without_ones(self.shape):
             self._storage.is_reshaped = True
         if layout is None:
-            return Placeholder(self._trace, Storage(node, is_reshaped=True), is_scalar=not node.shape)
+            return self.reshaped_copy(node)
         views = (*self._views, (name, params))
         return Placeholder(self._trace, self._storage, views=views, layout=layout, node=node)
+
+    def reshaped_copy(self, node: Node) -> Placeholder:
+        """A copy that NumPy makes of arrays in C order, where another order might have given a view."""
+        return Placeholder(self._trace, Storage(node, is_reshaped=True), is_scalar=not node.shape)
 
     def write(self, value: Node) -> None:
         """Replaces the contents; every placeholder that shares the memory sees it."""
