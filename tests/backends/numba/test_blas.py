@@ -100,9 +100,7 @@ def test_gemv_agrees_with_numpy(call, dtype, transpose, extents, alpha, beta):
     expected = alpha * (op @ x[:, :, None])[:, :, 0] + beta * y
     if beta == 0:
         y[...] = np.nan
-    table = gemv_table(
-        dtype, operand(a), operand(x), operand(y), m, n, transpose_a=transpose, alpha=alpha, beta=beta
-    )
+    table = gemv_table(dtype, operand(a), operand(x), operand(y), m, n, transpose_a=transpose, alpha=alpha, beta=beta)
     name, source = gemv_kernel(dtype)
     call(source, name, table, 0, 2)
     np.testing.assert_allclose(y, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])

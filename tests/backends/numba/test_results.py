@@ -18,7 +18,12 @@ def test_dropped_memory_is_used_again():
 def test_memory_in_use_is_left_alone():
     """No two living results share memory, whether the user holds the array, a view of a view, or a memoryview."""
     recycler = Recycler(aval_of((SIZE,), float))
-    holders = [recycler.take(), recycler.take()[10:][::2], memoryview(recycler.take()), recycler.take().reshape(2, -1).T]
+    holders = [
+        recycler.take(),
+        recycler.take()[10:][::2],
+        memoryview(recycler.take()),
+        recycler.take().reshape(2, -1).T,
+    ]
     for k, holder in enumerate(holders):
         np.asarray(holder)[...] = k
     for k, holder in enumerate(holders):

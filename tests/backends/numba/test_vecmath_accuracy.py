@@ -1,4 +1,4 @@
-"""Functions that round more than once stay within a stated error of the exact result, over all floats."""
+"""Exponentials, logarithms, powers and gammaln stay within a stated error of the exact result, over all floats."""
 
 import re
 from collections.abc import Callable
@@ -8,13 +8,14 @@ from typing import NamedTuple
 import mpmath
 import numpy as np
 import pytest
+from backends.numba.test_vecmath_cases import FLOATS, Call, assert_same, errors, evaluate, loops, specials
 
-from backends.numba.test_vecmath_cases import FLOATS, assert_same, errors, evaluate, loops, specials
-from tracegraph.backends.numba.jit import compile_assembly, compile_ir
+from tracegraph.backends.numba.jit import compile_assembly
 from tracegraph.backends.numba.loader import host_cpu
 
 HAS_AVX = "+avx2" in host_cpu()[1].split(",")
 EXTENDED = np.finfo(np.longdouble).nmant >= 63  # otherwise longdouble is no reference for doubles
+COUNT = 20_000
 
 
 class Function(NamedTuple):
@@ -22,19 +23,7 @@ class Function(NamedTuple):
 
     exact: Callable[..., np.ndarray]
     limits: tuple[float, float]
-    count: int = 20_000
-
-
-def precisely(function: Callable[..., mpmath.mpf]) -> Callable[..., np.ndarray]:
-    """A function of mpmath on arrays, rounded to longdouble; where it is undefined it gives nan."""
-
-    def one(*operands: float) -> np.longdouble:
-        with mpmath.workdps(30):
-            result = function(*map(mpmath.mpf, operands))
-            high = np.longdouble(float(result))
-            return high + np.longdouble(float(result - mpmath.mpf(float(high)))) if np.isfinite(high) else high
-
-    return lambda *arrays: np.array([one(*map(float, each)) for each in zip(*arrays, strict=True)])
+    by_mpmath: Callable[[mpmath.mpf], mpmath.mpf]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -42,17 +31,17 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 UNARY: dict[str, Function] = {
-    "exp": Function(np.exp, (1.1, 1.1)),
-    "exp2": Function(np.exp2, (1.1, 1.1)),
-    "expm1": Function(np.expm1, (1.1, 1.2)),
-    "log": Function(np.log, (1, 1)),
-    "log1p": Function(np.log1p, (1, 1)),
-    "tanh": Function(np.tanh, (1.4, 1.4)),
-    "sigmoid": Function(sigmoid, (1, 1)),
+    "exp": Function(np.exp, (1.1, 1.1), mpmath.exp),
+    "exp2": Function(np.exp2, (1.15, 1.15), lambda x: mpmath.mpf(2) ** x),
+    "expm1": Function(np.expm1, (1.15, 1.3), mpmath.expm1),
+    "log": Function(np.log, (0.9, 0.9), mpmath.log),
+    "log1p": Function(np.log1p, (0.9, 0.9), mpmath.log1p),
+    "tanh": Function(np.tanh, (1.4, 1.4), mpmath.tanh),
+    "sigmoid": Function(sigmoid, (0.9, 0.9), lambda x: 1 / (1 + mpmath.exp(-x))),
 }
-BINARY: dict[str, Function] = {
-    "power": Function(np.power, (0.6, 1.2)),
-}
+POWER_LIMITS = (0.6, 1.2)
+GAMMALN_LIMITS = (0.6, 1.7)
+NEGATIVE_GAMMALN_LIMIT = 5.0  # that of C's lgamma
 
 
 @cache
@@ -67,18 +56,108 @@ def operands(dtype: str, count: int) -> np.ndarray:
     return np.concatenate([each.astype(dtype) for each in (specials(dtype), bits, *dense, *steps, sizes)])
 
 
+def exactly(function: Callable[[mpmath.mpf], mpmath.mpf], x: np.ndarray) -> np.ndarray:
+    """A function of mpmath on finite numbers, rounded to longdouble by way of two doubles."""
+
+    def one(number: float) -> np.longdouble:
+        with mpmath.workdps(60):
+            result = function(mpmath.mpf(number))
+            high = float(result)
+            return np.longdouble(high) + (np.longdouble(float(result - high)) if np.isfinite(high) else 0)
+
+    return np.array([one(float(each)) for each in x], np.longdouble)
+
+
+def limit(limits: tuple[float, float], dtype: str) -> float:
+    return limits[FLOATS.index(dtype)]
+
+
+def worst(got: np.ndarray, exact: np.ndarray, *given: np.ndarray) -> tuple[float, str]:
+    """The largest error, and where it is."""
+    found = errors(got, exact)
+    k = int(np.argmax(found))
+    return found[k], f"of {[x[k] for x in given]}: got {got[k]!r}, expected {exact[k]!r}"
+
+
 @pytest.mark.skipif(not EXTENDED, reason="longdouble is no longer than double")
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_functions_of_one_operand(call, dtype):
+def test_functions_of_one_operand(call: Call, dtype: str) -> None:
     """Errors stay below those stated, and special values are right, for operands of every size."""
-    everything = operands(dtype, max(function.count for function in UNARY.values()))
-    results = evaluate(call, dict.fromkeys(UNARY, dtype), everything)
-    failures = {}
+    x = operands(dtype, COUNT)
+    results = evaluate(call, dict.fromkeys(UNARY, dtype), x)
     for name, function in UNARY.items():
-        chosen = np.resize(np.arange(everything.size), everything.size)
         with np.errstate(all="ignore"):
-            found = errors(results[name][chosen], function.exact(everything[chosen].astype(np.longdouble)))
-        worst = np.argmax(found)
-        if not found[worst] <= function.limits[FLOATS.index(dtype)]:
-            failures[name] = found[worst], everything[chosen][worst], results[name][chosen][worst]
-    assert not failures
+            error, where = worst(results[name], function.exact(x.astype(np.longdouble)), x)
+        assert error <= limit(function.limits, dtype), f"{name} {where}"
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_functions_of_one_operand_against_mpmath(call: Call, dtype: str) -> None:
+    """The same against a reference that shares no code with C's libraries."""
+    random = np.random.default_rng(5)
+    x = np.concatenate([random.uniform(0, span, 100) for span in (1e-6, 0.1, 1, 5, 80)]).astype(dtype)
+    results = evaluate(call, dict.fromkeys(UNARY, dtype), x)
+    for name, function in UNARY.items():
+        error, where = worst(results[name], exactly(function.by_mpmath, x), x)
+        assert error <= limit(function.limits, dtype), f"{name} {where}"
+
+
+@pytest.mark.skipif(not EXTENDED, reason="longdouble is no longer than double")
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_powers(call: Call, dtype: str) -> None:
+    """x**y keeps its precision where the exponent is large, at overflow and where the result is subnormal."""
+    random, facts = np.random.default_rng(11), np.finfo(dtype)
+    x = np.exp(np.concatenate([random.uniform(-span, span, COUNT) for span in (0.1, 5, 80)])).astype(dtype)
+    logarithm = np.log(x.astype(np.longdouble))
+    lowest, highest = np.log(np.longdouble(facts.smallest_subnormal)), np.log(np.longdouble(facts.max))
+    with np.errstate(all="ignore"):
+        y = (random.uniform(float(lowest), float(highest), x.size) / logarithm).astype(dtype)
+        edge = (highest / logarithm * (1 + random.integers(-3, 4, x.size) * facts.eps)).astype(dtype)
+    x, y = np.concatenate([x, x])[np.isfinite(logarithm).tolist() * 2], np.concatenate([y, edge])
+    got = evaluate(call, {"power": dtype}, x, y)["power"]
+    with np.errstate(all="ignore"):
+        error, where = worst(got, np.power(x.astype(np.longdouble), y.astype(np.longdouble)), x, y)
+    assert error <= limit(POWER_LIMITS, dtype), where
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_special_powers(call: Call, dtype: str) -> None:
+    """Zeros, infinities, nan, one and odd exponents follow C99, as in NumPy."""
+    values = np.concatenate([specials(dtype), np.array([-0.5, 1 / 3, 5, -5, 2.0**23 + 1, 2.0**24], dtype)])
+    x, y = (grid.ravel() for grid in np.meshgrid(values, values))
+    with np.errstate(all="ignore"):
+        expected = np.power(x, y)
+    is_special = ~np.isfinite(expected) | (expected == 0) | (np.abs(x) == 1) | (y == 0)
+    got = evaluate(call, {"power": dtype}, x, y)["power"]
+    assert_same(got[is_special], expected[is_special], "power", x[is_special], y[is_special])
+    assert np.isfinite(got[~is_special]).all()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_gammaln(call: Call, dtype: str) -> None:
+    """log|gamma(x)| keeps its precision about its zeros 1 and 2, and is infinite at 0 and the negative integers."""
+    random = np.random.default_rng(13)
+    near = 10 ** random.uniform(-12, -1, 150) * random.choice([-1, 1], 150)
+    spans = [random.uniform(0, 5, 400), random.uniform(4, 60, 100), 10 ** random.uniform(-30, 30, 100)]
+    x = np.concatenate([*spans, 1 + near, 2 + near, [0.5, 1, 1.5, 2, 2.5, 3.5, 4.5]]).astype(dtype)
+    got = evaluate(call, {"gammaln": dtype}, x)["gammaln"]
+    error, where = worst(got, exactly(mpmath.loggamma, x), x)
+    assert error <= limit(GAMMALN_LIMITS, dtype), where
+    below = -random.uniform(0, 30, 100).astype(dtype)
+    got = evaluate(call, {"gammaln": dtype}, below)["gammaln"]
+    error, where = worst(got, exactly(lambda number: mpmath.log(abs(mpmath.gamma(number))), below), below)
+    assert error <= NEGATIVE_GAMMALN_LIMIT, where
+    x = np.array([0, -0.0, -1, -2, np.inf, -np.inf, np.nan], dtype)
+    expected = np.array([*[np.inf] * 6, np.nan], dtype)
+    assert_same(evaluate(call, {"gammaln": dtype}, x)["gammaln"], expected, "gammaln", x)
+
+
+@pytest.mark.skipif(not HAS_AVX, reason="this CPU's vectors are short")
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_machine_code_is_packed_and_calls_nothing(dtype: str) -> None:
+    """The loops use vector registers, and none of C's functions."""
+    for names, arity in ((UNARY, 1), (["power"], 2)):
+        code = compile_assembly(loops(dict.fromkeys(names, dtype), [np.dtype(dtype)] * arity), "each")
+        assert "call" not in code
+        packed = re.findall(r"vf?n?m(?:ul|add)\w*p[sd]\s.*%[yz]mm", code)
+        assert len(packed) > 8 * len(names)

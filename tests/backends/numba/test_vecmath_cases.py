@@ -14,7 +14,7 @@ DTYPES = ("bool", *INTEGERS, *FLOATS)
 
 
 def numba_name(dtype: np.dtype) -> str:
-    return "boolean" if dtype == bool else str(dtype)
+    return "boolean" if dtype.kind == "b" else str(dtype)
 
 
 def loops(functions: Mapping[str, np.dtype], operands: Sequence[np.dtype]) -> str:
@@ -44,8 +44,9 @@ def specials(dtype: str) -> np.ndarray:
         return np.array([False, True])
     if dtype in INTEGERS:
         limits, bits = np.iinfo(dtype), np.iinfo(dtype).bits
-        around = [0, 1, 2, 3, 7, bits - 1, bits, limits.max // 2, limits.max - 1, limits.max, limits.min, limits.min + 1]
-        return np.unique(np.array([n for n in (*around, -1, -2, -bits) if n >= limits.min], dtype))
+        small = [0, 1, 2, 3, 7, bits - 1, bits, -1, -2, -bits]
+        large = [limits.max // 2, limits.max - 1, limits.max, limits.min, limits.min + 1]
+        return np.unique(np.array([n for n in (*small, *large) if n >= limits.min], dtype))
     facts = np.finfo(dtype)
     sizes = [0, facts.smallest_subnormal, facts.tiny, facts.tiny / 2, facts.eps, 0.1, 0.5, 1, 1 - facts.epsneg]
     sizes += [1 + facts.eps, 1.5, 2, 2.5, 3, 7, 10, 127.5, 256, 1e10, 2 / facts.eps, facts.max, np.inf]

@@ -4,11 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from backends.numba.test_vecmath_cases import DTYPES, FLOATS, INTEGERS, SIGNED, assert_same, evaluate, pairs
 from numba.core.errors import TypingError
 
-from backends.numba.test_vecmath_cases import DTYPES, FLOATS, INTEGERS, SIGNED, assert_same, evaluate, pairs
 from tracegraph.backends.numba.jit import compile_source
-
 
 COMPARISONS = "less less_equal greater greater_equal equal not_equal".split()
 ARITHMETIC = "add subtract multiply maximum minimum floor_divide remainder fmod".split()

@@ -47,13 +47,13 @@ UNARY: dict[str, Function] = {
     "sin": Function(np.sin, (0.9, 0.9)),
     "cos": Function(np.cos, (0.9, 0.9)),
     "tan": Function(np.tan, (1.05, 1.05)),
-    "arctan": Function(np.arctan, (1.8, 1.4)),
-    "arcsin": Function(np.arcsin, (2.0, 2.0)),
-    "arccos": Function(np.arccos, (1.3, 1.8)),
+    "arctan": Function(np.arctan, (1.0, 1.0)),
+    "arcsin": Function(np.arcsin, (1.2, 1.2)),
+    "arccos": Function(np.arccos, (1.2, 1.2)),
     "sinh": Function(np.sinh, (1.8, 1.8)),
     "cosh": Function(np.cosh, (1.9, 1.9)),
     "arcsinh": Function(np.arcsinh, (1.3, 1.3)),
-    "arccosh": Function(np.arccosh, (1.6, 1.6)),
+    "arccosh": Function(np.arccosh, (1.9, 1.9)),
     "arctanh": Function(np.arctanh, (1.0, 1.0)),
     "log2": Function(np.log2, (0.7, 0.7)),
     "log10": Function(np.log10, (0.7, 0.7)),
@@ -65,11 +65,11 @@ UNARY: dict[str, Function] = {
 }
 ERROR_FUNCTIONS: dict[str, Function] = {
     "erf": Function(exactly(mpmath.erf, 30), (1.3, 1.3)),
-    "erfc": Function(exactly(mpmath.erfc, 30), (2.2, 2.6)),
+    "erfc": Function(exactly(mpmath.erfc, 30), (1.3, 1.4)),
 }
 BINARY: dict[str, Function] = {
     "hypot": Function(np.hypot, (1.2, 1.2)),
-    "arctan2": Function(np.arctan2, (1.8, 1.8)),
+    "arctan2": Function(np.arctan2, (1.9, 1.7)),
 }
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -180,8 +181,9 @@ def _trim(folder: Path, limit_bytes: int) -> None:
     entries = []
     for path in folder.iterdir():
         if path.suffix in (_SUFFIX, ".tmp"):
-            status = path.stat()
-            entries.append((status.st_mtime, status.st_size, path))
+            with suppress(FileNotFoundError):  # another process may just have finished or removed it
+                status = path.stat()
+                entries.append((status.st_mtime, status.st_size, path))
     excess = sum(size for _, size, _ in entries) - limit_bytes
     for _, size, path in sorted(entries):
         if excess <= 0:

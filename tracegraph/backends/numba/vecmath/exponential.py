@@ -1,7 +1,8 @@
 """The exponential family: floats come in as `Value`s, instructions for exp and its relatives go out.
 
-All reduce x = n ln 2 + r with |r| <= ln(2)/2 after Cody and Waite (1980) and evaluate a minimax polynomial of r,
-fitted by reweighted least squares in 50 digits, one coefficient rounded after another. 2**n is made in the exponent field. It knows nothing of Numba.
+All reduce x = n ln 2 + r with |r| <= ln(2)/2 after Cody and Waite (1980) and evaluate a polynomial of r, fitted by
+reweighted least squares (which come near to the minimax) in 50 digits, one coefficient rounded after another. 2**n is
+made in the exponent field. It knows nothing of Numba.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def scale(p: Value, n: Value, is_small: Value) -> Value:
 
 
 def exp(x: Value, low: Value | None = None) -> Value:
-    """exp(x), or exp(x + low) for a `low` far below x; error 1.01 (float32) and 0.99 (float64) ULP."""
+    """exp(x), or exp(x + low) for a `low` far below x; error 1.02 (float32) and 1.00 (float64) ULP."""
     constants = CONSTANTS[x.kind]
     bits, n = reduce(x)
     r = fma(n, -constants.ln2_low, fma(n, -constants.ln2_high, x))
@@ -114,7 +115,7 @@ def near_one(r: Value) -> Value:
 
 
 def exp2(x: Value) -> Value:
-    """2**x."""
+    """2**x; error 1.04 (float32) and 1.10 (float64) ULP."""
     constants = CONSTANTS[x.kind]
     lowest = math.floor(constants.zero * LOG2_E)
     clipped = select(x < lowest, lowest, x)
@@ -125,12 +126,12 @@ def exp2(x: Value) -> Value:
     return select(x < float(x.kind.bias + 1), result, x + math.inf)
 
 
-def expm1_parts(x: Value) -> tuple[Value, Value, Value]:
-    """n, and exp(r) - 1 as a sum of two floats, where x = n ln 2 + r."""
+def expm1_parts(x: Value, lacking: Value | None = None) -> tuple[Value, Value, Value]:
+    """n, and exp(r) - 1 as a sum of two floats, where x = n ln 2 + r, and x may lack something small."""
     constants = CONSTANTS[x.kind]
     bits, n = reduce(x)
     high = fma(n, -constants.ln2_high, x)
-    rest = n * -constants.ln2_low
+    rest = n * -constants.ln2_low if lacking is None else fma(n, -constants.ln2_low, lacking)
     r = high + rest
     low = (high - r) + rest
     tail = fma(r * r, horner(r, constants.tail), low)
@@ -149,7 +150,7 @@ def _scaled_expm1(x: Value, halved: Value | None = None) -> tuple[Value, Value]:
 
 
 def expm1(x: Value) -> Value:
-    """exp(x) - 1 without cancellation near 0."""
+    """exp(x) - 1 without cancellation near 0; error 1.09 (float32) and 1.24 (float64) ULP."""
     constants = CONSTANTS[x.kind]
     clipped = select(x < constants.minus_one, constants.minus_one, x)
     # 2**n itself overflows for the last half power of two below the limit.
@@ -160,7 +161,7 @@ def expm1(x: Value) -> Value:
 
 
 def tanh(x: Value) -> Value:
-    """A polynomial for |x| < 0.625, 1 - 2 / (exp(2|x|) + 1) beyond; error 1.32 ULP, next to where they meet."""
+    """A polynomial for |x| < 0.625, 1 - 2 / (exp(2|x|) + 1) beyond; error 1.35 ULP, next to where they meet."""
     constants = CONSTANTS[x.kind]
     size, square = abs(x), x * x
     near = fma(size * square, horner(square, constants.tanh), size)
@@ -173,7 +174,7 @@ def tanh(x: Value) -> Value:
 
 
 def sigmoid(x: Value) -> Value:
-    """1 / (1 + exp(-x)), computed from e = exp(-|x|), which cannot overflow.
+    """1 / (1 + exp(-x)), computed from e = exp(-|x|), which cannot overflow; error 0.82 ULP.
 
     The quotient is corrected for what was lost in e, in 1 + e and in dividing.
     """
