@@ -64,18 +64,32 @@ class _Entry(NamedTuple):
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """Runs the program on argument leaves and builds what the function returns."""
-        traced = self.traced
-        if traced.changed:
-            _check_separate(leaves, traced.changed)
+        traced, program = self
         if traced.order_matters:
             _check_order(leaves)
-        results = self.program.run(leaves)
-        for k, value in zip(reversed(traced.changed), reversed(results), strict=False):
-            np.copyto(leaves[k], value)
+        if traced.changed:
+            return self._call_in_place(leaves)
+        results = program.run(leaves)
         if traced.out_structure is LEAF:
             return results[0][()] if traced.is_scalar[0] else results[0]
-        numbers = [value[()] if scalar else value for value, scalar in zip(results, traced.is_scalar, strict=False)]
-        return unflatten(traced.out_structure, numbers)
+        return self._nested(results)
+
+    def _call_in_place(self, leaves: Sequence[Any]) -> Any:
+        """Runs the program, then copies into the caller's arrays what the function changed; on an error, nothing is."""
+        changed = self.traced.changed
+        _check_separate(leaves, changed)
+        results = self.program.run(leaves)
+        for k, value in zip(changed, results[-len(changed) :], strict=True):
+            np.copyto(leaves[k], value)
+        return self._nested(results)
+
+    def _nested(self, results: Sequence[np.ndarray]) -> Any:
+        """The value of the function: its results nested as it nests them, numbers where NumPy has numbers."""
+        is_scalar = self.traced.is_scalar
+        return unflatten(
+            self.traced.out_structure,
+            [value[()] if scalar else value for value, scalar in zip(results, is_scalar, strict=False)],
+        )
 
 
 def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:

@@ -63,11 +63,17 @@ class Watch:
             found = _contents(cell)
             if found is not value and not _same(found, value):
                 return False
-        if not all(_elements(container) == parts for container, parts in self._sequences):
-            return False
-        if any(repr(each.bit_generator.state) != before for each, before in self._generators):
-            return False
-        return all(array.tobytes() == before for array, before in self._arrays.values())
+        # Loops rather than generators: this runs on every call, and most functions read little or nothing.
+        for container, parts in self._sequences:
+            if _elements(container) != parts:
+                return False
+        for generator, state in self._generators:
+            if repr(generator.bit_generator.state) != state:
+                return False
+        for array, before in self._arrays.values():  # noqa: SIM110
+            if array.tobytes() != before:
+                return False
+        return True
 
     def release(self, arrays: Iterable[int]) -> None:
         """Arrays (by their ids) that only kernels read, by reference, need not be compared from now on."""
