@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tracegraph.ir import Node, Shape
-from tracegraph.ops.broadcast import broadcast_to, reduce_sum, reduced_shape
+from tracegraph.ops.broadcast import broadcast_to, reduce_sum
 from tracegraph.ops.elementwise import add, like
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
-from tracegraph.ops.shape import reshape, reshape_to, transpose
+from tracegraph.ops.shape import reshape, transpose
 from tracegraph.rewrite.engine import Rules, rule
 
 __all__ = ["VIEWS"]
@@ -60,14 +60,18 @@ def broadcast_of_broadcast(node: Node) -> Node | None:
 
 @rule("broadcast_of_new_axes", broadcast_to)
 def broadcast_of_new_axes(node: Node) -> Node | None:
-    """Broadcasting makes leading axes of extent 1 itself: ``broadcast_to(reshape(x, (1, 1, n)))`` for x of shape (n,)."""
+    """Broadcasting makes leading axes of extent 1 itself: ``broadcast_to(reshape(x, (1, 1, n)))`` for x of shape (n,).
+
+    Not where an extent is 1 already: then the new axes may stand behind, as they would for any other extent.
+    """
     (source,) = node.inputs
     if source.op is not reshape:
         return None
     (x,) = source.inputs
     lead = source.aval.ndim - x.aval.ndim
     expected = (*(1,) * lead, *x.shape)
-    return broadcast_to(x, shape=node.shape) if lead >= 0 and source.shape == expected else None
+    fits = lead >= 0 and source.shape == expected and 1 not in x.shape
+    return broadcast_to(x, shape=node.shape) if fits else None
 
 
 @rule("view_of_scalar", reshape, transpose)
@@ -217,19 +221,16 @@ def concatenate_empty(node: Node) -> Node | None:
 # -- reductions --------------------------------------------------------------------------------------------------------
 
 
-@rule("reduce_unit_axes", *REDUCTIONS)
-def reduce_unit_axes(node: Node) -> Node | None:
-    """Along axes of extent 1, and along none, there is nothing to reduce; but float sums start at 0.0, so add that."""
+@rule("reduce_no_axes", *REDUCTIONS)
+def reduce_no_axes(node: Node) -> Node | None:
+    """Along no axes there is nothing to reduce; but float sums start at 0.0, so add that.
+
+    Axes of extent 1 are reduced like any others: a batch of one must run on the kernels of every other batch.
+    """
     (x,) = node.inputs
-    axes = node.params["axes"]
-    units = tuple(axis for axis in axes if x.shape[axis] == 1)
-    if len(units) == len(axes):
-        flat = reshape_to(x, node.shape)
-        return add(flat, like(flat, 0.0)) if node.op is reduce_sum and is_float(x) else flat
-    if not units:
+    if node.params["axes"]:
         return None
-    rest = tuple(axis - sum(unit < axis for unit in units) for axis in axes if axis not in units)
-    return node.op(reshape(x, shape=reduced_shape(x.shape, units)), axes=rest)
+    return add(x, like(x, 0.0)) if node.op is reduce_sum and is_float(x) else x
 
 
 @rule("reduce_of_reduce", *REDUCTIONS)
@@ -263,6 +264,6 @@ VIEWS: Rules = (
     update_of_update,
     update_with_own,
     concatenate_empty,
-    reduce_unit_axes,
+    reduce_no_axes,
     reduce_of_reduce,
 )

@@ -14,7 +14,7 @@ OTHER = "def answer(args, lo, hi):\n    args[0] = 43\n"
 
 SCRIPT = """
 import sys
-from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.cache import default_cache, runtime_cache
 from tracegraph.backends.numba.tape import Task, Wave, make_tape
 import numpy as np
 words = np.zeros(4, np.int64)
@@ -22,7 +22,8 @@ kernel = default_cache.address("def answer(args, lo, hi):\\n    args[0] = 42\\n"
 run, _ = make_tape([Wave([Task(kernel, words.ctypes.data, 0, 1)] * 4, parallel=True)])
 assert run()
 assert words[0] == 42
-print("numba" in sys.modules, *default_cache.cache_info()[:2])
+counts = zip(default_cache.cache_info()[:2], runtime_cache.cache_info()[:2])
+print("numba" in sys.modules, *map(sum, counts))
 """
 
 

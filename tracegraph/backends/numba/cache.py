@@ -192,4 +192,6 @@ def _trim(folder: Path, limit_bytes: int) -> None:
         excess -= size
 
 
+#: The kernels of programs, and the ones that run them: kept apart so that counts tell what programs needed.
 default_cache = KernelCache()
+runtime_cache = KernelCache()

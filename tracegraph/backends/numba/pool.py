@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from .cache import KernelCache, default_cache
+from .cache import KernelCache, runtime_cache
 
 Words = npt.NDArray[np.int64]
 
@@ -166,7 +166,7 @@ class Pool:
     2
     """
 
-    def __init__(self, threads: int | None = None, cache: KernelCache = default_cache) -> None:
+    def __init__(self, threads: int | None = None, cache: KernelCache = runtime_cache) -> None:
         self._cache = cache
         self._threads = threads or _default_threads() if _HAS_THREADS else 1
         self._lock = threading.Lock()

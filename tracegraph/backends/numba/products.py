@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tracegraph.backends.numba import blas
+from tracegraph.backends.numba.cache import runtime_cache
 from tracegraph.compiler.kernel import ProductKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.ir import Node
 
-__all__ = ["Call", "product_call", "product_source"]
+__all__ = ["Call", "product_call", "product_code"]
 
 
 class Call(NamedTuple):
@@ -44,10 +45,17 @@ class _Matrix(NamedTuple):
         return blas.Operand(0, ld, self.step * self.base.dtype.itemsize)
 
 
-def product_source(node: Node) -> tuple[str, str] | None:
-    """Name and source of the kernel for a product; None where NumPy ships no BLAS that is known."""
+def product_code(node: Node) -> int:
+    """The address of the kernel for a product; 0 where NumPy ships no BLAS that is known.
+
+    The kernels for matrices and for vectors come together, so that a batch of one finds its own when it is met.
+    """
     dtype = str(node.dtype)
-    return blas.gemv_kernel(dtype) if 1 in node.shape[-2:] else blas.gemm_kernel(dtype)
+    matrix, vector = blas.gemm_kernel(dtype), blas.gemv_kernel(dtype)
+    if matrix is None or vector is None:
+        return 0
+    codes = runtime_cache.addresses([matrix, vector])
+    return codes[1 in node.shape[-2:]]
 
 
 def product_call(kernel: ProductKernel) -> Call:

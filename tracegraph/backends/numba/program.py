@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.backends.numba.cache import default_cache
-from tracegraph.backends.numba.products import product_call, product_source
+from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import Recycler
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
@@ -271,5 +271,4 @@ def _code(kernel: Kernel, source: KernelSource | None) -> int:
     """The address of a kernel's machine code; 0 for a step of Python, as a product is where there is no BLAS."""
     if source is not None:
         return default_cache.address(source.text, source.name)
-    found = product_source(kernel.node) if isinstance(kernel, ProductKernel) else None
-    return 0 if found is None else default_cache.address(found[1], found[0])
+    return product_code(kernel.node) if isinstance(kernel, ProductKernel) else 0

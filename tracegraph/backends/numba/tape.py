@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .cache import KernelCache, default_cache
+from .cache import KernelCache, runtime_cache
 from .pool import WORDS as POOL_WORDS
 from .pool import Pool, Words, c_address, default_pool
 
@@ -175,7 +175,7 @@ def make_tape(
     *,
     release_gil: bool = False,
     pool: Pool = default_pool,
-    cache: KernelCache = default_cache,
+    cache: KernelCache = runtime_cache,
 ) -> tuple[Run, Words]:
     """A built-in function that runs the waves, and the int64 words that it reads.
 
