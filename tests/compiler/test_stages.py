@@ -191,3 +191,26 @@ def test_memory_of_a_long_chain_is_constant() -> None:
 def test_the_observer_sees_every_stage_in_order() -> None:
     """The pipeline is the list of its stages."""
     assert list(stages(lambda x: x + 1, (MATRIX,))) == ["trace", *(name for name, _ in pipeline.STAGES)]
+
+
+def classifier(parameters: Any, x: Any, classes: Any) -> Any:
+    w, b, v, c = parameters
+    scores = np.maximum(x @ w + b, 0) @ v + c
+    e = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+    p = e / np.sum(e, axis=1, keepdims=True)
+    chosen = classes[:, None] == np.arange(10.0)
+    right = np.mean(np.argmax(p, axis=1) == classes)
+    return np.mean(-np.sum(np.where(chosen, np.log(p), 0), axis=1)), (right, np.mean(x, axis=0))
+
+
+def test_no_batch_size_makes_a_kernel_of_its_own() -> None:
+    """The kernels of a network, its gradient and its statistics are the same for every batch, one of one included."""
+    step = tg.value_and_grad(classifier, has_aux=True)
+    parameters = [RNG.normal(size=(8, 16)), np.zeros(16), RNG.normal(size=(16, 10)), np.zeros(10)]
+    kernels = []
+    for n in (32, 33, 7, 500, 1797, 1):
+        arguments = (parameters, RNG.normal(size=(n, 8)), RNG.integers(0, 10, n).astype(float))
+        (value, _), _ = step(*arguments)
+        assert np.isfinite(value)
+        kernels.append(set(step._entry(arguments, {})[0].program.kernels))
+    assert all(each == kernels[0] for each in kernels)

@@ -49,7 +49,8 @@ class Layout(NamedTuple):
         """The same elements in the same order under another shape; None if no strides can say that."""
         if shape == self.shape:
             return self
-        if self.is_contiguous():
+        # Strictly: a repeated value of extent 1 is not contiguous, or its batch of one would have other strides.
+        if 0 in shape or self.strides == _contiguous_strides(self.shape):
             return Layout(self.offset, shape, _contiguous_strides(shape))
         old = [(n, s) for n, s in zip(self.shape, self.strides, strict=True) if n != 1]
         strides, done = [0] * len(shape), 0

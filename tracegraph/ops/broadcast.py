@@ -53,7 +53,12 @@ def reduced_shape(shape: Shape, axes: Ints) -> Shape:
 
 
 def keep_axes(node: Node, shape: Shape, axes: Ints) -> Node:
-    """A reduced value repeated again along the axes that it was reduced over."""
+    """A reduced value repeated again along the axes that it was reduced over.
+
+    Leading axes are new ones to broadcasting; it would take one of extent 1 that is kept for no repetition at all.
+    """
+    if axes == tuple(range(len(axes))):
+        return broadcast_to(node, shape=shape)
     kept = tuple(1 if k in axes else n for k, n in enumerate(shape))
     return broadcast_to(reshape_to(node, kept), shape=shape)
 

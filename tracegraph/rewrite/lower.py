@@ -28,7 +28,7 @@ def arg_reduction(node: Node) -> Node:
     if is_float(x):
         match = logical_or(match, not_equal(x, x))
     index = iota(length=x.shape[axis], dtype=np.dtype(np.int64))
-    along = reshape(index, shape=tuple(n if k == axis else 1 for k, n in enumerate(x.shape)))
+    along = reshape(index, shape=(x.shape[axis], *(1,) * (x.aval.ndim - axis - 1)))
     places = broadcast_to(along, shape=x.shape)
     return reduce_min(where(match, places, like(places, x.shape[axis])), axes=(axis,))
 
