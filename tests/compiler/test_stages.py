@@ -11,7 +11,7 @@ import tracegraph as tg
 from tracegraph import pipeline
 from tracegraph.backends import reference
 from tracegraph.compiler.fuse import fuse
-from tracegraph.compiler.kernel import NestKernel, ProductKernel
+from tracegraph.compiler.kernel import LibraryKernel, NestKernel
 from tracegraph.compiler.memory import plan
 from tracegraph.compiler.schedule import schedule
 from tracegraph.ir import Graph, aval_of, check
@@ -133,12 +133,12 @@ def test_softmax_is_three_nests() -> None:
 
 def test_a_transposed_operand_costs_no_copy() -> None:
     """BLAS reads transposed matrices and slices as they lie."""
-    assert kernels_of(lambda x: x.T @ x[:, ::1], MATRIX) == ["Product"]
+    assert kernels_of(lambda x: x.T @ x[:, ::1], MATRIX) == ["Library"]
 
 
 def test_independent_products_and_nests_keep_their_order() -> None:
     """A graph of a product and what follows it: two kernels."""
-    assert kernels_of(lambda x: np.tanh(x @ x.T) + 1, MATRIX) == ["Product", "Nest"]
+    assert kernels_of(lambda x: np.tanh(x @ x.T) + 1, MATRIX) == ["Library", "Nest"]
 
 
 def test_a_value_that_is_returned_and_used_is_computed_once() -> None:
@@ -151,7 +151,7 @@ def test_a_value_that_is_returned_and_used_is_computed_once() -> None:
 
 def test_integer_products_need_no_blas() -> None:
     """A product of integers is a nest."""
-    assert "Product" not in kernels_of(lambda x: x @ x.T, np.arange(6).reshape(2, 3))
+    assert "Library" not in kernels_of(lambda x: x @ x.T, np.arange(6).reshape(2, 3))
 
 
 def test_large_work_is_cut_into_pieces_and_small_work_is_not() -> None:
@@ -185,7 +185,7 @@ def test_memory_of_a_long_chain_is_constant() -> None:
         node = ALL["matmul"](node, start)
     planned = plan(schedule(fuse(Graph([start], [node]))))
     assert planned.arena_bytes <= 3 * 64 * 64 * 8
-    assert all(isinstance(kernel, ProductKernel) for kernel in planned.schedule.kernels)
+    assert all(isinstance(kernel, LibraryKernel) for kernel in planned.schedule.kernels)
 
 
 def test_the_observer_sees_every_stage_in_order() -> None:

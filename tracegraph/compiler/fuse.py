@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import weight_of
-from tracegraph.compiler.kernel import Fused, Kernel, ProductKernel, StepKernel
+from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import Access, access, materialise
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
@@ -213,7 +213,4 @@ def _in_order(groups: Sequence[_Group]) -> list[_Group]:
 def _kernels(group: _Group) -> tuple[Kernel, ...]:
     if group.is_nest:
         return split(build_nest(group.members))
-    node = group.root
-    operands = tuple([access(source) for source in node.inputs])
-    is_float_product = node.op.kind == "product" and node.dtype.kind == "f"
-    return (ProductKernel(node, operands) if is_float_product else StepKernel(node, operands),)
+    return (LibraryKernel(group.root, tuple([access(source) for source in group.root.inputs])),)

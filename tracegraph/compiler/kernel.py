@@ -8,7 +8,7 @@ from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.nest import Load, Nest
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["Fused", "Kernel", "NestKernel", "ProductKernel", "StepKernel"]
+__all__ = ["Fused", "Kernel", "LibraryKernel", "NestKernel"]
 
 
 class NestKernel(NamedTuple):
@@ -38,14 +38,24 @@ class NestKernel(NamedTuple):
         return tuple(dict.fromkeys(each.address.buffer for each in (*self.nest.body_stores, *self.nest.stores)))
 
 
-class ProductKernel(NamedTuple):
-    """A matrix product by the BLAS that NumPy ships."""
+class LibraryKernel(NamedTuple):
+    """An operation on whole arrays that a library does.
+
+    Attributes:
+        node: the operation. A product of floats is for BLAS, called from native code; any other is for NumPy, which runs
+            it between two stretches of native code.
+        operands: how it reads its operands.
+    """
 
     node: Node
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        return f"BLAS product: {_work(self)}"
+        return f"{'BLAS' if self.is_product else 'NumPy'}: {_work(self)}"
+
+    @property
+    def is_product(self) -> bool:
+        return self.node.op.kind == "product" and self.node.dtype.kind == "f"
 
     @property
     def reads(self) -> tuple[Node, ...]:
@@ -56,25 +66,7 @@ class ProductKernel(NamedTuple):
         return (self.node,)
 
 
-class StepKernel(NamedTuple):
-    """An operation that NumPy runs between two stretches of native code."""
-
-    node: Node
-    operands: tuple[Access, ...]
-
-    def __str__(self) -> str:
-        return f"NumPy's {self.node.op.name}: {_work(self)}"
-
-    @property
-    def reads(self) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(operand.base for operand in self.operands))
-
-    @property
-    def writes(self) -> tuple[Node, ...]:
-        return (self.node,)
-
-
-Kernel = NestKernel | ProductKernel | StepKernel
+Kernel = NestKernel | LibraryKernel
 
 
 class Fused(NamedTuple):

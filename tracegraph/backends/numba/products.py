@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tracegraph.backends.numba import blas
 from tracegraph.backends.numba.cache import runtime_cache
-from tracegraph.compiler.kernel import ProductKernel
+from tracegraph.compiler.kernel import LibraryKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.ir import Node
 
@@ -58,7 +58,7 @@ def product_code(node: Node) -> int:
     return codes[1 in node.shape[-2:]]
 
 
-def product_call(kernel: ProductKernel) -> Call:
+def product_call(kernel: LibraryKernel) -> Call:
     """The table of a product kernel."""
     a, b = (_matrix(operand) for operand in kernel.operands)
     node = kernel.node

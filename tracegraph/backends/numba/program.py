@@ -18,7 +18,7 @@ from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import Recycler
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
-from tracegraph.compiler.kernel import Kernel, NestKernel, ProductKernel, StepKernel
+from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
@@ -26,9 +26,6 @@ from tracegraph.ir import Aval, Node
 from tracegraph.ir.layout import contiguous
 
 __all__ = ["Executable", "kernel_counts", "link"]
-
-#: What NumPy runs between tapes.
-Step = StepKernel | ProductKernel
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
@@ -125,7 +122,7 @@ class _Instance:
         """One tape, or several with Python in between."""
         schedule = self._plan.schedule
         stretches: list[list[Wave]] = [[]]
-        steps: list[Step] = []
+        steps: list[LibraryKernel] = []
         for wave in schedule.waves:
             kernel = schedule.kernels[wave.tasks[0].kernel]
             if self._codes[wave.tasks[0].kernel] == 0 and not isinstance(kernel, NestKernel):
@@ -142,7 +139,7 @@ class _Instance:
 
     def _task(self, task: ScheduledTask) -> Task:
         kernel = self._plan.schedule.kernels[task.kernel]
-        if isinstance(kernel, ProductKernel):
+        if isinstance(kernel, LibraryKernel):
             table = self._product_table(kernel)
         else:
             source = self._sources[task.kernel]
@@ -161,7 +158,7 @@ class _Instance:
                 self._point(table, k, buffer, value + own)
         return table
 
-    def _product_table(self, kernel: ProductKernel) -> np.ndarray:
+    def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
         call = product_call(kernel)
         table = self._table(len(call.words))
         table[:] = call.words
@@ -207,7 +204,7 @@ class _Instance:
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
-    def _interleaved(self, runs: Sequence[Run], steps: Sequence[Step]) -> Callable[..., bool]:
+    def _interleaved(self, runs: Sequence[Run], steps: Sequence[LibraryKernel]) -> Callable[..., bool]:
         """Tapes with steps of Python between them."""
         graph = self._graph
         lock = threading.Lock()
@@ -271,4 +268,4 @@ def _code(kernel: Kernel, source: KernelSource | None) -> int:
     """The address of a kernel's machine code; 0 for a step of Python, as a product is where there is no BLAS."""
     if source is not None:
         return default_cache.address(source.text, source.name)
-    return product_code(kernel.node) if isinstance(kernel, ProductKernel) else 0
+    return product_code(kernel.node) if isinstance(kernel, LibraryKernel) and kernel.is_product else 0
