@@ -70,6 +70,8 @@ def _lives(schedule: Schedule) -> tuple[dict[Node, int], dict[Node, int]]:
                     deaths[node] = number
             for node in kernel.reads:
                 deaths[node] = number
+                if node not in outside and node.op.kind not in ("input", "leaf"):
+                    births.setdefault(node, number)  # of no elements, so that nothing had to write it
     return births, deaths
 
 
