@@ -12,11 +12,75 @@ import numpy as np
 from tracegraph.symbolic._expression import Expression, record
 
 __all__ = [
-    "absolute", "argmax", "argmin", "binary_crossentropy", "broadcast_to", "categorical_crossentropy", "clip",
-    "concatenate", "dot", "elu", "eq", "exp", "expand_dims", "expm1", "ge", "gt", "le", "leaky_relu", "log", "log1p",
-    "logical_and", "logical_not", "logical_or", "logsumexp", "lt", "matmul", "max", "maximum", "mean", "min", "minimum",
-    "neq", "ones_like", "outer", "power", "prod", "relu", "reshape", "sigmoid", "sign", "softmax", "softplus", "sqrt",
-    "square", "squared_error", "squeeze", "stack", "std", "sum", "tanh", "tensordot", "transpose", "var", "where",
+    "absolute",
+    "arccos",
+    "arcsin",
+    "arctan",
+    "arctan2",
+    "argmax",
+    "argmin",
+    "binary_crossentropy",
+    "broadcast_to",
+    "categorical_crossentropy",
+    "ceil",
+    "clip",
+    "concatenate",
+    "cos",
+    "cosh",
+    "dot",
+    "elu",
+    "eq",
+    "exp",
+    "exp2",
+    "expand_dims",
+    "expm1",
+    "floor",
+    "ge",
+    "gt",
+    "hypot",
+    "le",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logsumexp",
+    "lt",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "neq",
+    "ones_like",
+    "outer",
+    "power",
+    "prod",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "square",
+    "squared_error",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "tan",
+    "tanh",
+    "tensordot",
+    "transpose",
+    "var",
+    "where",
     "zeros_like",
 ]  # fmt: skip
 
@@ -34,20 +98,32 @@ def _recorded(function: Callable[..., Any]) -> Callable[..., Expression]:
 # -- NumPy's own, under NumPy's names ----------------------------------------------------------------------------------
 
 absolute = _recorded(np.absolute)
+arccos = _recorded(np.arccos)
+arcsin = _recorded(np.arcsin)
+arctan = _recorded(np.arctan)
+arctan2 = _recorded(np.arctan2)
 argmax = _recorded(np.argmax)
 argmin = _recorded(np.argmin)
 broadcast_to = _recorded(np.broadcast_to)
+ceil = _recorded(np.ceil)
 clip = _recorded(np.clip)
 concatenate = _recorded(np.concatenate)
+cos = _recorded(np.cos)
+cosh = _recorded(np.cosh)
 dot = _recorded(np.dot)
 exp = _recorded(np.exp)
+exp2 = _recorded(np.exp2)
 expand_dims = _recorded(np.expand_dims)
 expm1 = _recorded(np.expm1)
+floor = _recorded(np.floor)
 ge = _recorded(np.greater_equal)
 gt = _recorded(np.greater)
+hypot = _recorded(np.hypot)
 le = _recorded(np.less_equal)
 log = _recorded(np.log)
+log10 = _recorded(np.log10)
 log1p = _recorded(np.log1p)
+log2 = _recorded(np.log2)
 logical_and = _recorded(np.logical_and)
 logical_not = _recorded(np.logical_not)
 logical_or = _recorded(np.logical_or)
@@ -64,12 +140,15 @@ power = _recorded(np.power)
 prod = _recorded(np.prod)
 reshape = _recorded(np.reshape)
 sign = _recorded(np.sign)
+sin = _recorded(np.sin)
+sinh = _recorded(np.sinh)
 sqrt = _recorded(np.sqrt)
 square = _recorded(np.square)
 squeeze = _recorded(np.squeeze)
 stack = _recorded(np.stack)
 std = _recorded(np.std)
 sum = _recorded(np.sum)
+tan = _recorded(np.tan)
 tanh = _recorded(np.tanh)
 tensordot = _recorded(np.tensordot)
 transpose = _recorded(np.transpose)
