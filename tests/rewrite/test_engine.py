@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rewrite_support as support
+from support import rewriting as support
 
 from tracegraph.backends.reference import run
 from tracegraph.ir import DTYPES, Graph, Where, check, current_where, located

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import rewrite_support as support
+from support import rewriting as support
 
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew

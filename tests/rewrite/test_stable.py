@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import rewrite_support as support
+from support import rewriting as support
 
 from tracegraph.backends.reference import run
 from tracegraph.ir import Graph

@@ -1,1 +1,1 @@
-"""backends"""
+"""What runs a graph: `reference`, the oracle, node by node with NumPy; and `numba`, kernels and the tape that runs them."""

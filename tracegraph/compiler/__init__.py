@@ -1,1 +1,2 @@
-"""compiler"""
+"""From a graph to a plan, in reading order: `materialise` (views and copies), `nest` (the language of loop nests),
+`nesting`, `kernel`, `cost`, `split`, `fuse`, `schedule` (waves), `memory` (the arena)."""
