@@ -1,9 +1,11 @@
 """`compile`: what it takes, what it gives back, what it refuses; signatures; threads; what one can ask of it."""
 
+import copy
 import dataclasses
 import functools
 import inspect
 import itertools
+import pickle
 import re
 import threading
 from collections import namedtuple
@@ -491,3 +493,36 @@ def test_threads_call_one_function() -> None:
         thread.join()
     assert wrong == []
     assert compiled.cache_info()[:2] == (4, 40)
+
+
+@tg.compile
+def doubled(x):
+    return x * 2
+
+
+def test_a_compiled_function_is_pickled_by_name():
+    """As a plain function is, so that it can be sent to other processes; a copy of it is itself."""
+    assert doubled.__reduce__() == "doubled"
+    assert copy.deepcopy(doubled) is doubled
+    assert copy.deepcopy({"f": doubled})["f"](2.0) == 4.0
+
+
+def test_arrays_that_were_pickled():
+    """Their dtype is equal to NumPy's own but another object, as arguments, in closures and in place."""
+
+    def shipped(value):
+        return pickle.loads(pickle.dumps(np.asarray(value)))
+
+    weights = shipped([1.0, 2.0])
+    assert weights.dtype is not np.dtype(float)
+    compiled = tg.compile(lambda x, y: (x * weights + y.astype(weights.dtype), x @ weights, np.zeros_like(weights)))
+    for x in (shipped([3.0, 4.0]), np.array([3.0, 4.0])):
+        for y in (shipped([1, 2]), np.array([1, 2])):
+            assert [value.tolist() for value in compiled(x, y)] == [[4.0, 10.0], 11.0, [0.0, 0.0]]
+
+    def in_place(x):
+        x[0] += 1
+
+    x = shipped([1.0, 2.0])
+    tg.compile(in_place)(x)
+    assert x.tolist() == [2.0, 2.0]

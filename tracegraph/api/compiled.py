@@ -168,6 +168,10 @@ class Compiled(Generic[P, R]):
             weakref.finalize(instance, self._bound.pop, id(instance), None)
         return known
 
+    def __reduce__(self) -> str:
+        """Pickled (and copied) as a function is: by its name."""
+        return self.__qualname__  # type: ignore[attr-defined,no-any-return]
+
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.errors import UnsupportedError
-from tracegraph.ir import DTYPES, Aval
+from tracegraph.ir import DTYPES, Aval, canonical
 
 __all__ = ["Leaf", "as_array", "leaf_key", "leaf_of"]
 
@@ -66,7 +66,7 @@ def leaf_of(value: Any, describe: Callable[[], str]) -> Leaf:
         )
     if isinstance(value, (np.ma.MaskedArray, np.matrix)):
         raise UnsupportedError(f"{describe()} is a {kind.__name__}; pass a plain array, for instance np.asarray(x)")
-    return Leaf(Aval(value.shape, value.dtype), None, isinstance(value, np.generic))
+    return Leaf(Aval(value.shape, canonical(value.dtype)), None, isinstance(value, np.generic))
 
 
 def as_array(value: Any, dtype: np.dtype) -> np.ndarray:

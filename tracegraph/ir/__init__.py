@@ -1,12 +1,13 @@
 """The graph and its parts: `aval`, `where`, `node`, `printer`, `check`, in reading order."""
 
-from tracegraph.ir.aval import DTYPES, Aval, Shape, aval_of
+from tracegraph.ir.aval import DTYPES, Aval, Shape, aval_of, canonical
 from tracegraph.ir.check import check
 from tracegraph.ir.node import Graph, Node, Op, toposort
 from tracegraph.ir.printer import format_graph, format_node
 from tracegraph.ir.where import Where, current_where, located, set_where
 
 __all__ = [
-    "DTYPES", "Aval", "Graph", "Node", "Op", "Shape", "Where", "aval_of", "check", "current_where", "format_graph",
+    "DTYPES", "Aval", "Graph", "Node", "Op", "Shape", "Where", "aval_of",
+    "canonical", "check", "current_where", "format_graph",
     "format_node", "located", "set_where", "toposort",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["DTYPES", "Aval", "Shape", "aval_of"]
+__all__ = ["DTYPES", "Aval", "Shape", "aval_of", "canonical"]
 
 Shape = tuple[int, ...]
 
@@ -22,6 +22,18 @@ DTYPES: dict[np.dtype, str] = {
         ("float32", "f32"), ("float64", "f64"),
     ]
 }  # fmt: skip
+
+
+_CANONICAL = {dtype: dtype for dtype in DTYPES}
+
+
+def canonical(dtype: np.dtype) -> np.dtype:
+    """The one object that stands for a dtype in graphs; an array that was pickled brings an equal one of its own.
+
+    >>> canonical(np.dtype("float64")) is np.dtype("float64")
+    True
+    """
+    return _CANONICAL[dtype]
 
 
 class Aval(NamedTuple):

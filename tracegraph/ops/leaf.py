@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegraph.ir import DTYPES, Aval, Node, Op, Where, current_where
+from tracegraph.ir import DTYPES, Aval, Node, Op, Where, canonical, current_where
 from tracegraph.ops.rules import each
 
 __all__ = ["OPS", "constant", "identity", "input_node", "input_op", "iota", "is_literal", "literal", "stop_gradient"]
@@ -62,7 +62,7 @@ def constant(value: Any) -> Node:
         raise TypeError(f"no graph can hold an array of dtype {array.dtype}")
     if not isinstance(value, np.ndarray):
         array.flags.writeable = False
-    return Node(constant_op, (), {"value": array}, Aval(array.shape, array.dtype), current_where())
+    return Node(constant_op, (), {"value": array}, Aval(array.shape, canonical(array.dtype)), current_where())
 
 
 def literal(value: float, dtype: np.dtype) -> Node:

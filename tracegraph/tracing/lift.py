@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import LeakError, UnsupportedError
-from tracegraph.ir import DTYPES, Node, Shape
+from tracegraph.ir import DTYPES, Node, Shape, canonical
 from tracegraph.ops.broadcast import broadcast_to
 from tracegraph.ops.elementwise import convert
 from tracegraph.ops.leaf import constant
@@ -72,12 +72,12 @@ def has_placeholder(value: Any) -> bool:
 
 
 def check_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype, if a graph can hold it."""
+    """The dtype, if a graph can hold it, as the one object that stands for it."""
     if dtype not in DTYPES:
         raise UnsupportedError(
             f"arrays of dtype {dtype} are not traced; the dtypes are {', '.join(str(known) for known in DTYPES)}"
         )
-    return dtype
+    return canonical(dtype)
 
 
 @cache

@@ -98,8 +98,11 @@ class Executable:
 
 
 def _prepared(leaf: Any, dtype: np.dtype) -> Any:
-    """A leaf as the tape takes it: Python floats as they are, all else as an aligned array in C order."""
-    return leaf if type(leaf) is float else np.require(np.asarray(leaf, dtype), None, ("C", "A"))
+    """A leaf as the tape takes it: a Python float as it is, all else as an aligned array in C order of this very dtype."""
+    if type(leaf) is float:
+        return leaf
+    array = np.require(np.asarray(leaf, dtype), None, ("C", "A"))
+    return array if array.dtype is dtype else array.view(dtype)
 
 
 class _Instance:
