@@ -15,14 +15,14 @@ import numpy as np
 
 from tracegraph.backends.numba.cache import default_cache
 from tracegraph.backends.numba.products import product_call, product_code
-from tracegraph.backends.numba.results import Recycler
+from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
 from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
-from tracegraph.ir import Aval, Node
+from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 
 __all__ = ["Executable", "kernel_counts", "link"]
@@ -45,7 +45,8 @@ def link(plan: Plan) -> Executable:
 class Executable:
     """A program for one signature.
 
-    Calls from several threads at once are answered side by side: each has tables and an arena of its own.
+    Calls from several threads at once are answered side by side: each has tables of its own. The arena of intermediate
+    values is taken anew at each call, as results are, and bound like them: it is the last argument of the tape.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -55,7 +56,8 @@ class Executable:
         kernels = plan.schedule.kernels
         self._codes = [_code(kernel, source) for kernel, source in zip(kernels, self._sources, strict=True)]
         self._inputs = [node.aval for node in graph.inputs]
-        self._outputs = [Recycler(aval) for aval in plan.schedule.fused.outputs]
+        memory = (*plan.schedule.fused.outputs, aval_of((plan.arena_bytes,), np.uint8))
+        self._memory = [(aval, aval.nbytes >= LARGE) for aval in memory]
         self._idle = [_Instance(plan, self._sources, self._codes)]
         self._run = self._idle[0].run
         self._lock = threading.Lock()
@@ -80,11 +82,12 @@ class Executable:
         Args:
             leaves: one array or number for each input, of its shape and dtype.
         """
-        results = [recycler.take() for recycler in self._outputs]
+        results = [recycler.take(aval) if is_large else np.empty(*aval) for aval, is_large in self._memory]
         if not self._run(*leaves, *results):
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
             if not self._run(*arrays, *results):
                 self._run_aside(arrays, results)
+        results.pop()
         return results
 
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
@@ -106,14 +109,14 @@ def _prepared(leaf: Any, dtype: np.dtype) -> Any:
 
 
 class _Instance:
-    """Tables, arena and tapes: the state that a running program writes to."""
+    """Tables and tapes: the state that a running program writes to."""
 
     def __init__(self, plan: Plan, sources: Sequence[KernelSource | None], codes: Sequence[int]) -> None:
         self._plan = plan
         self._sources = sources
         self._codes = codes
         self._graph = plan.schedule.fused.graph
-        self._arena, self._base = _aligned(plan.arena_bytes)
+        self._arena_targets: list[tuple[int, int]] = []
         self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
         self._constants: dict[Node, np.ndarray] = {}
         self._copies: list[tuple[np.ndarray, np.ndarray]] = []
@@ -178,7 +181,7 @@ class _Instance:
         """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
         shift = offset * buffer.dtype.itemsize
         if buffer in self._plan.offsets:
-            table[k] = self._base + self._plan.offsets[buffer] + shift
+            self._arena_targets.append((table[k:].ctypes.data, self._plan.offsets[buffer] + shift))
         elif "value" in buffer.params:
             table[k] = self._constant(buffer).ctypes.data + shift
         elif "number" in buffer.params:
@@ -203,7 +206,9 @@ class _Instance:
         fused = self._plan.schedule.fused
         inputs = [_argument(node, node.aval, self._targets.get(node, ())) for node in self._graph.inputs]
         outputs = zip(self._graph.outputs, fused.outputs, strict=True)
-        return inputs + [_argument(node, aval, self._targets.get(node, ()), writeable=True) for node, aval in outputs]
+        bound = [_argument(node, aval, self._targets.get(node, ()), writeable=True) for node, aval in outputs]
+        arena = Argument(self._arena_targets, np.dtype(np.uint8), (self._plan.arena_bytes,), (1,), writeable=True)
+        return [*inputs, *bound, arena]
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
@@ -220,11 +225,13 @@ class _Instance:
             try:
                 if not runs[0](*arrays):
                     return False
-                given = dict(zip((*graph.inputs, *graph.outputs), arrays, strict=True))
+                *others, arena = arrays
+                given = dict(zip((*graph.inputs, *graph.outputs), others, strict=True))
                 for step, after in zip(steps, runs[1:], strict=True):
-                    operands = [self._seen(operand, given) for operand in step.operands]
+                    operands = [self._seen(operand, given, arena) for operand in step.operands]
                     with np.errstate(all="ignore"):
-                        np.copyto(self._array(step.node, given), step.node.op.reference(*operands, **step.node.params))
+                        value = step.node.op.reference(*operands, **step.node.params)
+                    np.copyto(self._array(step.node, given, arena), value)
                     after()
             finally:
                 lock.release()
@@ -232,7 +239,7 @@ class _Instance:
 
         return run
 
-    def _array(self, node: Node, given: Mapping[Node, Any]) -> np.ndarray:
+    def _array(self, node: Node, given: Mapping[Node, Any], arena: np.ndarray) -> np.ndarray:
         """The memory of a buffer as an array."""
         if node in given:
             return np.asarray(given[node], node.dtype).reshape(node.shape)
@@ -240,11 +247,11 @@ class _Instance:
             return self._constant(node)
         if node.op.name == "iota":
             return np.arange(node.params["length"], dtype=node.dtype)
-        start = self._base - self._arena.ctypes.data + self._plan.offsets[node]
-        return self._arena[start : start + node.aval.nbytes].view(node.dtype).reshape(node.shape)
+        start = self._plan.offsets[node]
+        return arena[start : start + node.aval.nbytes].view(node.dtype).reshape(node.shape)
 
-    def _seen(self, operand: Access, given: Mapping[Node, Any]) -> np.ndarray:
-        value = self._array(operand.base, given)
+    def _seen(self, operand: Access, given: Mapping[Node, Any], arena: np.ndarray) -> np.ndarray:
+        value = self._array(operand.base, given, arena)
         for view in operand.views:
             value = view.op.reference(value, **view.params)
         return value
@@ -255,12 +262,6 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
         return Argument(targets)
     strides = tuple(stride * aval.dtype.itemsize for stride in contiguous(aval.shape).strides)
     return Argument(targets, aval.dtype, aval.shape, strides, writeable)
-
-
-def _aligned(nbytes: int) -> tuple[np.ndarray, int]:
-    """Memory, and the first address in it that begins a cache line."""
-    memory = np.empty(nbytes + 64, np.uint8)
-    return memory, -(-memory.ctypes.data // 64) * 64
 
 
 def _source(kernel: Kernel) -> KernelSource | None:

@@ -1,5 +1,5 @@
-"""Memory for results. A fresh large array costs more in page faults than most kernels take, so the memory of one that the
-user has dropped is used again: only once no array, view or buffer of it is left."""
+"""Memory for results and for intermediate values. A fresh large array costs more in page faults than most kernels take, so
+memory that nobody uses any more is used again: that of a result only once no array, view or buffer of it is left."""
 
 from __future__ import annotations
 
@@ -10,45 +10,50 @@ import numpy as np
 
 from tracegraph.ir import Aval
 
-__all__ = ["Recycler"]
+__all__ = ["Recycler", "recycler"]
 
 #: Below this size a new array comes from the allocator's own store of used memory.
 LARGE = 1 << 18
-#: How many arrays of one result are kept: one that the caller is about to replace, and the one it is replaced by.
-KEPT = 2
+#: How many pieces of memory are kept for use again, and how many bytes in all.
+MOST_PIECES = 16
+MOST_BYTES = 1 << 30
+#: Large arrays begin at multiples of a cache line.
+ALIGNMENT = 64
 #: The references to an owner that is in nobody's hands: the local variable, and the argument of `sys.getrefcount`.
 UNUSED = 2
 
 
 class Recycler:
-    """Gives out arrays of one shape and dtype.
+    """Gives out large arrays: below `LARGE` bytes, NumPy's own do as well.
 
-    What it gives is a view of an owner that it keeps. Whoever views the result again holds the owner itself (NumPy
-    collapses chains of views), so the owner's reference count says whether the memory is in use.
+    Each is a view of an owner that it keeps. Whoever views the array again holds the owner itself (NumPy collapses
+    chains of views), so the owner's reference count says whether the memory is in use.
     """
 
-    def __init__(self, aval: Aval) -> None:
-        self._aval = aval
-        self._is_large = aval.nbytes >= LARGE
-        self._owners: deque[np.ndarray] = deque(maxlen=KEPT)
+    def __init__(self) -> None:
+        self._owners: deque[np.ndarray] = deque()
 
-    def take(self) -> np.ndarray:
+    def take(self, aval: Aval) -> np.ndarray:
         """An array with arbitrary contents that nobody else uses."""
-        if not self._is_large:
-            return np.empty(*self._aval)
+        owner = self._owner(aval.nbytes + ALIGNMENT)
+        return np.ndarray(aval.shape, aval.dtype, owner, -owner.ctypes.data % ALIGNMENT)
+
+    def _owner(self, nbytes: int) -> np.ndarray:
+        """Memory of a size: used before, if there is such; it goes to the end of what is kept."""
         passed: list[np.ndarray] = []
-        result = None
-        while self._owners and result is None:
+        found = None
+        while self._owners and found is None:
             owner = self._pop()
-            if owner is not None:
-                if sys.getrefcount(owner) == UNUSED:
-                    result = owner.view()
+            if owner is not None and owner.nbytes == nbytes and sys.getrefcount(owner) == UNUSED:
+                found = owner
+            elif owner is not None:
                 passed.append(owner)
-        if result is None:
-            passed.append(np.empty(*self._aval))
-            result = passed[-1].view()
-        self._owners.extend(passed)
-        return result
+        if found is None:
+            found = np.empty(nbytes, np.uint8)
+        self._owners.extendleft(reversed(passed))
+        self._owners.append(found)
+        self._trim()
+        return found
 
     def _pop(self) -> np.ndarray | None:
         """Takes an owner out, so that no other thread looks at it meanwhile; None if one just took the last."""
@@ -56,3 +61,12 @@ class Recycler:
             return self._owners.popleft()
         except IndexError:
             return None
+
+    def _trim(self) -> None:
+        """Lets go of what was not used for longest. Memory in use stays with its user; it is only not used again."""
+        while len(self._owners) > MOST_PIECES or sum(owner.nbytes for owner in tuple(self._owners)) > MOST_BYTES:
+            self._pop()
+
+
+#: The one of this process: programs share memory that they do not use at the same time.
+recycler = Recycler()
