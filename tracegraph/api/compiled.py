@@ -7,7 +7,7 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from types import MethodType
 from typing import Any, Generic, NamedTuple, overload
 
@@ -138,7 +138,8 @@ class Compiled(Generic[P, R]):
         self._before: dict[Hashable, Graph] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not kwargs:
+        plain: Hashable = None
+        if not kwargs and not self._static:
             key: list[Any] = []
             for value in args:
                 kind = type(value)
@@ -150,11 +151,12 @@ class Compiled(Generic[P, R]):
                 else:
                     break
             else:
-                entry = self._plain.get(tuple(key))
+                plain = tuple(key)
+                entry = self._plain.get(plain)
                 if entry is not None and self._watch is not None and self._watch.is_current():
                     self._calls += 1
                     return entry.call(args)  # type: ignore[no-any-return]
-        return self._call(args, kwargs)  # type: ignore[no-any-return]
+        return self._call(args, kwargs, plain)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A compiled method: bound to an instance, it is a compiled function of the other arguments."""
@@ -172,24 +174,27 @@ class Compiled(Generic[P, R]):
         """Pickled (and copied) as a function is: by its name."""
         return self.__qualname__  # type: ignore[attr-defined,no-any-return]
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)
-        entry, leaves = self._entry(args, kwargs)
+        entry, leaves = self._entry(args, kwargs, plain)
         self._calls += 1
         return entry.call(leaves)
 
-    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Entry, list[Any]]:
-        """The entry of a signature, made if it is new, and the argument leaves."""
+    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[_Entry, list[Any]]:
+        """The entry of a signature, made if it is new, and the argument leaves.
+
+        ``plain`` is the key under which later calls find it at once, if all arguments are positional and leaves themselves.
+        """
         call = self._split(args, kwargs)
         self._renew()
         entry = self._entries.get(call.key)
-        if entry is None:
+        if entry is None or plain is not None:
             with self._lock:
                 entry = self._entries.get(call.key) or self._build(call)
                 self._entries[call.key] = entry
-                if call.is_plain:
-                    self._plain[tuple(_plain_key(args))] = entry
+                if plain is not None:
+                    self._plain[plain] = entry
         return entry, call.leaves
 
     def _renew(self) -> None:
@@ -279,7 +284,6 @@ class _Call(NamedTuple):
         static: the arguments that are part of the signature.
         names: which name or position each argument had.
         key: the signature.
-        is_plain: whether all arguments are positional and leaves themselves.
     """
 
     leaves: list[Any]
@@ -287,7 +291,6 @@ class _Call(NamedTuple):
     static: tuple[tuple[Any, Any], ...]
     names: tuple[Any, ...]
     key: Hashable
-    is_plain: bool
 
     @staticmethod
     def split(
@@ -311,13 +314,7 @@ class _Call(NamedTuple):
                 f"static arguments must be hashable, {', '.join(map(str, fixed))} got {tuple(fixed.values())!r:.80}; "
                 "use tuples in place of lists"
             ) from None
-        is_plain = (
-            not kwargs
-            and not fixed
-            and all(child is LEAF for child in structure.children)
-            and all(type(leaf) in (np.ndarray, float, int, bool) for leaf in leaves)
-        )
-        return _Call(leaves, structure, tuple(fixed.items()), names, key, is_plain)
+        return _Call(leaves, structure, tuple(fixed.items()), names, key)
 
     def apply(self, function: Callable[..., Any], leaves: list[Any]) -> Any:
         """Calls a function with other leaves in the same places."""
@@ -343,15 +340,6 @@ def _count(structure: Structure) -> int:
 
 def _at(names: tuple[str, ...], k: int) -> str | None:
     return names[k] if k < len(names) else None
-
-
-def _plain_key(args: tuple[Any, ...]) -> Iterable[Any]:
-    for value in args:
-        if type(value) is np.ndarray:
-            yield value.shape
-            yield value.dtype
-        else:
-            yield type(value)
 
 
 def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:

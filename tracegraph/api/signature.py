@@ -11,7 +11,7 @@ import numpy as np
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import DTYPES, Aval, canonical
 
-__all__ = ["Leaf", "as_array", "leaf_key", "leaf_of"]
+__all__ = ["Leaf", "leaf_key", "leaf_of"]
 
 #: Python's numbers and the dtypes that they have when they meet no array.
 PYTHON_DTYPES: dict[type, np.dtype] = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
@@ -32,7 +32,7 @@ class Leaf(NamedTuple):
 
 
 def leaf_key(value: Any) -> Any:
-    """The part of the signature that a leaf makes. The commonest kinds come first: this runs on every call."""
+    """The part of the signature that a leaf makes. The commonest kinds come first."""
     kind = type(value)
     if kind is np.ndarray:
         return value.shape, value.dtype
@@ -67,12 +67,3 @@ def leaf_of(value: Any, describe: Callable[[], str]) -> Leaf:
     if isinstance(value, (np.ma.MaskedArray, np.matrix)):
         raise UnsupportedError(f"{describe()} is a {kind.__name__}; pass a plain array, for instance np.asarray(x)")
     return Leaf(Aval(value.shape, canonical(value.dtype)), None, isinstance(value, np.generic))
-
-
-def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
-    """A leaf as kernels take it: an aligned array in C order.
-
-    Raises:
-        OverflowError: a Python integer beyond 64 bits.
-    """
-    return np.require(value, dtype, ("C", "A"))

@@ -85,7 +85,7 @@ def same_graph(one: Graph, other: Graph) -> bool:
         twin[a] = b
         if a.op is not b.op or a.aval != b.aval or [twin[source] for source in a.inputs] != list(b.inputs):
             return False
-        if a.key()[1:] != b.key()[1:] if "value" in a.params else dict(a.params) != dict(b.params):
+        if not (a.key() == b.key() if "value" in a.params else a.params == b.params):
             return False
     return [twin[node] for node in one.outputs] == list(other.outputs)
 

@@ -137,6 +137,8 @@ class _Fuser:
             return False
         members = group.members
         positions = members.positions((use.consumer, use.views) for use in uses)
+        if not self._readable(node, positions):
+            return False
         stored = node in self.outputs or len(followers) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
         if node.op.kind == "reduce":
             possible = members.can_reduce(node, positions)
@@ -144,8 +146,7 @@ class _Fuser:
             possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
         else:
             possible = self._pays(node, members, positions)
-        possible = possible and self._readable(node, positions) and not (stored and self._entangled(group, followers))
-        if not possible:
+        if not possible or (stored and self._entangled(group, followers)):
             return False
         for level, views in positions:
             members.add(node, level, {views})
