@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import TraceError, at
-from tracegraph.ir import Node, Where
+from tracegraph.ir import Node, Where, toposort
 from tracegraph.ops.leaf import constant
 
 __all__ = ["Trace", "active_trace", "user_where"]
@@ -66,6 +66,7 @@ class Trace:
         self.is_open = False
         self.order_matters = False
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
+        self._known: dict[Node, np.ndarray | None] = {}
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -96,6 +97,30 @@ class Trace:
             return node
         _check_unchanged(*seen[:2])
         return seen[2]
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a node that depends on no argument and on no array from outside; None if it does."""
+        for each in toposort([node], tuple(self._known)) if node not in self._known else ():
+            if each not in self._known:
+                self._known[each] = self._worked_out(each)
+        return self._known[node]
+
+    def _worked_out(self, node: Node) -> np.ndarray | None:
+        value = node.params.get("value")
+        if node.op.kind == "input" or (value is not None and id(value) in self._captured):
+            return None
+        operands = [self._known[source] for source in node.inputs]
+        if any(operand is None for operand in operands):
+            return None
+        with np.errstate(all="ignore"):
+            return np.asarray(node.op.reference(*operands, **node.params))
+
+    def decide(self, node: Node) -> np.ndarray:
+        """The value of a node, now: what is traced from here on is right for this value only."""
+        value = self.known(node)
+        if value is None:
+            raise TraceError(at(f"a traced value of {node.aval} has no number yet", user_where()))
+        return value
 
 
 def _check_unchanged(array: np.ndarray, before: np.ndarray) -> None:
