@@ -8,34 +8,12 @@ import numpy as np
 import pytest
 from programs import PROGRAMS, Program
 from support.compare import kind_of
-from support.programs import quiet
+from support.nearly import difference
 
 import tracegraph as tg
-from tracegraph.tree import flatten
 
-#: The largest error allowed, relative to the largest element of the same array.
-TOLERANCE = {"float32": 1e-4, "float64": 1e-9, "complex64": 1e-4, "complex128": 1e-9}
 #: The step of finite differences, and how far a slope may be from what they give.
 STEP, SLOPE_TOLERANCE = 1e-6, 1e-5
-
-
-def assert_close(program: Program, what: str, expected: Any, actual: Any) -> None:
-    """Same containers, kinds, dtypes, shapes, and values to within the program's tolerance."""
-    wanted, structure = flatten(expected)
-    have, other = flatten(actual)
-    assert structure == other, f"{what}: {structure} eagerly, {other} compiled"
-    for k, (want, got) in enumerate(zip(wanted, have, strict=True)):
-        assert kind_of(want) == kind_of(got), f"{what}, leaf {k}: eager {kind_of(want)}, compiled {kind_of(got)}"
-        want, got = np.asarray(want), np.asarray(got)
-        relative = program.tolerance or TOLERANCE.get(want.dtype.name, 0)
-        finite = np.isfinite(want)
-        allowed = relative * np.max(np.abs(want[finite]), initial=0) if relative else 0
-        with quiet():
-            right = (want == got) | (np.isnan(want) & np.isnan(got)) | (finite & (np.abs(want - got) <= allowed))
-        wrong = np.count_nonzero(~right)
-        assert wrong <= program.stray * right.size, (
-            f"{what}, leaf {k}: {wrong} of {right.size} elements differ, eager {want[~right][:3]}, compiled {got[~right][:3]}"
-        )
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -46,8 +24,8 @@ def test_a_program_does_the_same_compiled(name: str) -> None:
     for seed in (0, 1):
         mine, theirs = program.arguments("small", seed), program.arguments("small", seed)
         expected, actual = program.main(*mine), compiled(*theirs)
-        assert_close(program, "result", expected, actual)
-        assert_close(program, "arguments afterwards", list(mine), list(theirs))
+        assert difference(expected, actual, program.tolerance, program.stray) is None
+        assert difference(list(mine), list(theirs), program.tolerance, program.stray) is None
 
 
 @pytest.mark.parametrize("name", [name for name, program in PROGRAMS.items() if program.loss])

@@ -1,9 +1,10 @@
 """NumPy programs as their users write them, each a module that knows nothing of tracegraph; `PROGRAMS` finds them.
 
-A module holds a function of the module's own name and `arguments(size, seed)`, which makes fresh arguments for it: "small" ones
-take eager NumPy a few milliseconds, "bench" ones some tens. It may also hold
+A module holds a function of the module's own name and `arguments(size, seed)`, which makes fresh arguments for it: "small"
+ones take eager NumPy a few milliseconds, "bench" ones some tens. It may also hold
 
-* `loss`, a scalar function of the same arguments, and `differentiate`, the positions of those to differentiate by (else the first);
+* `loss`, a scalar function of the same arguments, and `differentiate`, the positions of those to differentiate by (else
+  the first);
 * `tolerance`, the largest error relative to the largest element of a result, where the usual one is too strict;
 * `stray`, the share of elements that rounding may turn into quite other ones.
 """
