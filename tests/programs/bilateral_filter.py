@@ -21,7 +21,7 @@ def bilateral_filter(image, reach, sigma_space, sigma_value):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 14, "bench": 250}[size]
+    n = {"small": 14, "bench": 400}[size]
     return np.random.default_rng(seed).random((n, n + 2)), 2, 1.5, 0.2
 
 

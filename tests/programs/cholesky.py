@@ -18,6 +18,6 @@ def cholesky(a):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 10, "bench": 100}[size]
+    n = {"small": 10, "bench": 180}[size]
     half = np.random.default_rng(seed).random((n, n))
     return (half @ half.T / n + np.eye(n),)

@@ -28,5 +28,5 @@ def correlation(data):
 
 
 def arguments(size="small", seed=0):
-    n, m = {"small": (20, 8), "bench": (400, 220)}[size]
+    n, m = {"small": (20, 8), "bench": (2000, 400)}[size]
     return (np.random.default_rng(seed).normal(size=(n, m)) * np.linspace(0.5, 2, m),)

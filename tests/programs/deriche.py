@@ -35,7 +35,7 @@ def deriche(image, alpha):
 
 
 def arguments(size="small", seed=0):
-    h, w = {"small": (10, 12), "bench": (480, 500)}[size]
+    h, w = {"small": (10, 12), "bench": (800, 900)}[size]
     return np.random.default_rng(seed).random((h, w)), 0.25
 
 

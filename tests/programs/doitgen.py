@@ -9,7 +9,7 @@ def doitgen(a, c4):
 
 
 def arguments(size="small", seed=0):
-    r, q, p = {"small": (4, 5, 6), "bench": (60, 60, 128)}[size]
+    r, q, p = {"small": (4, 5, 6), "bench": (120, 100, 128)}[size]
     rng = np.random.default_rng(seed)
     return rng.random((r, q, p)), rng.random((p, p)) / p
 

@@ -17,7 +17,7 @@ def durbin(r):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 16, "bench": 1200}[size]
+    n = {"small": 16, "bench": 3000}[size]
     noise = np.random.default_rng(seed).random(n)
     return (0.5 ** np.arange(1, n + 1) * (0.9 + 0.05 * noise),)
 

@@ -10,7 +10,7 @@ def floyd_warshall(path):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 12, "bench": 200}[size]
+    n = {"small": 12, "bench": 300}[size]
     rng = np.random.default_rng(seed)
     path = rng.integers(1, 100, (n, n))
     path[rng.random((n, n)) < 0.6] = 999

@@ -26,5 +26,5 @@ def game_of_life(alive, generations):
 
 
 def arguments(size="small", seed=0):
-    generations, n = {"small": (5, 24), "bench": (40, 200)}[size]
+    generations, n = {"small": (5, 24), "bench": (60, 400)}[size]
     return np.random.default_rng(seed).random((n, n)) < 0.3, generations

@@ -15,5 +15,5 @@ def gauss_seidel(steps, a):
 
 
 def arguments(size="small", seed=0):
-    steps, n = {"small": (2, 16), "bench": (10, 200)}[size]
+    steps, n = {"small": (2, 16), "bench": (20, 250)}[size]
     return steps, np.random.default_rng(seed).random((n, n + 3))

@@ -14,5 +14,5 @@ def gauss_seidel_scalar(steps, a):
 
 
 def arguments(size="small", seed=0):
-    steps, n = {"small": (2, 8), "bench": (4, 60)}[size]
+    steps, n = {"small": (2, 8), "bench": (6, 80)}[size]
     return steps, np.random.default_rng(seed).random((n, n))

@@ -32,5 +32,5 @@ def gaussian_blur(image, sigma):
 
 
 def arguments(size="small", seed=0):
-    h, w = {"small": (14, 16), "bench": (300, 320)}[size]
+    h, w = {"small": (14, 16), "bench": (700, 720)}[size]
     return np.random.default_rng(seed).random((h, w, 3)).astype(np.float32), 1.5

@@ -9,7 +9,7 @@ def gemm(alpha, beta, c, a, b):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 20, "bench": 700}[size]
+    n = {"small": 20, "bench": 1100}[size]
     rng = np.random.default_rng(seed)
     return 1.5, 1.2, rng.random((n, n + 3)), rng.random((n, n - 5)), rng.random((n - 5, n + 3))
 

@@ -17,7 +17,7 @@ def gramschmidt(a):
 
 
 def arguments(size="small", seed=0):
-    m, n = {"small": (10, 6), "bench": (240, 80)}[size]
+    m, n = {"small": (10, 6), "bench": (400, 150)}[size]
     return (np.random.default_rng(seed).random((m, n)) + np.eye(m, n),)
 
 

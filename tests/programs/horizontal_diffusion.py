@@ -23,6 +23,6 @@ def horizontal_diffusion(field, out, coefficient):
 
 
 def arguments(size="small", seed=0):
-    nx, ny, nz = {"small": (8, 9, 4), "bench": (96, 96, 60)}[size]
+    nx, ny, nz = {"small": (8, 9, 4), "bench": (128, 128, 80)}[size]
     rng = np.random.default_rng(seed)
     return rng.random((nx + 4, ny + 4, nz)), np.zeros((nx, ny, nz)), rng.random((nx, ny, nz))

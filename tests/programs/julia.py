@@ -17,6 +17,6 @@ def julia(z, c, steps):
 
 
 def arguments(size="small", seed=0):
-    n, steps = {"small": (20, 8), "bench": (300, 30)}[size]
+    n, steps = {"small": (20, 8), "bench": (400, 40)}[size]
     y, x = np.meshgrid(np.linspace(-1.5, 1.5, n), np.linspace(-1.5, 1.5, n), indexing="ij")
     return x + 1j * y, complex(-0.7 + 0.001 * seed, 0.27), steps

@@ -22,7 +22,7 @@ def lu(a, b):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 12, "bench": 250}[size]
+    n = {"small": 12, "bench": 400}[size]
     rng = np.random.default_rng(seed)
     return rng.random((n, n)) + n * np.eye(n), rng.random(n)
 

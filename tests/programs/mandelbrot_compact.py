@@ -24,7 +24,7 @@ def mandelbrot_compact(c, maxiter, horizon=2.0):
 
 
 def arguments(size="small", seed=0):
-    n, steps = {"small": (20, 8), "bench": (300, 40)}[size]
+    n, steps = {"small": (20, 8), "bench": (500, 50)}[size]
     x = np.linspace(-2.0 + 0.01 * seed, 0.5, n)
     y = np.linspace(-1.25, 1.25, n)
     return x[None, :] + 1j * y[:, None], steps

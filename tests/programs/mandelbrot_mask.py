@@ -18,5 +18,5 @@ def mandelbrot_mask(xmin, xmax, ymin, ymax, xn, yn, maxiter, horizon=2.0):
 
 
 def arguments(size="small", seed=0):
-    n, steps = {"small": (24, 8), "bench": (250, 40)}[size]
+    n, steps = {"small": (24, 8), "bench": (400, 50)}[size]
     return -2.0 + 0.01 * seed, 0.5, -1.25, 1.25, n, n + 2, steps

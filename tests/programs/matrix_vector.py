@@ -37,7 +37,7 @@ def matrix_vector(alpha, beta, a, b, vectors):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 15, "bench": 1200}[size]
+    n = {"small": 15, "bench": 2000}[size]
     rng = np.random.default_rng(seed)
     a, b = rng.random((n, n)) / n, rng.random((n, n)) / n
     return 1.5, 1.2, a, b, list(rng.random((6, n)))

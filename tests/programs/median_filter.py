@@ -16,7 +16,7 @@ def median_filter(image):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 12, "bench": 250}[size]
+    n = {"small": 12, "bench": 500}[size]
     rng = np.random.default_rng(seed)
     image = np.linspace(0, 1, n)[:, None] * np.linspace(0, 1, n + 4)
     image[rng.random(image.shape) < 0.05] = 1.0

@@ -32,5 +32,5 @@ def morphology(image, threshold, times):
 
 
 def arguments(size="small", seed=0):
-    n, times = {"small": (16, 1), "bench": (500, 6)}[size]
+    n, times = {"small": (16, 1), "bench": (1200, 10)}[size]
     return np.random.default_rng(seed).random((n, n)), 0.6, times

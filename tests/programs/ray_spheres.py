@@ -38,7 +38,7 @@ def ray_spheres(rays, centres, radii, colours, lamp):
 
 
 def arguments(size="small", seed=0):
-    n, spheres = {"small": (12, 3), "bench": (160, 6)}[size]
+    n, spheres = {"small": (12, 3), "bench": (300, 8)}[size]
     rng = np.random.default_rng(seed)
     axis = np.linspace(-1, 1, n)
     rays = np.stack([*np.meshgrid(axis, axis), np.ones((n, n))], axis=-1).reshape(-1, 3)

@@ -25,7 +25,7 @@ def runge_kutta(start, steps, h):
 
 
 def arguments(size="small", seed=0):
-    n, steps = {"small": (5, 8), "bench": (5000, 40)}[size]
+    n, steps = {"small": (5, 8), "bench": (10_000, 80)}[size]
     return np.random.default_rng(seed).normal(size=(3, n)) + np.array([[1.0], [1.0], [20.0]]), steps, 0.01
 
 

@@ -17,6 +17,6 @@ def sobel(image, share):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 16, "bench": 700}[size]
+    n = {"small": 16, "bench": 900}[size]
     y, x = np.mgrid[:n, :n] / n
     return np.sin(9 * x * y) + 0.1 * np.random.default_rng(seed).random((n, n)), 0.4

@@ -37,6 +37,6 @@ def triangular_updates(alpha, beta, c, a, b):
 
 
 def arguments(size="small", seed=0):
-    n, m = {"small": (8, 6), "bench": (64, 50)}[size]
+    n, m = {"small": (8, 6), "bench": (100, 90)}[size]
     rng = np.random.default_rng(seed)
     return 1.1, 0.9, rng.random((n, n)) / n, rng.random((n, m)), rng.random((n, m))

@@ -14,7 +14,7 @@ def trisolv(lower, x, b):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 16, "bench": 1500}[size]
+    n = {"small": 16, "bench": 3000}[size]
     rng = np.random.default_rng(seed)
     lower = np.tril(rng.random((n, n)) / n) + np.eye(n)
     return lower, np.zeros(n), rng.random(n)

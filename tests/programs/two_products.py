@@ -18,7 +18,7 @@ def two_products(alpha, beta, a, b, c, d):
 
 
 def arguments(size="small", seed=0):
-    n = {"small": 12, "bench": 400}[size]
+    n = {"small": 12, "bench": 700}[size]
     rng = np.random.default_rng(seed)
     shapes = [(n, n + 2), (n + 2, n + 4), (n + 4, n + 1), (n, n + 1)]
     a, b, c, d = (rng.random(shape) / n for shape in shapes)
