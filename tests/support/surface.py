@@ -115,7 +115,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "empty": ("_filled(np.empty((2, 3)), c)",),
     "empty_like": ("_filled(np.empty_like(x), y)",),
     "eye": ("np.eye(4) * x[:1]", "np.eye(3, 4, 1) + x"),
-    "frombuffer": ("np.frombuffer(x)",),
+    
     "fromfunction": ("np.fromfunction(lambda row, column: row + column, (3, 4)) * x",),
     "fromiter": ("np.fromiter((value * 2 for value in v), float)",),
     "full": ("np.full((2, 2), a)", "np.full(x.shape, 3.0) + x"),
@@ -450,7 +450,7 @@ _REASONS = {
     "abstract types, for isinstance and issubdtype": "complexfloating floating generic inexact integer number "
     "signedinteger unsignedinteger ufunc",
     "extended precision": "longdouble clongdouble",
-    "low-level access to memory": "from_dlpack nested_iters flatiter __array_namespace_info__",
+    "low-level access to memory": "frombuffer from_dlpack nested_iters flatiter __array_namespace_info__",
     "deprecated by NumPy": "row_stack",
     "an exception": "linalg.LinAlgError",
 }
