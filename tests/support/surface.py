@@ -115,7 +115,6 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "empty": ("_filled(np.empty((2, 3)), c)",),
     "empty_like": ("_filled(np.empty_like(x), y)",),
     "eye": ("np.eye(4) * x[:1]", "np.eye(3, 4, 1) + x"),
-    
     "fromfunction": ("np.fromfunction(lambda row, column: row + column, (3, 4)) * x",),
     "fromiter": ("np.fromiter((value * 2 for value in v), float)",),
     "full": ("np.full((2, 2), a)", "np.full(x.shape, 3.0) + x"),
