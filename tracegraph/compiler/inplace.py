@@ -14,7 +14,7 @@ from tracegraph.ir import Graph, Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.region import concatenate, update
 
-__all__ = ["are_apart", "are_same", "find_in_place"]
+__all__ = ["are_apart", "are_same", "find_in_place", "readers_of"]
 
 #: Nodes that may be visited again, for each node of the graph, because an order was tried in vain.
 RETRIES = 4
@@ -37,7 +37,7 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
     One depth-first walk. Where it comes back to a node that it has not left, the last update on the way there that was
     waiting for readers is done by copying instead.
     """
-    readers = _readers(graph)
+    readers = readers_of(graph)
     targets = {node: _seen(node.inputs[0]) for node in graph.nodes if _may_overwrite(node)}
     order: dict[Node, None] = dict.fromkeys(graph.inputs)
     found: list[Node] = []
@@ -89,7 +89,7 @@ def _is_whole(node: Node) -> bool:
     return layout is not None and layout == contiguous(layout.shape) and math.prod(layout.shape) == size
 
 
-def _readers(graph: Graph) -> dict[Node, list[Node]]:
+def readers_of(graph: Graph) -> dict[Node, list[Node]]:
     """For each node, what reads its value; for the views that are outputs, those."""
     readers: dict[Node, list[Node]] = {node: [] for node in graph.nodes}
     for node in graph.nodes[len(graph.inputs) :]:

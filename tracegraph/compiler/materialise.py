@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.inplace import are_apart, find_in_place
+from tracegraph.compiler.inplace import are_apart, find_in_place, readers_of
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.leaf import identity, iota, is_literal
-from tracegraph.ops.region import concatenate, region, update
+from tracegraph.ops.region import concatenate, region, slice_, update
+from tracegraph.ops.shape import reshape_to
 
 __all__ = ["Access", "access", "assemble", "materialise", "overwrite", "part", "place_of"]
 
@@ -90,9 +91,12 @@ def materialise(graph: Graph) -> Graph:
     """
     order, in_place = find_in_place(graph)
     work = _Pass(graph)
+    lasting = _read_while_they_last(graph, order, in_place)
     for node in order[len(graph.inputs) :]:
         sources = tuple([work.made[source] for source in node.inputs])
         work.made[node] = work.overwritten(node, sources) if node in in_place else work.rebuilt(node, sources)
+        if node in lasting:
+            work.read_back(node)
     return Graph(graph.inputs, _owned([work.copies.get(node, work.made[node]) for node in graph.outputs]))
 
 
@@ -145,6 +149,20 @@ class _Pass:
         self._noted(piece)
         return Node(overwrite, (old, piece), node.params, node.aval, node.where)
 
+    def read_back(self, node: Node) -> None:
+        """From here on, who needs the value that an update has written reads it from where it was written."""
+        written = self.made[node]
+        value = node.inputs[1]
+        seen = slice_(written, starts=node.params["starts"], steps=node.params["steps"], sizes=value.shape)
+        while True:
+            view = reshape_to(seen, value.shape)
+            if access(view).layout() is None:
+                return
+            self.made[value] = view
+            if value.op.kind != "view":
+                return
+            (value,) = value.inputs
+
     def _parts(
         self, node: Node, sources: Sequence[Node], regions: Sequence[tuple[Any, Any]], *, is_ordered: bool
     ) -> Node:
@@ -163,6 +181,25 @@ class _Pass:
                 if base.op.kind == "assemble":
                     self.readers.setdefault(base, []).append(node)
         return node
+
+
+def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozenset[Node]) -> set[Node]:
+    """The updates from whose memory the value that they write can be read whenever it is needed, so that it has no other."""
+    readers = readers_of(graph)
+    place = {node: k for k, node in enumerate(order)}
+    overwritten = {access(node.inputs[0]).base: place[node] for node in in_place}
+    found = set()
+    for node in order:
+        if node.op is not update:
+            continue
+        value, views = access(node.inputs[1])
+        others = [reader for reader in readers[value] if reader is not node]
+        computed = value.op.kind in ("elementwise", "identity", "reduce")
+        reshaped = all(view.op.name == "reshape" for view in views)
+        until = overwritten.get(node, len(order))
+        if others and computed and reshaped and all(place[node] < place[reader] < until for reader in others):
+            found.add(node)
+    return found
 
 
 def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:
