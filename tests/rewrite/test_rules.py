@@ -227,6 +227,8 @@ CASES = [
         x, v, (2, 4), (1, 3), (1, -2), (3,), (2,), (-1,))),
     Case("update_of_region", "f64[4,1,5] f64[1,2]", lambda x, v: _put_in_region(
         x, v, (1, 0, 0), (2, 1, 5), (1, 1, 1), (2, 5), (1, 1), (1, 3))),
+    Case("update_of_transpose", "f64[4,3,5] f64[2,2,3]", lambda x, v: transpose(
+        _put(transpose(x, axes=(2, 0, 1)), v, (0, 3, 0), (2, -2, 1)), axes=(1, 2, 0))),
     Case("concatenate_empty", "f64[3]", lambda x: concatenate(x, axis=0)),
     Case("concatenate_empty", "f64[0] f64[3] f64[0] f64[2]", lambda *xs: concatenate(*xs, axis=0)),
     Case("concatenate_empty", "f64[2,0] f64[2,0]", lambda *xs: concatenate(*xs, axis=1)),

@@ -212,10 +212,8 @@ class _Fuser:
         )
 
     def _reads_in_time(self, node: Node, group: _Group, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
-        """Whether no element that the node reads was overwritten by its own group before.
-
-        What the group overwrites may be read at the very same point, or where it writes nothing.
-        """
+        """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
+        read at the very same point, and where nothing is written."""
         whole = group.members.assembled
         if whole is None or whole.op is not overwrite:
             return True

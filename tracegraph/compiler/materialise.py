@@ -188,13 +188,14 @@ def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozens
     readers = readers_of(graph)
     place = {node: k for k, node in enumerate(order)}
     overwritten = {access(node.inputs[0]).base: place[node] for node in in_place}
+    outputs = {access(node).base for node in graph.outputs}
     found = set()
     for node in order:
         if node.op is not update:
             continue
         value, views = access(node.inputs[1])
         others = [reader for reader in readers[value] if reader is not node]
-        computed = value.op.kind in ("elementwise", "identity", "reduce")
+        computed = value.op.kind in ("elementwise", "identity", "reduce") and value not in outputs
         reshaped = all(view.op.name == "reshape" for view in views)
         until = overwritten.get(node, len(order))
         if others and computed and reshaped and all(place[node] < place[reader] < until for reader in others):

@@ -1,5 +1,5 @@
 """Operations that native kernels do not have, in terms of those that they do. Only for the final graph: it is larger, but
-every part of it fuses, vectorises and splits over threads. Writes that nobody reads go, now that it is known what is read."""
+every part of it fuses, vectorises and splits over threads. Writes that nobody reads go, for it is known now who reads."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
-from tracegraph.ops.shape import reshape, reshape_to, transpose
+from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.rewrite.engine import Rules, rule
 from tracegraph.rewrite.match import unview
 
@@ -237,6 +237,20 @@ def update_of_region(node: Node) -> Node | None:
     )
 
 
+@rule("update_of_transpose", transpose)
+def update_of_transpose(node: Node) -> Node | None:
+    """Writes into a transposed array are writes into the array: ``update(x.T, v).T -> update(x, v.T)``"""
+    (source,) = node.inputs
+    if source.op is not update or source.inputs[0].op is not transpose:
+        return None
+    seen, v = source.inputs
+    axes, (x,) = node.params["axes"], seen.inputs
+    if axes != inverse(seen.params["axes"]):
+        return None
+    starts, steps = (tuple(source.params[name][axis] for axis in axes) for name in ("starts", "steps"))
+    return update(x, transpose(v, axes=axes), starts=starts, steps=steps)
+
+
 @rule("concatenate_empty", concatenate)
 def concatenate_empty(node: Node) -> Node | None:
     """Empty pieces add nothing, and a single piece is the whole."""
@@ -292,6 +306,7 @@ VIEWS: Rules = (
     update_of_all,
     update_with_own,
     update_of_region,
+    update_of_transpose,
     concatenate_empty,
     reduce_no_axes,
     reduce_of_reduce,
