@@ -4,6 +4,7 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
 from tracegraph.ops import ALL
+from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
+from tracegraph.ops.product import swap_last
 
 __all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "UNDIFFERENTIATED", "Case"]
 
@@ -25,6 +28,7 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
+    "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
 }
 
@@ -78,6 +82,7 @@ class Case:
         fixed: operands that always have one of their own.
         sample: where it is tried.
         smooth: where its derivatives are; None if it has none.
+        prepare: makes of those operands what the operation needs: symmetric matrices, for one.
         numpy: what it should give.
         ulps: how far a kernel may be off the reference.
         slack: the same, absolutely, for sums: from the operands.
@@ -91,6 +96,7 @@ class Case:
     fixed: Mapping[int, np.dtype] = field(default_factory=dict)
     sample: Sample = anything
     smooth: Sample | None = None
+    prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
     numpy: Callable[..., Any] | None = None
     ulps: float = 0
     slack: Callable[..., Any] | None = None
@@ -120,6 +126,10 @@ class Case:
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
+
+    def apply_smoothly(self, inputs: Sequence[Node]) -> Node:
+        """With `prepare`, for derivatives."""
+        return self.apply(inputs if self.prepare is None else self.prepare(inputs))
 
 
 BOOL, F64 = np.dtype(bool), np.dtype(float)
@@ -378,6 +388,83 @@ def _products() -> list[Case]:
     ]
 
 
+def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Matrices with singular values that are apart and far from zero; nearly the same in a stack."""
+    m, n = shape[-2:]
+    base = np.zeros((m, n))
+    np.fill_diagonal(base, np.arange(min(m, n)) + 2.0)
+    noise = rng.uniform(-0.3, 0.3, shape)
+    return np.asarray(base + noise + (1j * rng.uniform(-0.3, 0.3, shape) if dtype.kind == "c" else 0), dtype)
+
+
+def _definite(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = _well(rng, shape, dtype, k)
+    return np.asarray((x + np.conj(x).swapaxes(-1, -2)) / 2, dtype)
+
+
+def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
+    (x,) = inputs
+    return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
+
+
+def _linalg() -> list[Case]:
+    shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
+    symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
+    squares: Sequence[Shape] = ((3, 3), (1, 1), (2, 2, 2), (0, 0))
+    oblongs: Sequence[Shape] = ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
+
+    def packed(parts: Sequence[Any], lead: Shape) -> np.ndarray:
+        sizes = [math.prod(np.shape(part)[len(lead) :]) for part in parts]
+        return np.concatenate([np.reshape(part, (*lead, n)) for part, n in zip(parts, sizes, strict=True)], -1)
+
+    def qr(x: np.ndarray, mode: str) -> np.ndarray:
+        parts = np.linalg.qr(x, mode=mode)
+        return packed([parts] if mode == "r" else parts, x.shape[:-2])
+
+    def svd(x: np.ndarray, full: bool) -> np.ndarray:
+        return packed(np.linalg.svd(x, full_matrices=full), x.shape[:-2])
+
+    def lstsq(a: np.ndarray, b: np.ndarray, rcond: float) -> np.ndarray:
+        x, residuals, rank, _ = np.linalg.lstsq(a, b, rcond)
+        return packed(
+            [
+                x,
+                np.resize(residuals, b.shape[-1]) if residuals.size else np.zeros(b.shape[-1], x.dtype),
+                x.dtype.type(rank),
+            ],
+            (),
+        )
+
+    return [
+        *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
+        *(Case("inv", (shape,), numpy=np.linalg.inv, **shared) for shape in squares),
+        *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),
+        *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
+          for shape in squares),
+        *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
+        *(Case("cholesky", (shape,), numpy=np.linalg.cholesky, **symmetric) for shape in squares),
+        *(Case("eigh", (shape,), numpy=lambda x: packed(np.linalg.eigh(x), x.shape[:-2]), **symmetric)
+          for shape in squares),
+        *(Case("eigvalsh", (shape,), numpy=np.linalg.eigvalsh, **symmetric) for shape in squares),
+        *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),
+        *(Case("qr", (shape,), {"mode": mode}, numpy=qr, **{**shared, "smooth": None})
+          for shape in oblongs for mode in ("complete", "raw")),
+        *(Case("svd", (shape,), {"full": False}, numpy=svd, **shared) for shape in oblongs),
+        *(Case("svd", (shape,), {"full": True}, numpy=svd, **{**shared, "smooth": None}) for shape in oblongs),
+        *(Case("svdvals", (shape,), numpy=np.linalg.svdvals, **shared) for shape in oblongs),
+        *(Case("lstsq", (shape, (*shape[:-1], 2)), {"rcond": 1e-9}, numpy=lstsq, **shared)
+          for shape in ((3, 3), (4, 2), (2, 4))),
+        *(Case("pinv", (shape,), {"rcond": 1e-9}, numpy=np.linalg.pinv, **shared) for shape in oblongs),
+    ]  # fmt: skip
+
+
+def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
+    """LAPACK's answer may depend on where the operands lie in memory."""
+    return 64 * np.finfo(x.dtype).eps
+
+
 def _leaves() -> list[Case]:
     return [
         *(Case("iota", (), {"length": n, "dtype": np.dtype(dtype)},
@@ -388,7 +475,7 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products())
+CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_linalg())
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
