@@ -122,7 +122,7 @@ class Case:
         rng = np.random.default_rng(7)
         pick = sample or self.sample
         avals = enumerate(self.avals(dtype, lead))
-        return [np.asarray((pick if aval.dtype == dtype else anything)(rng, *aval, k)) for k, aval in avals]
+        return [np.asarray(pick(rng, *aval, k)) for k, aval in avals]
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
@@ -132,7 +132,7 @@ class Case:
         return self.apply(inputs if self.prepare is None else self.prepare(inputs))
 
 
-BOOL, F64 = np.dtype(bool), np.dtype(float)
+BOOL, F64, INDEX = np.dtype(bool), np.dtype(float), np.dtype(np.int64)
 SHAPES: tuple[Shape, ...] = ((2, 3), (), (1,), (0,), (3, 0, 2), (1, 1))
 LARGE: Shape = (100_003,)
 
@@ -465,6 +465,47 @@ def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
     return 64 * np.finfo(x.dtype).eps
 
 
+def _indices(below: int) -> Sample:
+    """The first operand as it comes, then indices."""
+    return lambda rng, shape, dtype, k: rng.integers(0, below, shape) if k else anything(rng, shape, dtype, k)
+
+
+def _sorting() -> list[Case]:
+    def put(x: np.ndarray, i: np.ndarray, axis: int, length: int, distinct: bool) -> np.ndarray:
+        result = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
+        for at in np.ndindex(x.shape):
+            result[(*at[:axis], i[at], *at[axis + 1 :])] += x[at]
+        return result
+
+    def search(a: np.ndarray, v: np.ndarray, side: Any) -> np.ndarray:
+        if a.ndim == 1:
+            return np.searchsorted(a, v, side)
+        return np.stack([search(*pair, side) for pair in zip(a, v, strict=True)])
+
+    def rising(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        x = anything(rng, shape, dtype, k)
+        return x if k else np.sort(x)
+
+    axes: Sequence[tuple[Shape, int]] = (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((1,), 0), ((0, 2), 1))
+    along = {"axis": 1, "distinct": False}
+    return [
+        *(Case("sort", (shape,), {"axis": axis, "kind": kind}, numpy=np.sort, smooth=_apart)
+          for shape, axis in axes for kind in (None, "stable")),
+        *(Case("argsort", (shape,), {"axis": axis, "kind": "stable"}, numpy=np.argsort) for shape, axis in axes),
+        *(Case("partition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.partition, smooth=_apart)
+          for shape, axis in axes),
+        *(Case("argpartition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.argpartition) for shape, axis in axes),
+        *(Case("lexsort", (shape,) * 2, {"axis": axis}, numpy=lambda x, y, axis: np.lexsort((x, y), axis))
+          for shape, axis in axes),
+        *(Case("searchsorted", pair, {"side": side}, numpy=search, sample=rising)
+          for pair in (((5,), (3,)), ((2, 4), (2, 2)), ((1,), (0,))) for side in ("left", "right")),
+        Case("take_along", ((2, 3), (2, 4)), along, fixed={1: INDEX}, sample=_indices(3), smooth=_indices(3),
+             numpy=lambda x, i, axis, distinct: np.take_along_axis(x, i, axis)),
+        Case("put_along_add", ((2, 4), (2, 4)), {**along, "length": 3}, "numbers", {1: INDEX}, _indices(3),
+             smooth=_indices(3), numpy=put),
+    ]  # fmt: skip
+
+
 def _leaves() -> list[Case]:
     return [
         *(Case("iota", (), {"length": n, "dtype": np.dtype(dtype)},
@@ -475,7 +516,7 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_linalg())
+CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_sorting(), *_linalg())
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}

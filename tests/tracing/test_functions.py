@@ -265,8 +265,8 @@ def test_functions(k: int) -> None:
 
 
 def test_every_function_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tables above call every function that is traced."""
-    from tracegraph.tracing import placeholder
+    """The tables above call every function that is traced; libraries have files of their own."""
+    from tracegraph.tracing import linear, placeholder, sorting
 
     called = set()
     plain = placeholder.Placeholder.__array_function__
@@ -280,7 +280,7 @@ def test_every_function_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         interpreted(function)(*(x.copy() if isinstance(x, np.ndarray) else x for x in args))
     for function in (*ON_ANY.values(), *SUMS.values(), *ARGS.values()):
         interpreted(lambda x, function=function: function(x))(values((2, 3)))
-    assert called == set(FUNCTIONS)
+    assert called == set(FUNCTIONS) - set(linear.FUNCTIONS) - set(sorting.FUNCTIONS)
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------
@@ -335,11 +335,7 @@ def test_errors_are_numpys(k: int) -> None:
 @pytest.mark.parametrize(
     ("function", "text"),
     [
-        (lambda x: np.sort(x), "np.sort is not traced"),
-        (lambda x: x.argsort(), "np.argsort is not traced"),
         (lambda x: np.cumsum(x), "np.cumsum is not traced"),
-        (lambda x: np.linalg.inv(x), "np.linalg.inv is not traced"),
-        (lambda x: np.fft.fft(x), "np.fft.fft is not traced"),
         (lambda x: np.einsum("ij->i", x), "np.einsum is not traced"),
         (lambda x: np.where(x > 0), "np.where with one argument is not traced"),
         (lambda x: np.reshape(x, 6, order="F"), "np.reshape with order='F' is not traced"),

@@ -20,6 +20,7 @@ from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, 
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
 __all__ = ["FUNCTIONS"]
@@ -389,4 +390,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.result_type: lambda *values: common_dtype(values),
     **REDUCTIONS,
     **LINEAR,
+    **SORTING,
 }  # fmt: skip

@@ -14,6 +14,7 @@ from tracegraph.ir import Node, Shape
 from tracegraph.ops import linalg
 from tracegraph.ops.product import swap_last
 from tracegraph.ops.shape import reshape_to
+from tracegraph.ops.sorting import take_along
 from tracegraph.tracing.lift import cast, check_dtype, descriptor, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 
@@ -46,7 +47,7 @@ def _check_stack(shape: Shape, *, square: bool = False) -> None:
         raise LinAlgError("Last 2 dimensions of the array must be square")
 
 
-def _array(node: Node) -> Placeholder:
+def _array(node: Node) -> Any:
     return result(node, is_array=True)
 
 
@@ -90,7 +91,7 @@ def _broadcast_lead(first: Shape, second: Shape) -> Shape:
         raise ValueError(f"operands could not be broadcast together with shapes {first} {second}") from None
 
 
-def _inv(a: Any) -> Placeholder:
+def _inv(a: Any) -> Any:
     return _array(linalg.inv(_stack(a, square=True)))
 
 
@@ -106,7 +107,7 @@ def _slogdet(a: Any) -> SlogdetResult:
 # -- factorisations ----------------------------------------------------------------------------------------------------
 
 
-def _cholesky(a: Any, /, *, upper: bool = False) -> Placeholder:
+def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
     node = _stack(a, square=True)
     return _array(_flipped(linalg.cholesky(_flipped(node))) if upper else linalg.cholesky(node))
 
@@ -143,15 +144,21 @@ def _svd_of_hermitian(node: Node, *, compute_uv: bool) -> Any:
     """From the eigenvalues, in the order of their size."""
     _check_stack(node.shape, square=True)
     if not compute_uv:
-        return np.flip(np.sort(np.abs(np.linalg.eigvalsh(result(node)))), -1)
-    w, v = np.linalg.eigh(result(node))
-    size: Any = np.abs(w)
-    order = np.flip(np.argsort(size), -1)
-    sign = np.take_along_axis(np.sign(w), order, axis=-1)
-    u = np.take_along_axis(v, order[..., None, :], axis=-1)
-    return SVDResult(
-        u, np.take_along_axis(size, order, axis=-1), np.conjugate(np.matrix_transpose(u * sign[..., None, :]))
-    )
+        return np.flip(np.sort(np.abs(_eigvalsh(result(node)))), -1)
+    w, v = _unpacked(linalg.eigh(node), linalg.eigh_parts(node.shape[-1]))
+    w = np.real(w)
+    size = node_of(np.abs(w))
+    order = node_of(np.flip(np.argsort(result(size)), -1))
+    last = size.aval.ndim - 1
+    sign = np.copysign(w.dtype.type(1), _along(w.node, order, last))
+    columns = spread(reshape_to(order, (*order.shape[:-1], 1, order.shape[-1])), node.shape)
+    u = _along(v.node, columns, last + 1)
+    vh = _flipped((u * sign[..., None, :]).node)
+    return SVDResult(u, _along(size, order, last), _array(vh))
+
+
+def _along(node: Node, indices: Node, axis: int) -> Any:
+    return _array(take_along(node, indices, axis=axis, distinct=True))
 
 
 def _triangle(a: Any, uplo: str) -> Node:
@@ -202,7 +209,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, ...]:
     return _array(cast(solution, dtype)), sums, found, np.real(_array(cast(linalg.svdvals(x), dtype)))
 
 
-def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Placeholder:
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
     if rtol is not np._NoValue and rcond is not None:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     limit = rtol if rcond is None else rcond

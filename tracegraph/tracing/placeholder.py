@@ -336,8 +336,8 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero prod "
-        "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
 
@@ -442,6 +442,13 @@ def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., None]:
+    def method(self: Placeholder, *args: Any, **kwargs: Any) -> None:
+        self[...] = function(self, *args, **kwargs)
+
+    return method
+
+
 def _install() -> None:
     """Gives the placeholder Python's operators and NumPy's methods."""
     for name, ufunc in _ARITHMETIC.items():
@@ -454,6 +461,8 @@ def _install() -> None:
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():
         setattr(Placeholder, name, _method(function))
+    for name in ("partition", "sort"):
+        setattr(Placeholder, name, _in_place(getattr(np, name)))
     own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
     for name, method in own.items():
         setattr(Placeholder, name, method)
