@@ -11,7 +11,15 @@
 """
 
 from tracegraph.api import CacheInfo, Compiled, compile, grad, value_and_grad
-from tracegraph.errors import FeedError, GraphError, LeakError, TraceError, TracegraphError, UnsupportedError
+from tracegraph.errors import (
+    FeedError,
+    GraphError,
+    LeakError,
+    TraceError,
+    TracegraphError,
+    TracegraphWarning,
+    UnsupportedError,
+)
 
 __all__ = [
     "CacheInfo",
@@ -21,6 +29,7 @@ __all__ = [
     "LeakError",
     "TraceError",
     "TracegraphError",
+    "TracegraphWarning",
     "UnsupportedError",
     "compile",
     "grad",
