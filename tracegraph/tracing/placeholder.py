@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
+from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_place, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
@@ -361,18 +361,8 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     try:
         return handler(*args, **kwargs)
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
-        if "\n  at " not in str(error):
-            _append_place(error, where)
+        append_place(error, where)
         raise
-
-
-def _append_place(error: Exception, where: Any) -> None:
-    if not error.args or str(error) != str(
-        error.args[0]
-    ):  # NumPy makes the text of some of its errors from other parts
-        error.add_note(at("", where).strip())
-    else:
-        error.args = (at(str(error.args[0]), where), *error.args[1:])
 
 
 # -- operators and methods: each is the NumPy function of its name -----------------------------------------------------
