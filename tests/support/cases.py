@@ -442,10 +442,12 @@ def _linalg() -> list[Case]:
         *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
           for shape in squares),
         *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
-        *(Case("cholesky", (shape,), numpy=np.linalg.cholesky, **symmetric) for shape in squares),
-        *(Case("eigh", (shape,), numpy=lambda x: packed(np.linalg.eigh(x), x.shape[:-2]), **symmetric)
-          for shape in squares),
-        *(Case("eigvalsh", (shape,), numpy=np.linalg.eigvalsh, **symmetric) for shape in squares),
+        *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
+          for shape in squares for upper in (False, True)),
+        *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
+               **symmetric) for shape in squares for uplo in "LU"),
+        *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
+          for shape in squares for uplo in "LU"),
         *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),

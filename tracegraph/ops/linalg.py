@@ -275,14 +275,17 @@ slogdet: Op = _row("slogdet", lambda a: (*_number(a), 2), _slogdet_reference, _o
 
 
 def _cholesky_vjp(ct: Node, out: Node, a: Node) -> Node:
-    inner = _where_indices(greater_equal, matmul(swap_last(out), ct))
+    factor, of_factor = (swap_last(out), swap_last(ct)) if out.params["upper"] else (out, ct)
+    inner = _where_indices(greater_equal, matmul(swap_last(factor), of_factor))
     inner = subtract(inner, _halved(_where_indices(equal, inner)))
-    turned = swap_last(out)
-    return _symmetric(_solve_right(out, solve(turned, inner)))
+    return _symmetric(_solve_right(factor, solve(swap_last(factor), inner)))
 
 
-#: The lower triangular factor; reads the lower triangle.
-cholesky: Op = _row("cholesky", _same_square, np.linalg.cholesky, _of_reals(each(_cholesky_vjp)))
+#: The lower triangular factor, or its transpose; reads that triangle.
+cholesky: Op = _row(
+    "cholesky", lambda a, upper: _same_square(a), lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
+    _of_reals(each(_cholesky_vjp)),
+)  # fmt: skip
 
 
 def qr_parts(shape: Shape, mode: str) -> tuple[Shape, Shape]:
@@ -409,8 +412,8 @@ def eigh_parts(n: int) -> tuple[Shape, Shape]:
     return (n,), (n, n)
 
 
-def _eigh_reference(a: np.ndarray) -> np.ndarray:
-    return _packed(a.shape[:-2], np.linalg.eigh(a), eigh_parts(a.shape[-1]), a.dtype)
+def _eigh_reference(a: np.ndarray, *, uplo: Any) -> np.ndarray:
+    return _packed(a.shape[:-2], np.linalg.eigh(a, uplo), eigh_parts(a.shape[-1]), a.dtype)
 
 
 def _eigh_vjp(ct: Node, out: Node, a: Node) -> Node:
@@ -423,14 +426,15 @@ def _eigh_vjp(ct: Node, out: Node, a: Node) -> Node:
 
 
 def _eigvalsh_vjp(ct: Node, out: Node, a: Node) -> Node:
-    _, v = unpack(eigh(a), eigh_parts(a.shape[-1]))
+    _, v = unpack(eigh(a, **out.params), eigh_parts(a.shape[-1]))
     return matmul(multiply(v, _columns(ct, v.shape)), swap_last(v))
 
 
-#: Packed: eigenvalues and eigenvectors; reads the lower triangle.
-eigh: Op = _row("eigh", lambda a: (_square(a) * (a[0] + 1),), _eigh_reference, _of_reals(each(_eigh_vjp)))
+#: Packed: eigenvalues and eigenvectors; reads the triangle that ``uplo`` names.
+eigh: Op = _row("eigh", lambda a, uplo: (_square(a) * (a[0] + 1),), _eigh_reference, _of_reals(each(_eigh_vjp)))
 eigvalsh: Op = _row(
-    "eigvalsh", lambda a: (_square(a),), lambda a: np.linalg.eigvalsh(a).astype(a.dtype, copy=False),
+    "eigvalsh", lambda a, uplo: (_square(a),),
+    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo).astype(a.dtype, copy=False),
     _of_reals(each(_eigvalsh_vjp)),
 )  # fmt: skip
 

@@ -108,8 +108,7 @@ def _slogdet(a: Any) -> SlogdetResult:
 
 
 def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    node = _stack(a, square=True)
-    return _array(_flipped(linalg.cholesky(_flipped(node))) if upper else linalg.cholesky(node))
+    return _array(linalg.cholesky(_stack(a, square=True), upper=bool(upper)))
 
 
 #: What NumPy still takes for a mode of qr.
@@ -145,8 +144,7 @@ def _svd_of_hermitian(node: Node, *, compute_uv: bool) -> Any:
     _check_stack(node.shape, square=True)
     if not compute_uv:
         return np.flip(np.sort(np.abs(_eigvalsh(result(node)))), -1)
-    w, v = _unpacked(linalg.eigh(node), linalg.eigh_parts(node.shape[-1]))
-    w = np.real(w)
+    w, v = _eigh(result(node))
     size = node_of(np.abs(w))
     order = node_of(np.flip(np.argsort(result(size)), -1))
     last = size.aval.ndim - 1
@@ -161,23 +159,24 @@ def _along(node: Node, indices: Node, axis: int) -> Any:
     return _array(take_along(node, indices, axis=axis, distinct=True))
 
 
-def _triangle(a: Any, uplo: str) -> Node:
-    """A hermitian matrix, given by its lower triangle."""
+def _checked(uplo: str) -> str:
+    """The letter of a triangle."""
     uplo = uplo.upper()
     if uplo not in ("L", "U"):
         raise ValueError("UPLO argument must be 'L' or 'U'")
+    return uplo
+
+
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    uplo = _checked(UPLO)
     node = _stack(a, square=True)
-    return node if uplo == "L" else _flipped(node)
-
-
-def _eigh(a: Any, UPLO: str = "L") -> EighResult:
-    node = _triangle(a, UPLO)
-    w, v = _unpacked(linalg.eigh(node), linalg.eigh_parts(node.shape[-1]))
+    w, v = _unpacked(linalg.eigh(node, uplo=uplo), linalg.eigh_parts(node.shape[-1]))
     return EighResult(np.real(w), v)
 
 
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return np.real(_array(linalg.eigvalsh(_triangle(a, UPLO))))
+    uplo = _checked(UPLO)
+    return np.real(_array(linalg.eigvalsh(_stack(a, square=True), uplo=uplo)))
 
 
 # -- least squares -----------------------------------------------------------------------------------------------------
