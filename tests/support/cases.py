@@ -437,7 +437,8 @@ def _linalg() -> list[Case]:
 
     return [
         *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
-        *(Case("inv", (shape,), numpy=np.linalg.inv, **shared) for shape in squares),
+        *(Case("inv", (shape,), {"or_nan": False}, numpy=lambda x, or_nan: np.linalg.inv(x), **shared)
+          for shape in squares),
         *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),
         *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
           for shape in squares),

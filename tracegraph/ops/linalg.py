@@ -213,6 +213,17 @@ def _solve_shape(a: Shape, b: Shape) -> Shape:
     return b
 
 
+def _inv_reference(a: np.ndarray, *, or_nan: bool) -> np.ndarray:
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        if not or_nan:
+            raise
+        if a.ndim == 2:
+            return np.full_like(a, np.nan)
+        return np.stack([_inv_reference(each, or_nan=True) for each in a])
+
+
 def _inv_vjp(ct: Node, out: Node, a: Node) -> Node:
     turned = swap_last(out)
     return negative(_product(turned, ct, turned))
@@ -249,7 +260,7 @@ def _slogdet_reference(a: np.ndarray) -> np.ndarray:
 
 def _slogdet_vjp(ct: Node, out: Node, a: Node) -> Node:
     _, of_log = unpack(ct, ((), ()))
-    return multiply(_numbers(of_log, a.shape), swap_last(inv(a)))
+    return multiply(_numbers(of_log, a.shape), swap_last(inv(a, or_nan=False)))
 
 
 #: ``a @ x = b`` for x; b has columns.
@@ -260,7 +271,8 @@ solve: Op = _row(
         lambda ct, out, a, b: solve(swap_last(a), ct),
     ),
 )  # fmt: skip
-inv: Op = _row("inv", _same_square, np.linalg.inv, each(_inv_vjp))
+#: ``or_nan``: singular matrices have NaN for an inverse, and are no error.
+inv: Op = _row("inv", lambda a, or_nan: _same_square(a), _inv_reference, each(_inv_vjp))
 det: Op = _row(
     "det", _number, lambda a: np.asarray(np.linalg.det(a)),
     each(lambda ct, out, a: multiply(_numbers(ct, a.shape), cofactor(a))),

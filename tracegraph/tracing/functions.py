@@ -18,6 +18,7 @@ from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
+from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
 from tracegraph.tracing.sorting import FUNCTIONS as SORTING
@@ -390,5 +391,6 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.result_type: lambda *values: common_dtype(values),
     **REDUCTIONS,
     **LINEAR,
+    **MATRICES,
     **SORTING,
 }  # fmt: skip

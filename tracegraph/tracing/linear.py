@@ -18,7 +18,7 @@ from tracegraph.ops.sorting import take_along
 from tracegraph.tracing.lift import cast, check_dtype, descriptor, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "check_stack", "stack"]
 
 
 # -- operands ----------------------------------------------------------------------------------------------------------
@@ -33,14 +33,15 @@ def _result_dtype(*values: Any) -> np.dtype:
     return check_dtype(np.result_type(*(dtype if dtype.kind in "fc" else np.dtype(float) for dtype in dtypes)))
 
 
-def _stack(a: Any, *, square: bool = False) -> Node:
+def stack(a: Any, *, square: bool = False) -> Node:
     """A matrix, or a stack of them, as LAPACK takes it."""
     node = node_of(a)
-    _check_stack(node.shape, square=square)
+    check_stack(node.shape, square=square)
     return cast(node, _result_dtype(a))
 
 
-def _check_stack(shape: Shape, *, square: bool = False) -> None:
+def check_stack(shape: Shape, *, square: bool = False) -> None:
+    """Refuses what is no stack of matrices, as NumPy does."""
     if len(shape) < 2:
         raise LinAlgError(f"{len(shape)}-dimensional array given. Array must be at least two-dimensional")
     if square and shape[-1] != shape[-2]:
@@ -66,7 +67,7 @@ def _flipped(node: Node) -> Node:
 
 def _solve(a: Any, b: Any) -> Any:
     left, right = node_of(a), node_of(b)
-    _check_stack(left.shape, square=True)
+    check_stack(left.shape, square=True)
     dtype = _result_dtype(a, b)
     is_vector = right.aval.ndim == 1
     if is_vector:
@@ -92,15 +93,15 @@ def _broadcast_lead(first: Shape, second: Shape) -> Shape:
 
 
 def _inv(a: Any) -> Any:
-    return _array(linalg.inv(_stack(a, square=True)))
+    return _array(linalg.inv(stack(a, square=True), or_nan=False))
 
 
 def _det(a: Any) -> Placeholder:
-    return result(linalg.det(_stack(a, square=True)))
+    return result(linalg.det(stack(a, square=True)))
 
 
 def _slogdet(a: Any) -> SlogdetResult:
-    sign, logarithm = linalg.unpack(linalg.slogdet(_stack(a, square=True)), ((), ()))
+    sign, logarithm = linalg.unpack(linalg.slogdet(stack(a, square=True)), ((), ()))
     return SlogdetResult(result(sign), np.real(result(logarithm)))
 
 
@@ -108,7 +109,7 @@ def _slogdet(a: Any) -> SlogdetResult:
 
 
 def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    return _array(linalg.cholesky(_stack(a, square=True), upper=bool(upper)))
+    return _array(linalg.cholesky(stack(a, square=True), upper=bool(upper)))
 
 
 #: What NumPy still takes for a mode of qr.
@@ -121,7 +122,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     mode = _QR_MODES.get(mode, mode)
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(f"Unrecognized mode '{mode}'")
-    node = _stack(a)
+    node = stack(a)
     q, r = _unpacked(linalg.qr(node, mode=mode), linalg.qr_parts(node.shape[-2:], mode))
     if mode == "r":
         return r
@@ -129,7 +130,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
 
 
 def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    node = _stack(a)
+    node = stack(a)
     if hermitian:
         return _svd_of_hermitian(node, compute_uv=compute_uv)
     if not compute_uv:
@@ -141,7 +142,7 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
 
 def _svd_of_hermitian(node: Node, *, compute_uv: bool) -> Any:
     """From the eigenvalues, in the order of their size."""
-    _check_stack(node.shape, square=True)
+    check_stack(node.shape, square=True)
     if not compute_uv:
         return np.flip(np.sort(np.abs(_eigvalsh(result(node)))), -1)
     w, v = _eigh(result(node))
@@ -169,14 +170,14 @@ def _checked(uplo: str) -> str:
 
 def _eigh(a: Any, UPLO: str = "L") -> Any:
     uplo = _checked(UPLO)
-    node = _stack(a, square=True)
+    node = stack(a, square=True)
     w, v = _unpacked(linalg.eigh(node, uplo=uplo), linalg.eigh_parts(node.shape[-1]))
     return EighResult(np.real(w), v)
 
 
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     uplo = _checked(UPLO)
-    return np.real(_array(linalg.eigvalsh(_stack(a, square=True), uplo=uplo)))
+    return np.real(_array(linalg.eigvalsh(stack(a, square=True), uplo=uplo)))
 
 
 # -- least squares -----------------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np.
     if rtol is not np._NoValue and rcond is not None:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     limit = rtol if rcond is None else rcond
-    node = _stack(a)
+    node = stack(a)
     if limit is np._NoValue:
         limit = 1e-15
     elif limit is None:
@@ -220,7 +221,7 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np.
     if not isinstance(limit, (int, float, np.number)):
         raise UnsupportedError("np.linalg.pinv with an array or a traced value as rcond is not traced; give a number")
     if hermitian:
-        _check_stack(node.shape, square=True)
+        check_stack(node.shape, square=True)
     return _array(linalg.pinv(node, rcond=float(limit)))
 
 
