@@ -17,8 +17,11 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.linear import FUNCTIONS as LINEAR
+from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
 __all__ = ["FUNCTIONS"]
@@ -402,4 +405,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
     np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
+    **LINEAR,
+    **MATRICES,
+    **SORTING,
 }  # fmt: skip

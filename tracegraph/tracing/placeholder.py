@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
+from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_place, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
@@ -396,18 +396,8 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     try:
         return handler(*args, **kwargs)
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
-        if "\n  at " not in str(error):
-            _append_place(error, where)
+        append_place(error, where)
         raise
-
-
-def _append_place(error: Exception, where: Any) -> None:
-    if not error.args or str(error) != str(
-        error.args[0]
-    ):  # NumPy makes the text of some of its errors from other parts
-        error.add_note(at("", where).strip())
-    else:
-        error.args = (at(str(error.args[0]), where), *error.args[1:])
 
 
 # -- operators and methods: each is the NumPy function of its name -----------------------------------------------------
@@ -424,8 +414,8 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero prod "
-        "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
 
@@ -541,6 +531,13 @@ def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., None]:
+    def method(self: Placeholder, *args: Any, **kwargs: Any) -> None:
+        self[...] = function(self, *args, **kwargs)
+
+    return method
+
+
 def _install() -> None:
     """Gives the placeholder Python's operators and NumPy's methods."""
     for name, ufunc in _ARITHMETIC.items():
@@ -553,6 +550,8 @@ def _install() -> None:
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():
         setattr(Placeholder, name, _method(function))
+    for name in ("partition", "sort"):
+        setattr(Placeholder, name, _in_place(getattr(np, name)))
     own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
     for name, method in own.items():
         setattr(Placeholder, name, method)
