@@ -4,10 +4,12 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import mpmath
 import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
@@ -496,8 +498,45 @@ def _segments() -> list[Case]:
     return cases
 
 
+def _special() -> list[Case]:
+    def called(*xs: np.ndarray, ufunc: np.ufunc, output: int = 0) -> Any:
+        values = ufunc(*xs)
+        return values[output] if ufunc.nout > 1 else values
+
+    rows: Sequence[tuple[np.ufunc, str, Mapping[str, Any], Sample | None]] = (
+        (np.gcd, "integers", {}, None), (np.lcm, "integers", {}, None), (np.bitwise_count, "integers", {}, None),
+        (np.nextafter, "floats", {}, anything), (np.frexp, "floats", {"output": 0}, within(0.6, 0.9)),
+        (np.frexp, "floats", {"output": 1}, None), (np.reciprocal, "integers", {}, None),
+    )  # fmt: skip
+    cases = [
+        Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
+        for ufunc, dtypes, params, smooth in rows for shape in SHAPES
+    ]  # fmt: skip
+    for name, function in (("erf", math.erf), ("erfc", math.erfc)):
+        cases += [
+            Case(name, (shape,), dtypes="floats", smooth=None if shape == LARGE else within(-1, 1), ulps=4,
+                 is_large=shape == LARGE, numpy=_each(function))
+            for shape in (*SHAPES, LARGE)
+        ]  # fmt: skip
+    cases += [
+        Case("polygamma", (shape,), {"n": n}, "floats", sample=within(-4.9, 20), smooth=within(1, 3),
+             numpy=lambda x, n: _each(lambda value: float(mpmath.polygamma(n, value)))(x))
+        for shape in SHAPES for n in (0, 1, 2)
+    ]  # fmt: skip
+    cases += [
+        Case("gammaln", (shape,), dtypes="floats", sample=within(0.1, 9), smooth=None if shape == LARGE else within(1, 3),
+             ulps=4, slack=lambda x: 8 * np.finfo(x.dtype).eps, is_large=shape == LARGE, numpy=_each(math.lgamma))
+        for shape in (*SHAPES, LARGE)
+    ]  # fmt: skip
+    return cases
+
+
+def _each(function: Callable[[float], float]) -> Callable[..., Any]:
+    return lambda x: np.asarray([function(float(value)) for value in x.flat], x.dtype).reshape(x.shape)
+
+
 CASES: Sequence[Case] = (
-    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(),
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
 )  # fmt: skip
 
 #: What is no operation on values.

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from tracegraph.ir import Op
-from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, scan, shape
+from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, scan, shape, special
 
-__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "reduce", "region", "scan", "shape"]
+__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "reduce", "region", "scan", "shape", "special"]
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan)
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -341,9 +340,9 @@ def _gather_rule(x: Aval, *indices: Aval) -> Aval:
 
 
 def _scatter_rule(x: Aval, v: Aval, *indices: Aval, ufunc: str) -> Aval:
-    _check_closed("scatter_at", ufunc, x.dtype)
+    _check_closed("scatter_at", ufunc, v.dtype)
     _check_indices("scatter_at", x, indices)
-    if v != Aval((*indices[0].shape, *x.shape[len(indices) :]), x.dtype):
+    if v.shape != (*indices[0].shape, *x.shape[len(indices) :]):
         raise TypeError(f"scatter_at: {v} into {x} at {indices[0]}")
     return x
 
@@ -355,22 +354,27 @@ def _scatter_reference(x: np.ndarray, v: np.ndarray, *indices: np.ndarray, ufunc
 
 
 def _scatter_vjp(ct: Node, out: Node, i: int) -> Node | None:
-    if i > 1:
-        return None
     x, v, *indices = out.inputs
     ufunc = out.params["ufunc"]
+    if i > 1:
+        return None
     if ufunc in ("add", "subtract"):
-        taken = ct if i == 0 else gather_at(ct, *indices)
-        return taken if i == 0 or ufunc == "add" else negative(taken)
+        if i == 0:
+            return ct
+        given = convert(gather_at(ct, *indices), dtype=v.dtype)
+        return given if ufunc == "add" else negative(given)
     if ufunc in _IS_NEW:
-        kept = equal(x, out)
-        given = equal(v, gather_at(out, *indices))
-        count = scatter_at(convert(kept, dtype=x.dtype), convert(given, dtype=x.dtype), *indices, ufunc="add")
-        share = divide(ct, count)
-        return (
-            where(kept, share, zeros_like(share)) if i == 0 else where(given, gather_at(share, *indices), zeros_like(v))
-        )
+        return _scatter_extreme(ct, out, x, v, indices)[i]
     raise UnsupportedError(f"np.{ufunc}.at has no derivative here")
+
+
+def _scatter_extreme(ct: Node, out: Node, x: Node, v: Node, indices: Sequence[Node]) -> tuple[Node, Node]:
+    """In equal parts to what attains the extreme."""
+    kept, given = equal(x, out), equal(v, convert(gather_at(out, *indices), dtype=v.dtype))
+    count = scatter_at(convert(kept, dtype=x.dtype), convert(given, dtype=x.dtype), *indices, ufunc="add")
+    share = divide(ct, count)
+    part = convert(gather_at(share, *indices), dtype=v.dtype)
+    return where(kept, share, zeros_like(share)), where(given, part, zeros_like(v))
 
 
 def _batch_at(inputs: Sequence[Node], axes: Sequence[bool], params: Params, op: Op, given: int) -> Node:
@@ -390,7 +394,7 @@ gather_at: Op = Op(
     vjp=lambda ct, out, i: None if i else scatter_at(zeros_like(out.inputs[0]), ct, *out.inputs[1:], ufunc="add"),
     batch=lambda inputs, axes, params: _batch_at(inputs, axes, params, gather_at, 1),
 )
-#: ``ufunc.at(x, indices, v)`` on a copy of x.
+#: ``ufunc.at(x, indices, v)`` on a copy of x. Every step is rounded to x's dtype, which may be another than v's.
 scatter_at: Op = Op(
     "scatter_at",
     rule=_scatter_rule,

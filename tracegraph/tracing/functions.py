@@ -17,6 +17,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
 from tracegraph.tracing.ufuncs import call, write
@@ -387,4 +388,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.real: lambda val: _array(val),
     np.result_type: lambda *values: common_dtype(values),
     **REDUCTIONS,
+    **METHODS,
 }  # fmt: skip

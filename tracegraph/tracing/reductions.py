@@ -21,13 +21,13 @@ from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "reduced_axes"]
 
 NONE = np._NoValue
 BOOL = np.dtype(bool)
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = [normalize_axis_index(operator.index(each), ndim) for each in (axis if isinstance(axis, tuple) else (axis,))]
@@ -77,7 +77,7 @@ def _reduction(
         node = node_of(a)
         to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
         node = cast(node, to)
-        axes = _axes(axis, node.aval.ndim)
+        axes = reduced_axes(axis, node.aval.ndim)
         if _given(where) and where is not True:
             start = initial if _given(initial) and identity is None else identity
             if start is None:
@@ -187,7 +187,7 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
     It enters the graph as an array, not as a literal that rules look at: a mean over one element must not be another
     kernel than a mean over two.
     """
-    axes = _axes(axis, len(shape))
+    axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
         return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))
     mask = spread(node_of(where, BOOL), shape)
@@ -221,7 +221,7 @@ def _var(
 
 def _std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any
-) -> Placeholder:
+) -> Any:
     return call(np.sqrt, (_var(a, axis, dtype, None, ddof, keepdims, **kwargs),), out=out)
 
 

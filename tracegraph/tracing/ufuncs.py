@@ -16,12 +16,14 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.shape import reshape, reshape_to
+from tracegraph.ops.special import erf, erfc, gammaln, pointwise
 from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
 
-__all__ = ["METHODS", "call", "product", "write"]
+__all__ = ["call", "product", "write"]
 
-Emit = Callable[..., Node]
+#: One node, or one for each result.
+Emit = Callable[..., Any]
 
 
 def _on_bool(op: Emit) -> Emit:
@@ -34,17 +36,81 @@ def _by_dtype(for_bool: Emit, otherwise: Emit) -> Emit:
 
 
 def _reciprocal(x: Node) -> Node:
-    if x.dtype.kind != "f":
-        raise UnsupportedError("np.reciprocal of integers is not traced; write 1 // x")
-    return ew.divide(like(x, 1), x)
+    return pointwise(x, ufunc=np.reciprocal) if x.dtype.kind != "f" else ew.divide(like(x, 1), x)
 
 
 def _logaddexp(x: Node, y: Node) -> Node:
     """max + log1p(exp(-|x - y|)); where both are the same infinity their difference is NaN and the maximum is right."""
-    distance = ew.negative(ew.absolute(ew.subtract(x, y)))
-    same = ew.equal(x, y)
-    half = ew.log1p(ew.exp(ew.where(same, like(x, 0), distance)))
-    return ew.add(ew.maximum(x, y), half)
+    return ew.add(ew.maximum(x, y), ew.log1p(ew.exp(_apart(x, y))))
+
+
+def _logaddexp2(x: Node, y: Node) -> Node:
+    return ew.add(ew.maximum(x, y), _times(ew.log1p(ew.exp2(_apart(x, y))), 1 / math.log(2)))
+
+
+def _apart(x: Node, y: Node) -> Node:
+    """-|x - y|, and 0 where both are the same."""
+    return ew.where(ew.equal(x, y), like(x, 0), ew.negative(ew.absolute(ew.subtract(x, y))))
+
+
+def _times(x: Node, number: float) -> Node:
+    return ew.multiply(x, like(x, number))
+
+
+def _heaviside(x: Node, y: Node) -> Node:
+    step = ew.where(ew.greater(x, like(x, 0)), like(x, 1), like(x, 0))
+    return ew.where(ew.not_equal(x, x), x, ew.where(ew.equal(x, like(x, 0)), y, step))
+
+
+def _modf(x: Node) -> tuple[Node, Node]:
+    """The parts behind and before the point, with the sign of the whole; nothing is behind that of an infinity."""
+    whole = ew.trunc(x)
+    part = ew.where(ew.isinf(x), like(x, 0), ew.subtract(x, whole))
+    return ew.copysign(part, x), whole
+
+
+def _xlogy(log: Emit) -> Emit:
+    """x log(y), and 0 where x is 0 unless y is no number."""
+
+    def emit(x: Node, y: Node) -> Node:
+        nothing = ew.logical_and(ew.equal(x, like(x, 0)), ew.equal(y, y))
+        return ew.where(nothing, like(x, 0), ew.multiply(x, log(ew.where(nothing, like(y, 1), y))))
+
+    return emit
+
+
+def _entr(x: Node) -> Node:
+    """-x log(x); 0 at 0, minus infinity below."""
+    below = ew.less(x, like(x, 0))
+    value = ew.negative(_xlogy(ew.log)(x, ew.where(below, like(x, 1), x)))
+    return ew.where(below, like(x, -math.inf), value)
+
+
+def _relative_entropy(excess: Callable[[Node, Node], Node]) -> Emit:
+    """x log(x / y) with something besides, for x, y > 0; infinite where x or y are below."""
+
+    def emit(x: Node, y: Node) -> Node:
+        zero = like(x, 0)
+        inside = ew.logical_and(ew.greater(x, zero), ew.greater(y, zero))
+        safe_x, safe_y = ew.where(inside, x, like(x, 1)), ew.where(inside, y, like(y, 1))
+        value = ew.add(ew.multiply(safe_x, ew.log(ew.divide(safe_x, safe_y))), excess(safe_x, safe_y))
+        edge = ew.logical_and(ew.equal(x, zero), ew.greater_equal(y, zero))
+        outside = ew.where(edge, excess(zero, y), like(x, math.inf))
+        is_number = ew.logical_and(ew.equal(x, x), ew.equal(y, y))
+        return ew.where(is_number, ew.where(inside, value, outside), ew.add(x, y))
+
+    return emit
+
+
+def _opaque(ufunc: np.ufunc) -> Emit:
+    """A ufunc that NumPy runs: one node for each of its results."""
+
+    def emit(*nodes: Node) -> Node | tuple[Node, ...]:
+        if ufunc.nout == 1:
+            return pointwise(*nodes, ufunc=ufunc)
+        return tuple(pointwise(*nodes, ufunc=ufunc, output=k) for k in range(ufunc.nout))
+
+    return emit
 
 
 #: Each ufunc as an operation, or as an expression of operations, on operands of its loop's dtype and one shape.
@@ -75,7 +141,31 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
     np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
+    np.conjugate: lambda x: x,
+    np.float_power: ew.power,
+    np.heaviside: _heaviside,
+    np.logaddexp2: _logaddexp2,
+    np.divmod: lambda x, y: (ew.floor_divide(x, y), ew.remainder(x, y)),
+    np.modf: _modf,
+    **{
+        ufunc: _opaque(ufunc)
+        for ufunc in (np.bitwise_count, np.frexp, np.gcd, np.lcm, np.ldexp, np.nextafter, np.spacing)
+    },
 }  # fmt: skip
+
+#: SciPy's ufuncs that are operations or expressions of them, by name: SciPy is not imported for it.
+_SCIPY: Mapping[str, Emit] = {
+    **{name: getattr(ew, name) for name in ("cbrt", "exp2", "expm1", "log1p")},
+    "expit": ew.sigmoid,
+    "erf": erf,
+    "erfc": erfc,
+    "gammaln": gammaln,
+    "xlogy": _xlogy(ew.log),
+    "xlog1py": _xlogy(ew.log1p),
+    "entr": _entr,
+    "rel_entr": _relative_entropy(lambda x, y: like(x, 0)),
+    "kl_div": _relative_entropy(lambda x, y: ew.subtract(y, x)),
+}
 
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
 
@@ -99,35 +189,64 @@ def call(
     where: Any = True,
     dtype: Any = None,
     casting: str = "same_kind",
-    **kwargs: Any,
-) -> Placeholder:
-    """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given."""
-    if kwargs:
-        raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
+    signature: Any = None,
+    order: str = "K",
+    subok: bool = True,
+) -> Any:
+    """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given.
+
+    Where ``where=`` leaves elements undefined, they are 0. ``order`` and ``subok`` change no value.
+    """
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
+    loop = _signature(ufunc, dtype if signature is None else signature)
     if ufunc is np.matmul:
-        node = product(*inputs)
+        nodes: tuple[Node, ...] = (product(*inputs),)
     else:
-        node = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
-    target = out[0] if isinstance(out, tuple) else out
-    if target is None:
-        if where is not True:
-            raise UnsupportedError(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; use np.where")
+        value = _elementwise(ufunc, inputs, loop, casting)
+        nodes = value if isinstance(value, tuple) else (value,)
+    targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
+    done = [_placed(node, target, where, casting, ufunc) for node, target in zip(nodes, targets, strict=True)]
+    return done[0] if ufunc.nout == 1 else tuple(done)
+
+
+def _placed(node: Node, target: Any, where: Any, casting: str, ufunc: np.ufunc) -> Placeholder:
+    if target is not None:
+        return write(target, node, where=where, casting=casting, ufunc=ufunc)
+    if where is True:
         return result(node)
-    return write(target, node, where=where, casting=casting, ufunc=ufunc)
+    mask, value = broadcast([node_of(where, np.dtype(bool)), node])
+    return result(ew.where(mask, value, like(value, 0)))
 
 
-def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None) -> Node:
-    if ufunc not in _EMIT:
+def _signature(ufunc: np.ufunc, given: Any) -> np.dtype | tuple[np.dtype | None, ...] | None:
+    """``dtype=`` or ``signature=`` as dtypes: of the results, or of all inputs and outputs."""
+    if isinstance(given, str) and "->" in given:
+        given = tuple(given.replace("->", ""))
+    if isinstance(given, tuple):
+        if len(given) != ufunc.nin + ufunc.nout:
+            raise ValueError(
+                f"a type-tuple must be specified of length 1 or 3 for ufunc '{ufunc.__name__}'".replace(
+                    "3", str(ufunc.nin + ufunc.nout)
+                )
+            )
+        return tuple(None if each is None else np.dtype(each) for each in given)
+    return None if given is None else np.dtype(given)
+
+
+def _elementwise(
+    ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | tuple[np.dtype | None, ...] | None, casting: str
+) -> Node | tuple[Node, ...]:
+    if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
-    dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype)
+    emit = _EMIT.get(ufunc) or _SCIPY.get(ufunc.__name__) or _opaque(ufunc)
+    dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
-    emit = _EMIT[ufunc]
     if operands[0].dtype.kind != "f":
         emit = _ON_INTEGERS.get(ufunc, emit)
-    return emit(*operands)
+    value: Node | tuple[Node, ...] = emit(*operands)
+    return value
 
 
 def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -> Node:
@@ -139,7 +258,8 @@ def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -
             return fill(bool(answer), node_of(inputs[1 - k]).shape, np.dtype(bool))
     if any(isinstance(value, Placeholder) and value.weak is int for value in inputs) and dtype != np.uint64:
         dtype = np.dtype(np.int64)
-    return _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
+    compared: Node = _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
+    return compared
 
 
 def write(
@@ -199,25 +319,3 @@ def product(x: Any, y: Any) -> Node:
     rows = (a.shape[-2],) if a.aval.ndim > 1 else ()
     columns = (b.shape[-1],) if b.aval.ndim > 1 else ()
     return reshape_to(out, (*lead, *rows, *columns))
-
-
-# -- reductions --------------------------------------------------------------------------------------------------------
-
-#: The NumPy function that is each ufunc's ``reduce``.
-_REDUCE: Mapping[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_or: np.any,
-    np.logical_and: np.all,
-}
-
-
-def _reduce(ufunc: np.ufunc, inputs: Sequence[Any], *, axis: Any = 0, **kwargs: Any) -> Any:
-    if ufunc not in _REDUCE:
-        raise UnsupportedError(f"np.{ufunc.__name__}.reduce is not traced")
-    return _REDUCE[ufunc](*inputs, axis=axis, **kwargs)
-
-
-METHODS: Mapping[str, Callable[..., Any]] = {"__call__": call, "reduce": _reduce}
