@@ -508,7 +508,17 @@ def _special() -> list[Case]:
         (np.nextafter, "floats", {}, anything), (np.frexp, "floats", {"output": 0}, within(0.6, 0.9)),
         (np.frexp, "floats", {"output": 1}, None), (np.reciprocal, "integers", {}, None),
     )  # fmt: skip
+
+    def slid(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-1], -1)
+        values = windows * w[..., None, :]
+        return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
+
     cases = [
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=lambda x, w: 1e-14)
+        for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
+    ]
+    cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
         for ufunc, dtypes, params, smooth in rows for shape in SHAPES
     ]  # fmt: skip

@@ -202,7 +202,7 @@ def test_errors() -> None:
     check_error(
         lambda x: np.subtract.reduce(x, where=x > 1), x, start="reduction operation 'subtract' does not have an"
     )
-    check_error(lambda x: np.add.at(x, 0), x, start="second operand needed for ufunc")
+    check(lambda x: np.add.at(x, 0), x)
     check_error(lambda x: np.add.at(x, (0, 0), [1, 2]), x, start="array is not broadcastable to correct shape")
     with pytest.raises(IndexError):
         compile(lambda x, i: np.add.at(x, i, 1))(values((3,)), np.array([5]))

@@ -3,11 +3,23 @@
 from collections.abc import Mapping
 
 from tracegraph.ir import Op
-from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, scan, shape, special
+from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, scan, shape, special, window
 
-__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "reduce", "region", "scan", "shape", "special"]
+__all__ = [
+    "ALL",
+    "broadcast",
+    "elementwise",
+    "leaf",
+    "product",
+    "reduce",
+    "region",
+    "scan",
+    "shape",
+    "special",
+    "window",
+]
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special)
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

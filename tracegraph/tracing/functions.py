@@ -16,6 +16,7 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
@@ -389,4 +390,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.result_type: lambda *values: common_dtype(values),
     **REDUCTIONS,
     **METHODS,
+    **CONTRACTING,
 }  # fmt: skip

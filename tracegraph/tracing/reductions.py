@@ -243,7 +243,12 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
         dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[0]} (dim 0)"
         raise ValueError(f"shapes {tight(x.shape)} and {tight(y.shape)} not aligned: {dims}")
     rows = reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-    return _finish(reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:])), out)
+    node = reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:]))
+    if out is not None and (out.shape, out.dtype) != (node.shape, node.dtype):
+        raise ValueError(
+            "output array is not acceptable (must have the right datatype, number of dimensions, and be a C-Array)"
+        )
+    return _finish(node, out)
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
-from tracegraph.ops.broadcast import fill
+from tracegraph.ops.broadcast import fill, reduce_sum
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
-from tracegraph.ops.shape import reshape, reshape_to
+from tracegraph.ops.reduce import reduce_max
+from tracegraph.ops.shape import reshape, reshape_to, transpose
 from tracegraph.ops.special import erf, erfc, gammaln, pointwise
 from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
@@ -192,6 +194,7 @@ def call(
     signature: Any = None,
     order: str = "K",
     subok: bool = True,
+    **kwargs: Any,
 ) -> Any:
     """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given.
 
@@ -199,9 +202,11 @@ def call(
     """
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
     loop = _signature(ufunc, dtype if signature is None else signature)
-    if ufunc is np.matmul:
-        nodes: tuple[Node, ...] = (product(*inputs),)
+    if ufunc in _PRODUCTS:
+        nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs, loop=loop, **kwargs),)
     else:
+        if kwargs:
+            raise TypeError(f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(kwargs))}'")
         value = _elementwise(ufunc, inputs, loop, casting)
         nodes = value if isinstance(value, tuple) else (value,)
     targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
@@ -301,21 +306,98 @@ def write(
 # -- matrix products ---------------------------------------------------------------------------------------------------
 
 
-def product(x: Any, y: Any) -> Node:
+def product(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
     """``x @ y`` with NumPy's treatment of vectors and of leading axes."""
-    dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), None)[0]
-    a, b = node_of(x, dtype), node_of(y, dtype)
-    if not a.shape or not b.shape:
-        raise ValueError("matmul: Input operand does not have enough dimensions (has 0, gufunc core requires 1)")
+    a, b = _operands(np.matmul, x, y, loop, kwargs)
+    _check_core(np.matmul, a, b, 1, 1)
     left = a if a.aval.ndim > 1 else reshape(a, shape=(1, *a.shape))
     right = b if b.aval.ndim > 1 else reshape(b, shape=(*b.shape, 1))
-    if left.shape[-1] != right.shape[-2]:
-        raise ValueError(
-            f"matmul: shapes {a.shape} and {b.shape} do not fit: "
-            f"{left.shape[-1]} columns against {right.shape[-2]} rows"
-        )
-    lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = matmul(spread(left, (*lead, *left.shape[-2:])), spread(right, (*lead, *right.shape[-2:])))
+    _check_inner(np.matmul, "(n?,k),(k,m?)->(n?,m?)", left.shape[-1], right.shape[-2])
     rows = (a.shape[-2],) if a.aval.ndim > 1 else ()
     columns = (b.shape[-1],) if b.aval.ndim > 1 else ()
-    return reshape_to(out, (*lead, *rows, *columns))
+    return _multiplied(left, right, (*rows, *columns))
+
+
+def _operands(ufunc: np.ufunc, x: Any, y: Any, loop: Any, kwargs: Mapping[str, Any]) -> tuple[Node, Node]:
+    if kwargs:
+        raise UnsupportedError(f"np.{ufunc.__name__} with {', '.join(kwargs)} is not traced; move the axes to the end")
+    dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), loop)[0]
+    return node_of(x, dtype), node_of(y, dtype)
+
+
+def _check_core(ufunc: np.ufunc, a: Node, b: Node, *least: int) -> None:
+    for k, (node, ndim) in enumerate(zip((a, b), least, strict=True)):
+        if node.aval.ndim < ndim:
+            raise ValueError(
+                f"{ufunc.__name__}: Input operand {k} does not have enough dimensions "
+                f"(has {node.aval.ndim}, gufunc core with signature {ufunc.signature} requires {ndim})"
+            )
+
+
+def _check_inner(ufunc: np.ufunc, signature: str, n: int, m: int, dimension: int = 0) -> None:
+    if n != m:
+        raise ValueError(
+            f"{ufunc.__name__}: Input operand 1 has a mismatch in its core dimension {dimension}, with gufunc signature "
+            f"{signature} (size {m} is different from {n})"
+        )
+
+
+def _multiplied(left: Node, right: Node, core: tuple[int, ...]) -> Node:
+    """The products of two stacks of matrices, each in its own shape."""
+    try:
+        lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        shapes = " ".join(f"{tight(each.shape[:-2])[:-1]}".rstrip(",") + ",newaxis,newaxis)" for each in (left, right))
+        raise ValueError(f"operands could not be broadcast together with remapped shapes: {shapes}") from None
+    out = matmul(spread(left, (*lead, *left.shape[-2:])), spread(right, (*lead, *right.shape[-2:])))
+    return reshape_to(out, (*lead, *core))
+
+
+def _matvec(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
+    """Stacks of matrices times stacks of vectors."""
+    a, b = _operands(np.matvec, x, y, loop, kwargs)
+    _check_core(np.matvec, a, b, 2, 1)
+    _check_inner(np.matvec, "(m,n),(n)->(m)", a.shape[-1], b.shape[-1])
+    return _multiplied(a, reshape(b, shape=(*b.shape, 1)), (a.shape[-2],))
+
+
+def _vecmat(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
+    """Stacks of vectors times stacks of matrices."""
+    a, b = _operands(np.vecmat, x, y, loop, kwargs)
+    _check_core(np.vecmat, a, b, 1, 2)
+    _check_inner(np.vecmat, "(n),(n,m)->(m)", a.shape[-1], b.shape[-2])
+    return _multiplied(reshape(a, shape=(*a.shape[:-1], 1, a.shape[-1])), b, (b.shape[-1],))
+
+
+def _vecdot(x: Any, y: Any, *, loop: Any = None, axis: int = -1, keepdims: bool = False, **kwargs: Any) -> Node:
+    """Scalar products along one axis of each."""
+    a, b = _operands(np.vecdot, x, y, loop, kwargs)
+    _check_core(np.vecdot, a, b, 1, 1)
+    a, b = (_axis_last(node, axis) for node in (a, b))
+    _check_inner(np.vecdot, "(n),(n)->()", a.shape[-1], b.shape[-1])
+    products = _EMIT[np.multiply](*broadcast([a, b]))
+    last = (len(products.shape) - 1,)
+    if products.dtype.kind == "b":
+        total = (
+            reduce_max(products, axes=last) if products.shape[-1] else fill(False, products.shape[:-1], products.dtype)
+        )
+    else:
+        total = reduce_sum(products, axes=last)
+    if not keepdims:
+        return total
+    k = normalize_axis_index(axis, total.aval.ndim + 1)
+    return reshape(total, shape=(*total.shape[:k], 1, *total.shape[k:]))
+
+
+def _axis_last(node: Node, axis: int) -> Node:
+    ndim = node.aval.ndim
+    k = normalize_axis_index(axis, ndim)
+    return node if k == ndim - 1 else transpose(node, axes=(*range(k), *range(k + 1, ndim), k))
+
+
+_PRODUCTS: Mapping[np.ufunc, Callable[..., Node]] = {
+    np.matmul: product,
+    np.matvec: _matvec,
+    np.vecmat: _vecmat,
+    np.vecdot: _vecdot,
+}
