@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import mpmath
 import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
@@ -81,6 +82,7 @@ class Case:
         dtypes: which it takes, a key of `KINDS`; operands have one dtype, except
         fixed: operands that always have one of their own.
         sample: where it is tried.
+        given: the same for fixed operands.
         smooth: where its derivatives are; None if it has none.
         prepare: makes of those operands what the operation needs: symmetric matrices, for one.
         numpy: what it should give.
@@ -95,6 +97,7 @@ class Case:
     dtypes: str = "any"
     fixed: Mapping[int, np.dtype] = field(default_factory=dict)
     sample: Sample = anything
+    given: Sample | None = None
     smooth: Sample | None = None
     prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
     numpy: Callable[..., Any] | None = None
@@ -122,7 +125,7 @@ class Case:
         rng = np.random.default_rng(7)
         pick = sample or self.sample
         avals = enumerate(self.avals(dtype, lead))
-        return [np.asarray(pick(rng, *aval, k)) for k, aval in avals]
+        return [np.asarray(((self.given or pick) if k in self.fixed else pick)(rng, *aval, k)) for k, aval in avals]
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
@@ -519,7 +522,163 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_sorting(), *_linalg())
+def _below_three(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 3, shape)
+
+
+def _scans() -> list[Case]:
+    def accumulated(x: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).accumulate(x, axis=axis, dtype=x.dtype)
+
+    def recurred(a: np.ndarray, b: np.ndarray, axis: int) -> Any:
+        def along(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            out = b[:1]
+            for factor, value in zip(a[1:], b[1:], strict=True):
+                out = np.append(out, factor * out[-1] + value)
+            return out
+
+        if not a.size:
+            return b
+        pairs = np.moveaxis(np.stack([a, b]), axis + 1, 1).reshape(2, a.shape[axis], -1)
+        lines = [along(*pair) for pair in np.moveaxis(pairs, 2, 0)]
+        shape = np.moveaxis(a, axis, 0).shape
+        return np.moveaxis(np.asarray(lines, a.dtype).reshape(len(lines), -1).T.reshape(shape), 0, axis)
+
+    rows: Sequence[tuple[str, str, Sample | None]] = (
+        ("add", "any", anything), ("multiply", "any", anything), ("maximum", "any", _apart), ("minimum", "any", _apart),
+        ("fmax", "any", _apart), ("fmin", "any", _apart), ("logaddexp", "floats", anything),
+        ("subtract", "numbers", anything), ("divide", "floats", _away_from_zero), ("hypot", "floats", _away_from_zero),
+        ("bitwise_xor", "integers", None),
+    )  # fmt: skip
+    shapes: Sequence[tuple[Shape, int]] = (
+        ((5,), 0),
+        ((2, 3), 0),
+        ((2, 3), 1),
+        ((2, 3, 4), 1),
+        ((0, 3), 1),
+        ((3, 1), 1),
+    )
+    cases = []
+    for ufunc, dtypes, smooth in rows:
+        shared = {"dtypes": dtypes, "smooth": smooth}
+        for shape, axis in shapes:
+            params = {"ufunc": ufunc, "axis": axis}
+            cases.append(Case("cumulate", (shape,), params, numpy=accumulated, **shared))
+            if ufunc not in ("add", "multiply", "maximum", "minimum"):
+                cases.append(
+                    Case("reduce_ufunc", (shape,), params, numpy=lambda x, ufunc, axis: getattr(np, ufunc).reduce(
+                        x, axis=axis, dtype=x.dtype), **shared)
+                )  # fmt: skip
+        cases.append(Case("cumulate", ((0,),), {"ufunc": ufunc, "axis": 0}, numpy=accumulated, **shared))
+    for ufunc in ("add", "multiply", "maximum", "minimum"):
+        for shape, axis in ((LARGE, 0), ((301, 403), 0), ((301, 403), 1), ((20, 300, 40), 1)):
+            cases.append(Case("cumulate", (shape,), {"ufunc": ufunc, "axis": axis}, numpy=accumulated, is_large=True))
+    shared = {"dtypes": "floats", "numpy": recurred, "sample": within(-1, 1), "ulps": 4}
+    for shape, axis in shapes:
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, smooth=anything, **shared))
+    for shape, axis in (((301, 43), 0), ((301, 43), 1)):
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, is_large=True, **shared))
+    return cases
+
+
+def _segments() -> list[Case]:
+    def reduced(x: np.ndarray, indices: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).reduceat(x, indices, axis=axis, dtype=x.dtype)
+
+    def spread(x: np.ndarray, indices: np.ndarray, length: int, axis: int) -> np.ndarray:
+        stops = np.maximum([*indices[1:], length], indices + 1)
+        places = np.arange(length)[:, None]
+        matrix = (places >= indices) & (places < stops)
+        return np.moveaxis(np.tensordot(matrix.astype(x.dtype), x, (1, axis)), 0, axis)
+
+    def scattered(x: np.ndarray, v: np.ndarray, *indices: np.ndarray, ufunc: str) -> np.ndarray:
+        x = x.copy()
+        getattr(np, ufunc).at(x, indices, v)
+        return x
+
+    rows = (("add", "any", anything), ("maximum", "any", _apart), ("multiply", "any", None))
+    segments = ((((5,), (3,)), 0), (((4, 3), (2,)), 0), (((2, 4), (4,)), 1))
+    cases = [
+        Case("reduceat", shapes, {"ufunc": ufunc, "axis": axis}, dtypes, {1: INDEX}, given=_below_three, smooth=smooth,
+             numpy=reduced)
+        for ufunc, dtypes, smooth in rows for shapes, axis in segments
+    ]  # fmt: skip
+    cases += [
+        Case("spread_segments", shapes, {"length": length, "axis": axis}, "floats", {1: INDEX}, given=_below_three,
+             smooth=anything, numpy=spread)
+        for shapes, length, axis in ((((3,), (3,)), 5, 0), (((2, 3), (2,)), 4, 0), (((2, 4), (4,)), 4, 1))
+    ]  # fmt: skip
+    rows = (
+        ("add", "any", anything),
+        ("subtract", "numbers", anything),
+        ("maximum", "any", _apart),
+        ("multiply", "any", None),
+    )
+    cases += [
+        Case("scatter_at", shapes, {"ufunc": ufunc}, dtypes, dict.fromkeys(range(2, len(shapes)), INDEX), given=_below_three,
+             smooth=smooth, numpy=scattered)
+        for ufunc, dtypes, smooth in rows
+        for shapes in (((4,), (6,), (6,)), ((3, 2), (2, 2, 2), (2, 2)), ((3, 4), (5,), (5,), (5,)), ((3,), (), ()))
+    ]  # fmt: skip
+    cases += [
+        Case("gather_at", shapes, {}, "any", dict.fromkeys(range(1, len(shapes)), INDEX), given=_below_three,
+             smooth=anything, numpy=lambda x, *indices: x[indices])
+        for shapes in (((4,), (6,)), ((3, 2), (2, 2)), ((3, 4), (5,), (5,)), ((3,), ()))
+    ]  # fmt: skip
+    return cases
+
+
+def _special() -> list[Case]:
+    def called(*xs: np.ndarray, ufunc: np.ufunc, output: int = 0) -> Any:
+        values = ufunc(*xs)
+        return values[output] if ufunc.nout > 1 else values
+
+    rows: Sequence[tuple[np.ufunc, str, Mapping[str, Any], Sample | None]] = (
+        (np.gcd, "integers", {}, None), (np.lcm, "integers", {}, None), (np.bitwise_count, "integers", {}, None),
+        (np.nextafter, "floats", {}, anything), (np.frexp, "floats", {"output": 0}, within(0.6, 0.9)),
+        (np.frexp, "floats", {"output": 1}, None), (np.reciprocal, "integers", {}, None),
+    )  # fmt: skip
+
+    def slid(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-1], -1)
+        values = windows * w[..., None, :]
+        return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
+
+    cases = [
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=lambda x, w: 1e-14)
+        for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
+    ]
+    cases += [
+        Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
+        for ufunc, dtypes, params, smooth in rows for shape in SHAPES
+    ]  # fmt: skip
+    for name, function in (("erf", math.erf), ("erfc", math.erfc)):
+        cases += [
+            Case(name, (shape,), dtypes="floats", smooth=None if shape == LARGE else within(-1, 1), ulps=4,
+                 is_large=shape == LARGE, numpy=_each(function))
+            for shape in (*SHAPES, LARGE)
+        ]  # fmt: skip
+    cases += [
+        Case("polygamma", (shape,), {"n": n}, "floats", sample=within(-4.9, 20), smooth=within(1, 3),
+             numpy=lambda x, n: _each(lambda value: float(mpmath.polygamma(n, value)))(x))
+        for shape in SHAPES for n in (0, 1, 2)
+    ]  # fmt: skip
+    cases += [
+        Case("gammaln", (shape,), dtypes="floats", sample=within(0.1, 9), smooth=None if shape == LARGE else within(1, 3),
+             ulps=4, slack=lambda x: 8 * np.finfo(x.dtype).eps, is_large=shape == LARGE, numpy=_each(math.lgamma))
+        for shape in (*SHAPES, LARGE)
+    ]  # fmt: skip
+    return cases
+
+
+def _each(function: Callable[[float], float]) -> Callable[..., Any]:
+    return lambda x: np.asarray([function(float(value)) for value in x.flat], x.dtype).reshape(x.shape)
+
+
+CASES: Sequence[Case] = (
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
+    *_sorting(), *_linalg(),
+)  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}

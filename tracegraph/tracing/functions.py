@@ -16,9 +16,11 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
+from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
 from tracegraph.tracing.sorting import FUNCTIONS as SORTING
@@ -408,4 +410,6 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     **LINEAR,
     **MATRICES,
     **SORTING,
+    **METHODS,
+    **CONTRACTING,
 }  # fmt: skip
