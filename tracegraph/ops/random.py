@@ -84,8 +84,10 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "multivariate_hypergeometric": lambda draw, colors, n, size: draw.multivariate_hypergeometric(
         colors.astype(int), int(n), size
     ),
-    "choice": lambda draw, p, size: draw.choice(p.size, size, replace=False, p=p),
+    "permutation": lambda draw, size: draw.permutation(size[0]),
     "permuted": lambda draw, size: draw.permuted(np.broadcast_to(np.arange(size[-1]), size), axis=-1),
+    "choice": lambda draw, p, size: draw.choice(p.size, size, p=p),
+    "choice without replacement": lambda draw, p, size: draw.choice(p.size, size, replace=False, p=p),
 }
 
 

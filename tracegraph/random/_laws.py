@@ -183,6 +183,12 @@ def wald(state: Any, mean: Any, scale: Any, *, shape: Shape) -> Any:
     return np.where(unit(state, shape) * (mu + root) <= mu, root, mu * mu / root)
 
 
+def multivariate_normal(state: Any, mean: Any, factor: Any, *, shape: Shape) -> Any:
+    """``factor @ factor.T`` is the covariance."""
+    rows = standard_normal(state, shape=(math.prod(shape), mean.shape[0]))
+    return np.reshape(double(mean) + rows @ double(factor).T, (*shape, mean.shape[0]))
+
+
 # -- integers ----------------------------------------------------------------------------------------------------------
 
 
@@ -230,16 +236,10 @@ def children(state: Any, *, shape: Shape) -> Any:
 
 
 def drawn(
-    state: Any, params: Any, *, law: str, shape: Shape, event: Shape = (), dtype: np.dtype = F64, is_event: bool = False
+    state: Any, params: Any, scale: Any = None, *, law: str, shape: Shape, event: Shape = (), dtype: np.dtype = F64
 ) -> Any:
-    """NumPy's method ``law``.
-
-    Args:
-        shape: how many draws.
-        event: the shape of one.
-        is_event: whether parameters are of one draw rather than of each.
-    """
+    """NumPy's ``law(*params, shape)``, times a scale; ``event`` is the shape of one draw."""
     counter, key = take(state, 1)
     nodes = [node_of(param, F64) for param in params]
-    given = nodes if is_event else [spread(node, shape) for node in nodes]
-    return result(variates(counter, key, *given, law=law, size=shape, event=event, dtype=dtype), is_array=True)
+    value = result(variates(counter, key, *nodes, law=law, size=shape, event=event, dtype=dtype), is_array=True)
+    return value if scale is None else value * double(scale)
