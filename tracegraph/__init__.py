@@ -16,7 +16,15 @@ import importlib
 from types import ModuleType
 
 from tracegraph.api import CacheInfo, Compiled, compile, grad, value_and_grad
-from tracegraph.errors import FeedError, GraphError, LeakError, TraceError, TracegraphError, UnsupportedError
+from tracegraph.errors import (
+    FeedError,
+    GraphError,
+    LeakError,
+    TraceError,
+    TracegraphError,
+    TracegraphWarning,
+    UnsupportedError,
+)
 
 __all__ = [
     "CacheInfo",
@@ -26,6 +34,7 @@ __all__ = [
     "LeakError",
     "TraceError",
     "TracegraphError",
+    "TracegraphWarning",
     "UnsupportedError",
     "compile",
     "grad",

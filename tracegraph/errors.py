@@ -9,25 +9,29 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "UnsupportedError", "at"]
+__all__ = [
+    "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning", "UnsupportedError", "at",
+]  # fmt: skip
 
 
 class TracegraphError(Exception):
     """Base of all errors that are tracegraph's own."""
 
 
+class TracegraphWarning(UserWarning):
+    """A function runs, and rightly, but not as fast as it could."""
+
+
 class TraceError(TracegraphError, TypeError):
     """A function did something that has no meaning while its values are not known yet.
 
-    Wrong, because ``if`` needs a number now and a traced value has none::
+    Wrong, because ``float`` would freeze the number of the first call::
 
         @tg.compile
         def f(x):
-            if x > 0:
-                return x
-            return -x
+            return np.sum(x) * float(x[0])
 
-    Right: say it as one expression, ``np.where(x > 0, x, -x)``, or make the argument static with
+    Right: leave it an array, ``np.sum(x) * x[0]``, or make the argument static with
     ``tg.compile(f, static_argnames="x")`` if it is a setting rather than data.
     """
 

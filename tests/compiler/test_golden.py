@@ -54,7 +54,7 @@ def test_the_source_of_kernels_is_as_reviewed(name: str) -> None:
     """The kernels of each program are those of its golden file."""
     function, arguments = PROGRAMS[name]
     compiled = function if isinstance(function, tg.Compiled) else tg.compile(function)
-    program = compiled._entry(arguments, {})[0].program
+    program = compiled._path(arguments, {})[0].program
     actual = "\n\n".join(text.rstrip() for text in program.kernels) + "\n"
     path = FOLDER / f"{name}.py.txt"
     if os.environ.get("TRACEGRAPH_GOLDEN") == "write":

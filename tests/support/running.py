@@ -11,10 +11,10 @@ from support.compare import assert_same
 from support.programs import quiet
 from tracegraph import compile, pipeline
 from tracegraph.api.signature import leaf_of
-from tracegraph.api.tracer import trace
+from tracegraph.api.tracer import input_nodes, trace
 from tracegraph.backends import reference
 from tracegraph.errors import UnsupportedError
-from tracegraph.ir import check
+from tracegraph.ir import Graph, Node, check
 from tracegraph.tree import flatten, unflatten
 
 __all__ = ["check_error", "check_traced", "interpreted", "outcome", "same_error"]
@@ -26,9 +26,14 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         leaves, structure = flatten(list(args))
         specs = [leaf_of(leaf, lambda: "an argument") for leaf in leaves]
-        done = trace(lambda given: function(*unflatten(structure, given)), specs, None)
+        inputs = input_nodes(specs, None)
+        arrays = [np.array(leaf, node.dtype) for leaf, node in zip(leaves, inputs, strict=True)]
+
+        def fork(node: Node, live: list[Node]) -> np.ndarray:
+            return reference.run(Graph(inputs, [node]), arrays)[0]
+
+        done = trace(lambda given: function(*unflatten(structure, given)), specs, inputs, None, fork)
         graph = check(pipeline.optimise(check(done.graph, "trace")), "optimise")
-        arrays = [np.array(leaf, node.dtype) for leaf, node in zip(leaves, done.graph.inputs, strict=True)]
         results = reference.run(graph, arrays)
         for k, value in zip(reversed(done.changed), reversed(results), strict=False):
             np.copyto(leaves[k], value)

@@ -13,22 +13,25 @@ from tracegraph.api.signature import Leaf
 from tracegraph.errors import TraceError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node
-from tracegraph.tracing import Placeholder, Storage, new_trace, node_of
+from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of
 from tracegraph.tree import Structure, flatten
 
-__all__ = ["Traced", "same_graph", "trace"]
+__all__ = ["Traced", "input_nodes", "same_graph", "trace"]
 
 
 class Traced(NamedTuple):
     """The graph of one function for one signature.
 
     Attributes:
-        graph: outputs are the function's, then the new contents of each argument that it changed in place.
+        graph: outputs are the function's, then the new contents of each argument that it changed in place and of each
+            array that it borrowed, then what is run only for what it does.
         out_structure: how the function's outputs are nested.
         is_scalar: for each output, whether NumPy gives a number rather than an array.
         changed: the positions of the argument leaves that were changed in place.
         captured: the ids of the arrays from outside that kernels read by reference.
         order_matters: whether the graph is right only for arguments in C order.
+        borrowed: the arrays from outside that were changed.
+        forks: the lines at which the function went on by a value.
     """
 
     graph: Graph
@@ -37,21 +40,35 @@ class Traced(NamedTuple):
     changed: tuple[int, ...]
     captured: frozenset[int]
     order_matters: bool
+    borrowed: tuple[np.ndarray, ...]
+    forks: tuple[Where | None, ...] = ()
 
 
-def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where | None) -> Traced:
+def input_nodes(leaves: Sequence[Leaf], where: Where | None) -> list[Node]:
+    """A node for each argument leaf."""
+    return [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
+
+
+def trace(
+    call: Callable[[list[Any]], Any],
+    leaves: Sequence[Leaf],
+    inputs: Sequence[Node],
+    where: Where | None,
+    fork: Fork | None = None,
+) -> Traced:
     """Runs a function on placeholders.
 
     Args:
         call: calls the user's function, given its argument leaves.
         leaves: what each of them is.
+        inputs: their nodes.
         where: where the function is defined.
+        fork: finds out the values that the function goes on by; without it, it may not ask.
 
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
-    inputs = [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
-    current = new_trace()
+    current = new_trace(fork)
     randomness = _global_randomness()
     with located(where), current.open():
         storages = [Storage(node) for node in inputs]
@@ -73,7 +90,19 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
         )
         changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
         outputs += [storages[k].node for k in changed]
-    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured, current.order_matters)
+        borrowed = [
+            (array, storage) for array, before, storage in current.borrowed.values() if storage.node is not before
+        ]
+        outputs += [*(storage.node for _, storage in borrowed), *current.effects]
+    return Traced(
+        Graph(inputs, outputs),
+        out_structure,
+        is_scalar,
+        changed,
+        current.captured,
+        current.order_matters,
+        tuple(array for array, _ in borrowed),
+    )
 
 
 def same_graph(one: Graph, other: Graph) -> bool:

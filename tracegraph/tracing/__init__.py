@@ -3,14 +3,16 @@
 
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
-from tracegraph.tracing.placeholder import Placeholder, Storage
-from tracegraph.tracing.trace import Trace, active_trace, user_where
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where
 from tracegraph.tracing.ufuncs import METHODS
 from tracegraph.tracing.watch import Watch
 
-__all__ = ["Placeholder", "Storage", "Trace", "Watch", "active_trace", "new_trace", "node_of", "user_where"]
+__all__ = [
+    "Fork", "GiveUp", "Placeholder", "Storage", "Trace", "Watch", "active_trace", "new_trace", "node_of", "user_where",
+]  # fmt: skip
 
 
-def new_trace() -> Trace:
+def new_trace(fork: Fork | None = None) -> Trace:
     """A trace that knows NumPy's functions."""
-    return Trace(METHODS, FUNCTIONS)
+    return Trace(METHODS, FUNCTIONS, fork)

@@ -13,8 +13,8 @@ from tracegraph.ir import DTYPES, Node, Shape, canonical
 from tracegraph.ops.broadcast import broadcast_to
 from tracegraph.ops.elementwise import convert
 from tracegraph.ops.leaf import constant
-from tracegraph.tracing.placeholder import Placeholder, Storage
-from tracegraph.tracing.trace import active_trace
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.trace import Storage, active_trace
 
 __all__ = [
     "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",

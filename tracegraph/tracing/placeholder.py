@@ -7,6 +7,7 @@ NumPy's functions mean is not known here: the trace holds the tables.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -14,35 +15,17 @@ import numpy as np
 
 from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
 from tracegraph.ir import Node, set_where
-from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
-from tracegraph.ops.elementwise import convert
+from tracegraph.ops.elementwise import ceil, convert, floor, rint, trunc
 from tracegraph.ops.region import update
-from tracegraph.ops.shape import inverse, reshape, transpose
+from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, parse_index
-from tracegraph.tracing.trace import Trace, user_where
+from tracegraph.tracing.trace import Storage, Trace, user_where
 
-__all__ = ["Placeholder", "Storage"]
+__all__ = ["Placeholder"]
 
 View = tuple[str, dict[str, Any]]
-
-
-class Storage:
-    """The memory that some placeholders share.
-
-    Attributes:
-        node: what it holds now.
-        layout: how it is taken to lie: in C order.
-        is_reshaped: whether someone sees it, or a copy of it, in another shape. Which of the two it is depends in NumPy
-            on the order in memory, so once such memory is written to, arguments must really be in C order.
-    """
-
-    __slots__ = ("is_reshaped", "layout", "node")
-
-    def __init__(self, node: Node, *, is_reshaped: bool = False) -> None:
-        self.node = node
-        self.layout = contiguous(node.shape)
-        self.is_reshaped = is_reshaped
 
 
 class Placeholder:
@@ -69,6 +52,8 @@ class Placeholder:
         self._is_scalar = is_scalar
         self._seen = storage.node
         self._node = node or storage.node
+        if not views:
+            trace.adopt(storage)
 
     # -- what the tracer asks ------------------------------------------------------------------------------------------
 
@@ -172,30 +157,77 @@ class Placeholder:
             raise UnsupportedError(at(f"{name} is not traced", where))
         return located(where, handler, *args, **kwargs)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        self._refuse("it was asked for its values (np.array, np.asarray, an assignment into a NumPy array)", "np.stack")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        value = self._trace.known(self.node)
+        if value is None:
+            self._refuse("it was asked for its values, to be written into a NumPy array made outside", "np.stack")
+        return np.array(value, dtype)
 
-    # -- what Python asks ----------------------------------------------------------------------------------------------
+    # -- what Python asks: numbers that the function goes on by ---------------------------------------------------------
 
-    def __bool__(self) -> NoReturn:
-        self._refuse("its truth was asked for (if, while, and, or, not, assert)", "np.where, np.logical_and")
+    def __bool__(self) -> bool:
+        bool(self._stand_in())
+        node = convert(reshape_to(self.node, ()), dtype=np.dtype(bool))
+        return bool(self._trace.decide(node, "its truth was asked for (if, while, and, or, not, assert)"))
 
-    def __float__(self) -> NoReturn:
-        self._refuse("float() was called on it", "x.astype(float)")
+    def __int__(self) -> int:
+        int(self._stand_in())
+        node = trunc(self.node) if self.dtype.kind == "f" else self.node
+        return int(self._trace.decide(node, "int() was called on it", "x.astype(int)")[()])
 
-    def __complex__(self) -> NoReturn:
-        self._refuse("complex() was called on it", "x.astype(complex)")
+    def __index__(self) -> int:
+        operator.index(self._stand_in())
+        why = "it was used as an index, a size or a bound of range"
+        return operator.index(self._trace.decide(self.node, why)[()])
 
-    def __int__(self) -> NoReturn:
-        self._refuse("int() was called on it", "x.astype(int)")
+    def _stand_in(self) -> Any:
+        """Something that Python and NumPy take or refuse as they would this value."""
+        if self._weak is not None:
+            return self._weak()
+        zero = np.zeros((), self.dtype)
+        return zero[()] if self._is_scalar else np.broadcast_to(zero, self.shape)
 
-    def __index__(self) -> NoReturn:
-        self._refuse("it was used as an index or as a bound of range", "np.where")
+    def __float__(self) -> float:
+        return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
-    def item(self, *args: Any) -> NoReturn:
-        self._refuse("item() was called on it", "an index, x[i]")
+    def __complex__(self) -> complex:
+        return complex(self._frozen("complex() was called on it", "x.astype(complex)"))
 
-    tolist = item
+    def _frozen(self, what: str, instead: str) -> Any:
+        """A value that no argument has a part in; of any other, a graph would keep one call's number for ever."""
+        value = self._trace.known(self.node)
+        if value is None:
+            self._refuse(what, instead)
+        return value[()]
+
+    def item(self, *args: Any) -> Any:
+        """The element as one of Python's numbers; still traced."""
+        if not args and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        one = self if not args else np.reshape(self, -1)[args[0]] if len(args) == 1 else self[args]
+        return self.fresh(reshape_to(one.node, ()), _PYTHON_KINDS[self.dtype.kind])
+
+    def tolist(self) -> Any:
+        return [each.tolist() for each in self] if self.shape else self.item()
+
+    def _whole(self, rounded: Callable[[Node], Node]) -> Any:
+        """The number, rounded, as one of Python's integers; still traced."""
+        if not self._is_scalar:
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        node = rounded(self.node) if self.dtype.kind == "f" else self.node
+        return self.fresh(convert(node, dtype=np.dtype(int)), int)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return self._whole(rint) if ndigits is None else np.round(self, ndigits)
+
+    def __floor__(self) -> Any:
+        return self._whole(floor)
+
+    def __ceil__(self) -> Any:
+        return self._whole(ceil)
+
+    def __trunc__(self) -> Any:
+        return self._whole(trunc)
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
         message = (
@@ -203,6 +235,20 @@ class Placeholder:
             "or make the argument static (static_argnames=...) if it is a setting"
         )
         raise TraceError(at(message, user_where()))
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class that NumPy's value would have: ``isinstance(x, np.ndarray)`` takes the array branch."""
+        return self._weak or (self.dtype.type if self._is_scalar else np.ndarray)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
 
     def __len__(self) -> int:
         if not self.shape:
@@ -214,7 +260,10 @@ class Placeholder:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        if not self._is_scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self._trace.decide(self.node, "it was used as a key")[()])
 
     def __repr__(self) -> str:
         kind = f"Python {self._weak.__name__}" if self._weak else repr(self._node.aval)
@@ -240,6 +289,10 @@ class Placeholder:
     @property
     def size(self) -> int:
         return self._node.aval.size
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(stride * self.itemsize for stride in self._layout.strides)
 
     @property
     def nbytes(self) -> int:
