@@ -73,7 +73,7 @@ def test_elementwise_and_writes(n: int) -> None:
         np.testing.assert_allclose(actual, expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("n", (*range(1, 20), *SIZES[2:]))
+@pytest.mark.parametrize("n", [*range(1, 20), *SIZES[2:]])
 def test_two_calls_side_by_side(n: int) -> None:
     """Functions that call C's for rare operands, twice in one loop, end where their arrays end."""
     x = np.linspace(-3, 3, n)
