@@ -71,3 +71,21 @@ def at(message: str, where: Any) -> str:
     'bad axis'
     """
     return message if where is None else f"{message}\n  at {where}"
+
+
+def append_place(error: Exception, where: Any) -> None:
+    """Appends the user's file and line to an error that is not tracegraph's own, unless it has one.
+
+    >>> error = ValueError("bad axis")
+    >>> append_place(error, "program.py:3")
+    >>> print(error)
+    bad axis
+      at program.py:3
+    """
+    text = str(error)
+    if "\n  at " in text:
+        return
+    if error.args and text == str(error.args[0]):
+        error.args = (at(text, where), *error.args[1:])
+    else:  # NumPy makes the text of some of its errors from other parts
+        error.add_note(at("", where).strip())

@@ -4,6 +4,7 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
 from tracegraph.ops import ALL
+from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
+from tracegraph.ops.product import swap_last
 
 __all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
@@ -25,6 +28,7 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
+    "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
     "doubles": (np.dtype(float),),
     "words": (np.dtype(np.uint64),),
@@ -80,6 +84,7 @@ class Case:
         fixed: operands that always have one of their own.
         sample: where it is tried.
         smooth: where its derivatives are; None if it has none.
+        prepare: makes of those operands what the operation needs: symmetric matrices, for one.
         numpy: what it should give.
         ulps: how far a kernel may be off the reference.
         slack: the same, absolutely, for sums: from the operands.
@@ -93,6 +98,7 @@ class Case:
     fixed: Mapping[int, np.dtype] = field(default_factory=dict)
     sample: Sample = anything
     smooth: Sample | None = None
+    prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
     numpy: Callable[..., Any] | None = None
     ulps: float = 0
     slack: Callable[..., Any] | None = None
@@ -118,13 +124,17 @@ class Case:
         rng = np.random.default_rng(7)
         pick = sample or self.sample
         avals = enumerate(self.avals(dtype, lead))
-        return [np.asarray((pick if aval.dtype == dtype else anything)(rng, *aval, k)) for k, aval in avals]
+        return [np.asarray(pick(rng, *aval, k)) for k, aval in avals]
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
 
+    def apply_smoothly(self, inputs: Sequence[Node]) -> Node:
+        """With `prepare`, for derivatives."""
+        return self.apply(inputs if self.prepare is None else self.prepare(inputs))
 
-BOOL, F64 = np.dtype(bool), np.dtype(float)
+
+BOOL, F64, INDEX = np.dtype(bool), np.dtype(float), np.dtype(np.int64)
 SHAPES: tuple[Shape, ...] = ((2, 3), (), (1,), (0,), (3, 0, 2), (1, 1))
 LARGE: Shape = (100_003,)
 
@@ -380,6 +390,127 @@ def _products() -> list[Case]:
     ]
 
 
+def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Matrices with singular values that are apart and far from zero; nearly the same in a stack."""
+    m, n = shape[-2:]
+    base = np.zeros((m, n))
+    np.fill_diagonal(base, np.arange(min(m, n)) + 2.0)
+    noise = rng.uniform(-0.3, 0.3, shape)
+    return np.asarray(base + noise + (1j * rng.uniform(-0.3, 0.3, shape) if dtype.kind == "c" else 0), dtype)
+
+
+def _definite(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = _well(rng, shape, dtype, k)
+    return np.asarray((x + np.conj(x).swapaxes(-1, -2)) / 2, dtype)
+
+
+def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
+    (x,) = inputs
+    return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
+
+
+def _linalg() -> list[Case]:
+    shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
+    symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
+    squares: Sequence[Shape] = ((3, 3), (1, 1), (2, 2, 2), (0, 0))
+    oblongs: Sequence[Shape] = ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
+
+    def packed(parts: Sequence[Any], lead: Shape) -> np.ndarray:
+        sizes = [math.prod(np.shape(part)[len(lead) :]) for part in parts]
+        return np.concatenate([np.reshape(part, (*lead, n)) for part, n in zip(parts, sizes, strict=True)], -1)
+
+    def qr(x: np.ndarray, mode: str) -> np.ndarray:
+        parts = np.linalg.qr(x, mode=mode)
+        return packed([parts] if mode == "r" else parts, x.shape[:-2])
+
+    def svd(x: np.ndarray, full: bool) -> np.ndarray:
+        return packed(np.linalg.svd(x, full_matrices=full), x.shape[:-2])
+
+    def lstsq(a: np.ndarray, b: np.ndarray, rcond: float) -> np.ndarray:
+        x, residuals, rank, _ = np.linalg.lstsq(a, b, rcond)
+        return packed(
+            [
+                x,
+                np.resize(residuals, b.shape[-1]) if residuals.size else np.zeros(b.shape[-1], x.dtype),
+                x.dtype.type(rank),
+            ],
+            (),
+        )
+
+    return [
+        *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
+        *(Case("inv", (shape,), {"or_nan": False}, numpy=lambda x, or_nan: np.linalg.inv(x), **shared)
+          for shape in squares),
+        *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),
+        *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
+          for shape in squares),
+        *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
+        *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
+          for shape in squares for upper in (False, True)),
+        *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
+               **symmetric) for shape in squares for uplo in "LU"),
+        *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
+          for shape in squares for uplo in "LU"),
+        *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),
+        *(Case("qr", (shape,), {"mode": mode}, numpy=qr, **{**shared, "smooth": None})
+          for shape in oblongs for mode in ("complete", "raw")),
+        *(Case("svd", (shape,), {"full": False}, numpy=svd, **shared) for shape in oblongs),
+        *(Case("svd", (shape,), {"full": True}, numpy=svd, **{**shared, "smooth": None}) for shape in oblongs),
+        *(Case("svdvals", (shape,), numpy=np.linalg.svdvals, **shared) for shape in oblongs),
+        *(Case("lstsq", (shape, (*shape[:-1], 2)), {"rcond": 1e-9}, numpy=lstsq, **shared)
+          for shape in ((3, 3), (4, 2), (2, 4))),
+        *(Case("pinv", (shape,), {"rcond": 1e-9}, numpy=np.linalg.pinv, **shared) for shape in oblongs),
+    ]  # fmt: skip
+
+
+def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
+    """LAPACK's answer may depend on where the operands lie in memory."""
+    return 64 * np.finfo(x.dtype).eps
+
+
+def _indices(below: int) -> Sample:
+    """The first operand as it comes, then indices."""
+    return lambda rng, shape, dtype, k: rng.integers(0, below, shape) if k else anything(rng, shape, dtype, k)
+
+
+def _sorting() -> list[Case]:
+    def put(x: np.ndarray, i: np.ndarray, axis: int, length: int, distinct: bool) -> np.ndarray:
+        result = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
+        for at in np.ndindex(x.shape):
+            result[(*at[:axis], i[at], *at[axis + 1 :])] += x[at]
+        return result
+
+    def search(a: np.ndarray, v: np.ndarray, side: Any) -> np.ndarray:
+        if a.ndim == 1:
+            return np.searchsorted(a, v, side)
+        return np.stack([search(*pair, side) for pair in zip(a, v, strict=True)])
+
+    def rising(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        x = anything(rng, shape, dtype, k)
+        return x if k else np.sort(x)
+
+    axes: Sequence[tuple[Shape, int]] = (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((1,), 0), ((0, 2), 1))
+    along = {"axis": 1, "distinct": False}
+    return [
+        *(Case("sort", (shape,), {"axis": axis, "kind": kind}, numpy=np.sort, smooth=_apart)
+          for shape, axis in axes for kind in (None, "stable")),
+        *(Case("argsort", (shape,), {"axis": axis, "kind": "stable"}, numpy=np.argsort) for shape, axis in axes),
+        *(Case("partition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.partition, smooth=_apart)
+          for shape, axis in axes),
+        *(Case("argpartition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.argpartition) for shape, axis in axes),
+        *(Case("lexsort", (shape,) * 2, {"axis": axis}, numpy=lambda x, y, axis: np.lexsort((x, y), axis))
+          for shape, axis in axes),
+        *(Case("searchsorted", pair, {"side": side}, numpy=search, sample=rising)
+          for pair in (((5,), (3,)), ((2, 4), (2, 2)), ((1,), (0,))) for side in ("left", "right")),
+        Case("take_along", ((2, 3), (2, 4)), along, fixed={1: INDEX}, sample=_indices(3), smooth=_indices(3),
+             numpy=lambda x, i, axis, distinct: np.take_along_axis(x, i, axis)),
+        Case("put_along_add", ((2, 4), (2, 4)), {**along, "length": 3}, "numbers", {1: INDEX}, _indices(3),
+             smooth=_indices(3), numpy=put),
+    ]  # fmt: skip
+
+
 def _leaves() -> list[Case]:
     return [
         *(Case("iota", (), {"length": n, "dtype": np.dtype(dtype)},
@@ -434,7 +565,9 @@ def _random() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_random())
+CASES: Sequence[Case] = (
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_sorting(), *_linalg(), *_random(),
+)  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}

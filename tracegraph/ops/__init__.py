@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from tracegraph.ir import Op
-from tracegraph.ops import broadcast, elementwise, leaf, product, random, reduce, region, shape
+from tracegraph.ops import broadcast, elementwise, leaf, linalg, product, random, reduce, region, shape, sorting
 
-__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "random", "reduce", "region", "shape"]
+__all__ = [
+    "ALL", "broadcast", "elementwise", "leaf", "linalg", "product", "random", "reduce", "region", "shape", "sorting",
+]  # fmt: skip
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, random)
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, sorting, linalg, random)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

@@ -17,8 +17,11 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.linear import FUNCTIONS as LINEAR
+from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
 __all__ = ["FUNCTIONS"]
@@ -343,6 +346,20 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
+def _sample(value: Any) -> Any:
+    """An operand, or for a dtype, however it is spelled, an array of it."""
+    return np.empty((), value) if isinstance(value, (type, np.dtype, str)) else value
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(_as_bool(_array(a)), axis=axis, keepdims=keepdims)
+
+
+def _as_bool(x: Placeholder) -> Placeholder:
+    """What is not zero is true."""
+    return result(cast(x.node, np.dtype(bool)), is_array=True)
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -385,6 +402,10 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.ndim: lambda a: _array(a).ndim,
     np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
     np.real: lambda val: _array(val),
-    np.result_type: lambda *values: common_dtype(values),
+    np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
+    np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
+    **LINEAR,
+    **MATRICES,
+    **SORTING,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
+from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_place, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
@@ -26,6 +26,22 @@ from tracegraph.tracing.trace import Storage, Trace, user_where
 __all__ = ["Placeholder"]
 
 View = tuple[str, dict[str, Any]]
+
+
+class Flags:
+    """What can be said of how an array lies in memory, taking arguments to be in C order."""
+
+    def __init__(self, array: Placeholder) -> None:
+        in_order = array.is_contiguous
+        self.c_contiguous = self.contiguous = in_order
+        self.f_contiguous = array.T.is_contiguous
+        self.fnc = self.f_contiguous and not in_order
+        self.forc = self.f_contiguous or in_order
+        self.owndata = self.aligned = True
+        self.writeable = not array.is_read_only
+
+    def __getitem__(self, name: str) -> bool:
+        return bool(getattr(self, name.lower()))
 
 
 class Placeholder:
@@ -151,16 +167,22 @@ class Placeholder:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         where = user_where()
         set_where(where)
-        handler = self._trace.functions.get(function)
+        handler = self._trace.meaning(function)
         if handler is None:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
             raise UnsupportedError(at(f"{name} is not traced", where))
         return located(where, handler, *args, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        if self._weak is int:
+            return np.array(int(self), dtype)
         value = self._trace.known(self.node)
         if value is None:
-            self._refuse("it was asked for its values, to be written into a NumPy array made outside", "np.stack")
+            self._refuse(
+                "it was asked for its values (to be written into an array made outside, or by a function that is not "
+                "np.something)",
+                "np.stack, x.astype(dtype)",
+            )
         return np.array(value, dtype)
 
     # -- what Python asks: numbers that the function goes on by ---------------------------------------------------------
@@ -188,6 +210,8 @@ class Placeholder:
         return zero[()] if self._is_scalar else np.broadcast_to(zero, self.shape)
 
     def __float__(self) -> float:
+        if self._weak in (int, bool):
+            return float(int(self))
         return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
     def __complex__(self) -> complex:
@@ -278,6 +302,13 @@ class Placeholder:
     def shape(self) -> tuple[int, ...]:
         return self._node.aval.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        seen: Any = np.reshape(self, shape)
+        if seen._storage is not self._storage:
+            raise AttributeError("incompatible shape for in-place modification; use `.reshape()` to make a copy")
+        self._views, self._layout, self._node = seen._views, seen._layout, seen._node
+
     @property
     def dtype(self) -> np.dtype:
         return self._node.aval.dtype
@@ -293,6 +324,10 @@ class Placeholder:
     @property
     def strides(self) -> tuple[int, ...]:
         return tuple(stride * self.itemsize for stride in self._layout.strides)
+
+    @property
+    def flags(self) -> Flags:
+        return Flags(self)
 
     @property
     def nbytes(self) -> int:
@@ -327,7 +362,7 @@ class Placeholder:
         where = user_where()
         set_where(where)
         region = located(where, parse_index, index, self.shape)
-        located(where, self._trace.functions[np.copyto], self._region(region), value, casting="unsafe")
+        located(where, np.copyto, self._region(region), value, casting="unsafe")
 
     def _region(self, region: Region) -> Placeholder:
         whole = region.sizes == self.shape and all(step == 1 for step in region.steps)
@@ -361,18 +396,8 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     try:
         return handler(*args, **kwargs)
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
-        if "\n  at " not in str(error):
-            _append_place(error, where)
+        append_place(error, where)
         raise
-
-
-def _append_place(error: Exception, where: Any) -> None:
-    if not error.args or str(error) != str(
-        error.args[0]
-    ):  # NumPy makes the text of some of its errors from other parts
-        error.add_note(at("", where).strip())
-    else:
-        error.args = (at(str(error.args[0]), where), *error.args[1:])
 
 
 # -- operators and methods: each is the NumPy function of its name -----------------------------------------------------
@@ -389,8 +414,8 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero prod "
-        "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
 
@@ -423,6 +448,17 @@ def _is_python_number(value: Any) -> bool:
 
 def _binary(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     def method(self: Placeholder, other: Any) -> Any:
+        return NotImplemented if _defers(other) else _operate(ufunc, self, other)
+
+    return method
+
+
+def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Placeholder, Any], Any]:
+    """A comparison with None or a text tells nothing of the value: it is what it is for any value."""
+
+    def method(self: Placeholder, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return compare(self._stand_in(), other)
         return NotImplemented if _defers(other) else _operate(ufunc, self, other)
 
     return method
@@ -495,6 +531,13 @@ def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., None]:
+    def method(self: Placeholder, *args: Any, **kwargs: Any) -> None:
+        self[...] = function(self, *args, **kwargs)
+
+    return method
+
+
 def _install() -> None:
     """Gives the placeholder Python's operators and NumPy's methods."""
     for name, ufunc in _ARITHMETIC.items():
@@ -502,11 +545,13 @@ def _install() -> None:
         setattr(Placeholder, f"__r{name}__", _reflected(ufunc))
         setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
     for name, ufunc in _COMPARISONS.items():
-        setattr(Placeholder, f"__{name}__", _binary(ufunc))
+        setattr(Placeholder, f"__{name}__", _comparison(ufunc, getattr(operator, name)))
     for name, ufunc in _UNARY.items():
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():
         setattr(Placeholder, name, _method(function))
+    for name in ("partition", "sort"):
+        setattr(Placeholder, name, _in_place(getattr(np, name)))
     own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
     for name, method in own.items():
         setattr(Placeholder, name, method)
