@@ -224,3 +224,59 @@ def test_a_size_costs_no_kernel() -> None:
     before = function.cache_info()
     function(np.zeros(200), default_rng(0))
     assert function.cache_info().kernels == before.kernels
+
+
+def test_generators_of_numpy_as_arguments_are_refused() -> None:
+    """With what to make instead."""
+    with pytest.raises(TypeError, match=r"tg\.random\.default_rng\(seed\)"):
+        tg.compile(lambda rng: rng.random())(np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("method", ["svd", "eigh", "cholesky"])
+def test_covariance_as_an_argument(method: str) -> None:
+    """It is taken apart as outside."""
+
+    def function(mean: np.ndarray, cov: np.ndarray, rng: Generator) -> Any:
+        return rng.multivariate_normal(mean, cov, (3, 2), method=method)
+
+    args = np.array([0.0, 1.0]), np.array([[2.0, 0.5], [0.5, 1.0]])
+    np.testing.assert_array_equal(tg.compile(function)(*args, default_rng(0)), function(*args, default_rng(0)))
+
+
+def test_draws_that_decide() -> None:
+    """A loop that goes on until a draw says so takes as many as outside."""
+
+    def walk(limit: float, rng: Generator) -> Any:
+        place, steps = 0.0, 0
+        while place < limit:
+            place += rng.exponential()
+            steps += 1
+        return steps, place
+
+    one, other = default_rng(7), default_rng(7)
+    compiled = tg.compile(walk)
+    for _ in range(3):
+        assert compiled(3.0, one) == walk(3.0, other)
+        np.testing.assert_array_equal(one.state, other.state)
+
+
+def test_many_draws_in_one_function() -> None:
+    """A long loop of draws, on arrays shorter than a vector."""
+
+    def function(x: np.ndarray, rng: Generator) -> np.ndarray:
+        for _ in range(30):
+            x = x + rng.normal(size=x.shape)
+        return x
+
+    for n in (1, 3, 4, 7, 9):
+        np.testing.assert_array_equal(
+            tg.compile(function)(np.ones(n), default_rng(n)), function(np.ones(n), default_rng(n))
+        )
+
+
+def test_derivatives_advance_too() -> None:
+    """The generator of a differentiated function has gone on once."""
+    rng = default_rng(8)
+    slope = tg.grad(lambda x, rng: np.sum(rng.normal(x, 2.0) ** 2))(np.ones(3), rng)
+    np.testing.assert_allclose(slope, 2 * default_rng(8).normal(np.ones(3), 2.0))
+    assert rng.state[1] == 6
