@@ -18,7 +18,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.product import swap_last
 
-__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "UNDIFFERENTIATED", "Case"]
+__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
@@ -31,6 +31,8 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "bool": tuple(d for d in _ALL if d.kind == "b"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
+    "doubles": (np.dtype(float),),
+    "words": (np.dtype(np.uint64),),
 }
 
 
@@ -675,13 +677,60 @@ def _each(function: Callable[[float], float]) -> Callable[..., Any]:
     return lambda x: np.asarray([function(float(value)) for value in x.flat], x.dtype).reshape(x.shape)
 
 
+def _words(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 1 << 64, shape, dtype=np.uint64)
+
+
+def _threefry(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Threefry-2x32-20 on Python's integers, a word at a time."""
+
+    def word(counter: int, key: int) -> int:
+        mask = 0xFFFFFFFF
+        k = [key & mask, key >> 32, 0x1BD11BDA ^ key & mask ^ key >> 32]
+        x, y = (counter + k[0]) & mask, ((counter >> 32) + k[1]) & mask
+        for i in range(20):
+            r = (13, 15, 26, 6, 17, 29, 16, 24)[i % 8]
+            x = (x + y) & mask
+            y = ((y << r | y >> (32 - r)) ^ x) & mask
+            if i % 4 == 3:
+                j = i // 4 + 1
+                x, y = (x + k[j % 3]) & mask, (y + k[(j + 1) % 3] + j) & mask
+        return x | y << 32
+
+    words = [word(int(c), int(k)) for c, k in zip(np.ravel(counter), np.ravel(key), strict=True)]
+    return np.array(words, np.uint64).reshape(np.shape(counter))
+
+
+def _gamma(counter: Any, key: Any, a: np.ndarray, law: str, size: Shape, event: Shape, dtype: np.dtype) -> np.ndarray:
+    philox = np.random.Philox(counter=[0, 0, 0, int(counter)], key=[int(key), 0])
+    return np.random.Generator(philox).standard_gamma(a, size).astype(dtype)
+
+
+def _random() -> list[Case]:
+    bits = {"dtypes": "words", "sample": _words, "numpy": _threefry}
+    word = np.dtype(np.uint64)
+    drawn = {"law": "standard_gamma", "event": (), "dtype": F64}
+    return [
+        *(Case("random_bits", (shape, shape), **bits) for shape in SHAPES),
+        Case("random_bits", (LARGE, LARGE), is_large=True, **bits),
+        *(
+            Case("variates", ((), (), shape), {**drawn, "size": shape}, dtypes="doubles", fixed={0: word, 1: word},
+                 sample=within(0.5, 3), numpy=_gamma)
+            for shape in SHAPES
+        ),
+    ]  # fmt: skip
+
+
 CASES: Sequence[Case] = (
     *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
-    *_sorting(), *_linalg(),
+    *_sorting(), *_linalg(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
+
+#: Operations that refuse to be differentiated, and why.
+REFUSED: Mapping[str, str] = {"variates": "are accepted or rejected, which has no derivative"}
 
 #: Operations of float values without a derivative rule, and why.
 UNDIFFERENTIATED: Mapping[str, str] = {

@@ -4,26 +4,15 @@ from collections.abc import Mapping
 
 from tracegraph.ir import Op
 from tracegraph.ops import (
-    broadcast,
-    elementwise,
-    leaf,
-    linalg,
-    product,
-    reduce,
-    region,
-    scan,
-    shape,
-    sorting,
-    special,
-    window,
+    broadcast, elementwise, leaf, linalg, product, random, reduce, region, scan, shape, sorting, special, window,
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "elementwise", "leaf", "linalg", "product", "reduce", "region", "scan", "shape", "sorting",
-    "special", "window",
+    "ALL", "broadcast", "elementwise", "leaf", "linalg", "product", "random", "reduce", "region", "scan", "shape",
+    "sorting", "special", "window",
 ]  # fmt: skip
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window, sorting, linalg)
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window, sorting, linalg, random)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}
