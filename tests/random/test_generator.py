@@ -201,7 +201,6 @@ def test_made_inside() -> None:
         tg.compile(lambda seed: default_rng(seed).random())(1)
 
 
-@pytest.mark.xfail(raises=tg.TraceError, reason="a trace that lends arrays is needed")
 def test_made_outside() -> None:
     """A generator that the function reads goes on with each call."""
     rng, other = default_rng(6), default_rng(6)

@@ -4,7 +4,19 @@ from collections.abc import Mapping
 
 from tracegraph.ir import Op
 from tracegraph.ops import (
-    broadcast, elementwise, leaf, linalg, product, random, reduce, region, scan, shape, sorting, special, window,
+    broadcast,
+    elementwise,
+    leaf,
+    linalg,
+    product,
+    random,
+    reduce,
+    region,
+    scan,
+    shape,
+    sorting,
+    special,
+    window,
 )  # fmt: skip
 
 __all__ = [
@@ -12,7 +24,21 @@ __all__ = [
     "sorting", "special", "window",
 ]  # fmt: skip
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window, sorting, linalg, random)
+FAMILIES = (
+    leaf,
+    shape,
+    broadcast,
+    region,
+    elementwise,
+    reduce,
+    product,
+    scan,
+    special,
+    window,
+    sorting,
+    linalg,
+    random,
+)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

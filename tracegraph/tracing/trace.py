@@ -215,7 +215,6 @@ class Trace:
         self._storages = [reference for reference, _ in alive]
         return list(dict.fromkeys(storage.node for _, storage in alive))
 
-
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.
 
