@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from numpy.linalg._linalg import EighResult, QRResult, SlogdetResult, SVDResult
+from numpy.linalg._linalg import EighResult, EigResult, QRResult, SlogdetResult, SVDResult
 
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Shape
@@ -180,6 +180,29 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return np.real(_array(linalg.eigvalsh(stack(a, square=True), uplo=uplo)))
 
 
+def _eig(a: Any) -> EigResult:
+    node = _of_reals(a)
+    wr, wi, vr, vi = _unpacked(linalg.eig(node), linalg.eig_parts(node.shape[-1]))
+    if np.all(wi == 0):
+        return EigResult(wr, vr)
+    return EigResult(wr + 1j * wi, vr + 1j * vi)
+
+
+def _eigvals(a: Any) -> Any:
+    node = _of_reals(a)
+    re, im = _unpacked(linalg.eigvals(node), (node.shape[-1:],) * 2)
+    return re if np.all(im == 0) else re + 1j * im
+
+
+def _of_reals(a: Any) -> Node:
+    node = stack(a, square=True)
+    if node.dtype.kind == "c":
+        raise UnsupportedError(
+            "eigenvalues of complex matrices are not traced, unless they are hermitian: np.linalg.eigh"
+        )
+    return node
+
+
 # -- least squares -----------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +259,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.svdvals: lambda x, /: _svd(x, compute_uv=False),
     np.linalg.eigh: _eigh,
     np.linalg.eigvalsh: _eigvalsh,
+    np.linalg.eig: _eig,
+    np.linalg.eigvals: _eigvals,
     np.linalg.lstsq: _lstsq,
     np.linalg.pinv: _pinv,
 }
