@@ -18,7 +18,6 @@ from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
-from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
 from tracegraph.tracing.sorting import FUNCTIONS as SORTING
@@ -406,6 +405,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
     **LINEAR,
-    **MATRICES,
     **SORTING,
 }  # fmt: skip
