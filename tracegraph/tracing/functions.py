@@ -19,7 +19,6 @@ from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
-from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
@@ -433,7 +432,6 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
     **LINEAR,
-    **MATRICES,
     **SORTING,
     **METHODS,
     **CONTRACTING,

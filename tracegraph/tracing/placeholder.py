@@ -387,6 +387,11 @@ class Placeholder:
     def real(self) -> Any:
         return self
 
+    def conj(self) -> Any:
+        return self
+
+    conjugate = conj
+
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
         set_where(where)

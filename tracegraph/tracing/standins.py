@@ -2,8 +2,8 @@
 
 NumPy's makers of arrays ask no argument what they should do. So while a trace is open, their names stand for functions that
 look first who calls: a user's line, in a thread that is tracing, gets a placeholder; everybody else, NumPy's own code and
-other threads among them, gets what NumPy gives. The functions of `math`, which take only numbers that are known, are NumPy's to a traced number. When the last
-trace has ended the names stand for what they stood for.
+other threads among them, gets what NumPy gives. The functions of `math`, which take known numbers only, are NumPy's for a
+traced number. When the last trace has ended the names stand for what they stood for.
 """
 
 from __future__ import annotations
