@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tracegraph.ir import Op
-from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, scan, shape, special, window
+from tracegraph.ops import broadcast, count, elementwise, leaf, product, reduce, region, scan, shape, special, window
 
 __all__ = [
     "ALL",
@@ -19,7 +19,7 @@ __all__ = [
     "window",
 ]
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window)
+FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, scan, special, window, count)
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}
