@@ -515,9 +515,10 @@ def _special() -> list[Case]:
         return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
 
     cases = [
-        Case("correlate", shapes, smooth=anything, numpy=slid, slack=lambda x, w: 1e-14)
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
         for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
     ]
+    cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
     cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
         for ufunc, dtypes, params, smooth in rows for shape in SHAPES
@@ -581,6 +582,12 @@ def _counts() -> list[Case]:
         for shape in ((7,), (2, 3)) for range in (None, (0, 5))
     ]  # fmt: skip
     return cases
+
+
+def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
+    if x.dtype.kind != "f":
+        return 0.0
+    return np.finfo(x.dtype).eps * w.shape[-1] * np.abs(x).max() * np.abs(w).max() * w.shape[-1]
 
 
 def _each(function: Callable[[float], float]) -> Callable[..., Any]:

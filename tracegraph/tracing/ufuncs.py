@@ -163,9 +163,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     },
 }  # fmt: skip
 
-#: SciPy's ufuncs that are operations or expressions of them, by name: SciPy is not imported for it.
-_SCIPY: Mapping[str, Emit] = {
+#: SciPy's ufuncs, and the one behind np.clip, that are operations or expressions of them: by name, for neither is imported.
+_BY_NAME: Mapping[str, Emit] = {
     **{name: getattr(ew, name) for name in ("cbrt", "exp2", "expm1", "log1p")},
+    "clip": lambda x, low, high: ew.minimum(ew.maximum(x, low), high),
     "expit": ew.sigmoid,
     "erf": erf,
     "erfc": erfc,
@@ -251,7 +252,7 @@ def _elementwise(
 ) -> Node | tuple[Node, ...]:
     if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
-    emit = _EMIT.get(ufunc) or _SCIPY.get(ufunc.__name__) or _opaque(ufunc)
+    emit = _EMIT.get(ufunc) or _BY_NAME.get(ufunc.__name__) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
