@@ -18,7 +18,7 @@ from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import reduce_max
 from tracegraph.ops.shape import reshape, reshape_to, transpose
-from tracegraph.ops.special import erf, erfc, gammaln, pointwise
+from tracegraph.ops.special import erf, erfc, gammaln, known_name, pointwise
 from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
 
@@ -252,7 +252,7 @@ def _elementwise(
 ) -> Node | tuple[Node, ...]:
     if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
-    emit = _EMIT.get(ufunc) or _BY_NAME.get(ufunc.__name__) or _opaque(ufunc)
+    emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
