@@ -45,6 +45,9 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "concatenate": (lambda x, b: np.concatenate([x, x * b]), (MATRIX, VECTOR)),
     "stencil": (stencil, (VECTOR,)),
     "mixed_dtypes": (lambda x: x.astype(np.int32) // 2 > 1, (SINGLE,)),
+    "scan_rows": (lambda x: np.cumsum(x, axis=1), (MATRIX,)),
+    "scan_columns": (lambda x: np.maximum.accumulate(x), (MATRIX,)),
+    "recurrence": (tg.grad(lambda x: np.sum(np.cumprod(x))), (VECTOR,)),
     "gradient": (tg.grad(lambda x: np.sum(np.tanh(x) ** 2)), (VECTOR,)),
 }
 

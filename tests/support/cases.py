@@ -665,9 +665,10 @@ def _special() -> list[Case]:
         return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
 
     cases = [
-        Case("correlate", shapes, smooth=anything, numpy=slid, slack=lambda x, w: 1e-14)
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
         for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
     ]
+    cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
     cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
         for ufunc, dtypes, params, smooth in rows for shape in SHAPES
@@ -689,6 +690,54 @@ def _special() -> list[Case]:
         for shape in (*SHAPES, LARGE)
     ]  # fmt: skip
     return cases
+
+
+def _counts() -> list[Case]:
+    def edges(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = anything(rng, shape, dtype, k)
+        return np.sort(values, axis=-1) if k == 1 else values
+
+    def knots(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = rng.uniform(0.35, 0.65, shape)
+        return np.asarray(values + np.arange(shape[-1]) if k == 1 else values + rng.integers(-1, 5, shape))
+
+    def interpolated(x: np.ndarray, xp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(x, xp, fp), x.dtype)
+
+    def counted(x: np.ndarray, edges: np.ndarray, *w: np.ndarray, is_uniform: bool) -> np.ndarray:
+        return np.histogram(x, edges, weights=w[0] if w else None)[0]
+
+    def fixed(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        return np.broadcast_to(np.linspace(-2.0, 3.0, shape[-1]), shape)
+
+    tables = (((4,), (3,)), ((2, 3), (4,)), ((), (1,)), ((0,), (2,)))
+    cases = [
+        Case("digitize", shapes, {"right": right}, "numbers", sample=edges, numpy=np.digitize)
+        for shapes in tables for right in (False, True)
+    ]  # fmt: skip
+    cases += [
+        Case("interp", (*shapes, shapes[1]), {}, "floats", sample=edges, smooth=knots, numpy=interpolated)
+        for shapes in tables
+    ]
+    for shapes in tables[:2]:
+        for more in ((), (shapes[0],)):
+            for is_uniform in (False, True):
+                cases.append(
+                    Case("histogram", (*shapes, *more), {"is_uniform": is_uniform}, "numbers", {1: F64}, given=fixed,
+                         smooth=within(0.6, 1.2) if more else None, numpy=counted)
+                )  # fmt: skip
+    cases += [
+        Case("bin_count", (shape,), {"bins": "sturges", "range": range}, "numbers",
+             numpy=lambda x, bins, range: np.int64(len(np.histogram_bin_edges(x, bins, range)) - 1))
+        for shape in ((7,), (2, 3)) for range in (None, (0, 5))
+    ]  # fmt: skip
+    return cases
+
+
+def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
+    if x.dtype.kind != "f":
+        return 0.0
+    return np.finfo(x.dtype).eps * w.shape[-1] * np.abs(x).max() * np.abs(w).max() * w.shape[-1]
 
 
 def _each(function: Callable[[float], float]) -> Callable[..., Any]:
@@ -741,7 +790,7 @@ def _random() -> list[Case]:
 
 CASES: Sequence[Case] = (
     *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
-    *_sorting(), *_linalg(), *_random(),
+    *_counts(), *_sorting(), *_linalg(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.

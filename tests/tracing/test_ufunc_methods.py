@@ -118,6 +118,43 @@ def test_outer_and_at(name: str) -> None:
     check(traced, values((4,) * 2, dtype), np.array([1, 1, 3, -1]), values((4,), dtype, 2))
 
 
+INDICES: tuple[Callable[[Any], Any], ...] = (
+    lambda i: (slice(None), i),
+    lambda i: (slice(None), slice(1, None), i),
+    lambda i: (i, slice(None), i),
+    lambda i: (0, slice(None, None, -1), i),
+    lambda i: (..., i),
+    lambda i: (i, ...),
+    lambda i: (i[:, None], slice(0, 2), i),
+    lambda i: (slice(None), i[:, None], i),
+    lambda i: (i, i, i),
+    lambda i: i[1],
+    lambda i: (i, 0.5),
+    lambda i: (i, i, i, i),
+)
+
+
+@over("k", range(len(INDICES)))
+def test_at_of_arrays_and_slices(k: int) -> None:
+    """The axes of the arrays are where NumPy has them."""
+
+    def change(x: np.ndarray, i: np.ndarray) -> None:
+        np.add.at(x, INDICES[k](i), np.arange(3.0) if k < 9 else 1)
+
+    for shape in ((3, 3, 3), (3, 4, 3)):
+        check(change, values(shape), np.array([0, 2, 0]))
+
+
+def test_at_of_masks() -> None:
+    """Each element that is meant, once."""
+
+    def change(x: np.ndarray) -> None:
+        np.multiply.at(x, x > 2, 3)
+        np.negative.at(x, x > 4)
+
+    check(change, values((3, 4)))
+
+
 def test_at_of_unary_ufuncs() -> None:
     """As often as the index comes."""
 
@@ -206,8 +243,10 @@ def test_errors() -> None:
     check_error(lambda x: np.add.at(x, (0, 0), [1, 2]), x, start="array is not broadcastable to correct shape")
     with pytest.raises(IndexError):
         compile(lambda x, i: np.add.at(x, i, 1))(values((3,)), np.array([5]))
-    with pytest.raises(UnsupportedError, match="a mask"):
-        interpreted(lambda x: np.add.at(x, x > 1, 1))(x)
+    with pytest.raises(UnsupportedError, match="a mask and several values"):
+        interpreted(lambda x: np.add.at(x, x > 1, [1, 2]))(x)
+    with pytest.raises(UnsupportedError, match="a mask among other indices"):
+        interpreted(lambda x: np.add.at(x, (x[0] > 1, 0), 1))(x)
 
 
 SMOOTH: tuple[tuple[Callable[..., Any], np.ndarray], ...] = (

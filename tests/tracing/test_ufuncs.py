@@ -40,6 +40,13 @@ def test_every_ufunc_is_tried() -> None:
     assert {getattr(np, name) for name in (*UNARY, *BINARY)} == set(ufuncs._EMIT)
 
 
+def test_the_ufunc_behind_clip() -> None:
+    """It takes three operands."""
+    clip = np._core.umath.clip
+    for dtype in DTYPES:
+        check_traced(lambda x: clip(x, x[0], x[1]), values((5,), dtype))
+
+
 @over("dtype", DTYPES, ids=str)
 @over("name", UNARY)
 def test_unary(name: str, dtype: np.dtype) -> None:

@@ -5,6 +5,7 @@ derivatives are here, by their names.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
@@ -18,7 +19,17 @@ from tracegraph.ops.broadcast import expand_leading
 from tracegraph.ops.elementwise import add, divide, like, multiply, negative, subtract
 from tracegraph.ops.rules import FLOATS, batch_all, each, is_float
 
-__all__ = ["OPS", "erf", "erfc", "gammaln", "pointwise"]
+__all__ = ["OPS", "erf", "erfc", "gammaln", "known_name", "pointwise"]
+
+
+@cache
+def known_name(ufunc: np.ufunc) -> str:
+    """The name of a ufunc of NumPy's or SciPy's; nothing for one of somebody else's, which may have a name of theirs."""
+    modules = [
+        sys.modules.get(name) for name in ("numpy", "numpy._core.umath", "scipy.special", "scipy.special._ufuncs")
+    ]
+    name = ufunc.__name__
+    return name if any(getattr(module, name, None) is ufunc for module in modules) else ""
 
 
 @cache
@@ -48,7 +59,7 @@ def _reference(*arrays: np.ndarray, ufunc: np.ufunc, output: int = 0) -> np.ndar
 
 def _vjp(ct: Node, out: Node, i: int) -> Node | None:
     ufunc = out.params["ufunc"]
-    rules = _DERIVATIVES.get(ufunc.__name__)
+    rules = _DERIVATIVES.get(known_name(ufunc))
     if rules is None:
         raise UnsupportedError(f"{ufunc.__name__} has no derivative here")
     rule = rules[i]

@@ -17,6 +17,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
+from tracegraph.tracing.counting import FUNCTIONS as COUNTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
@@ -435,4 +436,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     **SORTING,
     **METHODS,
     **CONTRACTING,
+    **COUNTING,
 }  # fmt: skip

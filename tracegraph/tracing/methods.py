@@ -286,9 +286,19 @@ def _at(ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
     if ufunc.nin == 2 and not operand:
         raise ValueError("second operand needed for ufunc")
     node = node_of(target)
+    if _is_mask(index, node.shape):
+        if operand and np.ndim(operand[0]):
+            raise UnsupportedError("ufunc.at with a mask and several values is not traced; use np.where")
+        call(ufunc, (result(node, is_array=True), *operand), out=target, where=index, casting="unsafe")
+        return
     indices = _indices(index, node.shape)
     changed = _binary_at(ufunc, target, node, operand[0], indices) if operand else _unary_at(ufunc, node, indices)
     write(target, changed, casting="unsafe", ufunc=ufunc)
+
+
+def _is_mask(index: Any, shape: tuple[int, ...]) -> bool:
+    """Whether the index says of each element whether it is meant."""
+    return isinstance(index, (Placeholder, np.ndarray)) and index.dtype == BOOL and index.shape == shape
 
 
 def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: Sequence[Node]) -> Node:
@@ -319,31 +329,56 @@ def _unary_at(ufunc: np.ufunc, node: Node, indices: Sequence[Node]) -> Node:
 
 
 def _indices(index: Any, shape: tuple[int, ...]) -> list[Node]:
-    """An index as one array of places for each of the first axes.
+    """An index as one array of places for each axis, all of the shape of what it picks.
 
-    Lists, slices and numbers are worked out here and now; arrays, which may be other ones at the next call, are of integers
-    for the first axes, and slices of all that is there may follow.
+    Lists, slices and numbers are worked out here and now; arrays, which may be other ones at the next call, are not.
     """
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = list(index) if isinstance(index, tuple) else [index]
     if not any(isinstance(part, (Placeholder, np.ndarray)) or has_placeholder(part) for part in parts):
         places = np.arange(math.prod(shape)).reshape(shape)[index]
         return [constant(np.int64(each) if not places.ndim else each) for each in np.unravel_index(places, shape)]
-    whole = [part for part in parts if part is Ellipsis or (isinstance(part, slice) and part == slice(None))]
-    own = parts[: len(parts) - len(whole)]
-    if any(part is not rest for part, rest in zip(parts[len(own) :], whole, strict=True)) or not own:
-        raise UnsupportedError(
-            "ufunc.at with slices before arrays in the index is not traced; write the slices as arrays"
-        )
-    nodes = [node_of(part) for part in own]
-    if any(node.dtype.kind == "b" for node in nodes):
-        raise UnsupportedError("ufunc.at with a mask is not traced; use np.where, or np.nonzero of a known mask")
-    if any(node.dtype.kind not in "iu" for node in nodes):
-        raise IndexError("arrays used as indices must be of integer (or boolean) type")
-    if len(nodes) > len(shape):
+    given = [None if part is Ellipsis or isinstance(part, slice) else _index_node(part) for part in parts]
+    if len(parts) - sum(part is Ellipsis for part in parts) > len(shape):
         raise IndexError(
-            f"too many indices for array: array is {len(shape)}-dimensional, but {len(nodes)} were indexed"
+            f"too many indices for array: array is {len(shape)}-dimensional, but {len(parts)} were indexed"
         )
-    return broadcast([cast(node, INT64) for node in nodes])
+    dots = next((k for k, part in enumerate(parts) if part is Ellipsis), len(parts))
+    rest = len(shape) - len(parts) + (dots < len(parts))
+    parts[dots : dots + 1] = [slice(None)] * rest
+    given[dots : dots + 1] = [None] * rest
+    return _spread_indices(parts, given, shape)
+
+
+def _index_node(part: Any) -> Node:
+    node = node_of(part)
+    if node.dtype.kind == "b":
+        raise UnsupportedError("ufunc.at with a mask among other indices is not traced; use np.nonzero of a known mask")
+    if node.dtype.kind not in "iu":
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    return cast(node, INT64)
+
+
+def _spread_indices(parts: Sequence[Any], given: Sequence[Node | None], shape: tuple[int, ...]) -> list[Node]:
+    """Arrays and slices as arrays of one shape. The axes of the arrays come where the first of them is, or, if there are
+    slices between them, in front."""
+    arrays = [k for k, node in enumerate(given) if node is not None]
+    common = iter(broadcast([node for node in given if node is not None]))
+    nodes = [None if node is None else next(common) for node in given]
+    own = next(node.shape for node in nodes if node is not None)
+    steps = {
+        k: np.arange(n)[part] for k, (n, part, node) in enumerate(zip(shape, parts, nodes, strict=True)) if node is None
+    }
+    is_together = arrays[-1] - arrays[0] == len(arrays) - 1
+    before = [k for k in range(arrays[0]) if is_together]
+    after = [k for k in steps if k not in before]
+    axes = [*before, *(None for _ in own), *after]
+    whole = (*(len(steps[k]) for k in before), *own, *(len(steps[k]) for k in after))
+    found = []
+    for k, node in enumerate(nodes):
+        behind = len(after) if node is not None else len(axes) - axes.index(k) - 1
+        places = constant(steps[k]) if node is None else node
+        found.append(spread(reshape_to(places, (*places.shape, *(1,) * behind)), whole))
+    return found
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {

@@ -18,7 +18,7 @@ from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import reduce_max
 from tracegraph.ops.shape import reshape, reshape_to, transpose
-from tracegraph.ops.special import erf, erfc, gammaln, pointwise
+from tracegraph.ops.special import erf, erfc, gammaln, known_name, pointwise
 from tracegraph.tracing.lift import (
     as_dtype,
     broadcast,
@@ -99,20 +99,28 @@ def _entr(x: Node) -> Node:
     return ew.where(below, like(x, -math.inf), value)
 
 
-def _relative_entropy(excess: Callable[[Node, Node], Node]) -> Emit:
-    """x log(x / y) with something besides, for x, y > 0; infinite where x or y are below."""
+def _relative_entropy(rest: Callable[[Node, Node, Node], Node]) -> Emit:
+    """From x log(x / y), x and y, for x, y > 0; infinite where x or y are below."""
 
     def emit(x: Node, y: Node) -> Node:
         zero = like(x, 0)
         inside = ew.logical_and(ew.greater(x, zero), ew.greater(y, zero))
         safe_x, safe_y = ew.where(inside, x, like(x, 1)), ew.where(inside, y, like(y, 1))
-        value = ew.add(ew.multiply(safe_x, ew.log(ew.divide(safe_x, safe_y))), excess(safe_x, safe_y))
+        value = rest(ew.multiply(safe_x, _log_ratio(safe_x, safe_y)), safe_x, safe_y)
         edge = ew.logical_and(ew.equal(x, zero), ew.greater_equal(y, zero))
-        outside = ew.where(edge, excess(zero, y), like(x, math.inf))
+        outside = ew.where(edge, rest(zero, zero, y), like(x, math.inf))
         is_number = ew.logical_and(ew.equal(x, x), ew.equal(y, y))
         return ew.where(is_number, ew.where(inside, value, outside), ew.add(x, y))
 
     return emit
+
+
+def _log_ratio(x: Node, y: Node) -> Node:
+    """log(x / y) for x, y > 0, as near where both are about the same."""
+    ratio = ew.divide(x, y)
+    is_near = ew.logical_and(ew.greater(ratio, like(x, 0.5)), ew.less(ratio, like(x, 2)))
+    excess = ew.where(is_near, ew.divide(ew.subtract(x, y), y), like(x, 0))
+    return ew.where(is_near, ew.log1p(excess), ew.log(ratio))
 
 
 def _opaque(ufunc: np.ufunc) -> Emit:
@@ -166,9 +174,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     },
 }  # fmt: skip
 
-#: SciPy's ufuncs that are operations or expressions of them, by name: SciPy is not imported for it.
-_SCIPY: Mapping[str, Emit] = {
+#: SciPy's ufuncs, and the one behind np.clip, that are operations or expressions of them: by name, for neither is imported.
+_BY_NAME: Mapping[str, Emit] = {
     **{name: getattr(ew, name) for name in ("cbrt", "exp2", "expm1", "log1p")},
+    "clip": lambda x, low, high: ew.minimum(ew.maximum(x, low), high),
     "expit": ew.sigmoid,
     "erf": erf,
     "erfc": erfc,
@@ -176,8 +185,8 @@ _SCIPY: Mapping[str, Emit] = {
     "xlogy": _xlogy(ew.log),
     "xlog1py": _xlogy(ew.log1p),
     "entr": _entr,
-    "rel_entr": _relative_entropy(lambda x, y: like(x, 0)),
-    "kl_div": _relative_entropy(lambda x, y: ew.subtract(y, x)),
+    "rel_entr": _relative_entropy(lambda term, x, y: term),
+    "kl_div": _relative_entropy(lambda term, x, y: ew.add(ew.subtract(term, x), y)),
 }
 
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
@@ -255,7 +264,7 @@ def _elementwise(
 ) -> Node | tuple[Node, ...]:
     if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
-    emit = _EMIT.get(ufunc) or _SCIPY.get(ufunc.__name__) or _opaque(ufunc)
+    emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
