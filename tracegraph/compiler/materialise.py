@@ -7,7 +7,7 @@ with the writing of it. An update that can be done in place is one part, written
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ def access(node: Node) -> Access:
     return Access(node, tuple(reversed(views)))
 
 
-def _part_reference(x: np.ndarray, *readers: np.ndarray) -> np.ndarray:
+def _part_reference(x: np.ndarray, *before: np.ndarray) -> np.ndarray:
     return x
 
 
@@ -62,8 +62,8 @@ def _assemble_reference(
 
 
 #: One region's worth of an `assemble` or `overwrite`: the value on its way to its place in that buffer. Behind the value
-#: stands what reads the buffer before that.
-part = Op("part", rule=lambda x, *readers: x, reference=_part_reference, kind="part", loop="{0}")
+#: stands what comes before that: nodes that read what is overwritten, parts that were written earlier.
+part = Op("part", rule=lambda x, *before: x, reference=_part_reference, kind="part", loop="{0}")
 #: A buffer that its parts have written. If ``is_ordered``, regions overlap and the later part wins.
 assemble = Op(
     "assemble",
@@ -145,8 +145,8 @@ class _Pass:
         for output in self.outputs.get(access(node.inputs[0]).base, ()):
             if output not in self.copies and access(self.made[output]).base is memory:
                 self.copies[output] = self._copy(self.made[output])
-        piece = Node(part, (value, *dict.fromkeys(self.readers.pop(memory, ()))), {}, value.aval, node.where)
-        self._noted(piece)
+        before = (*self.readers.pop(memory, ()), *(each for each in memory.inputs if each.op is part))
+        piece = self._piece(value, before, node)
         return Node(overwrite, (old, piece), node.params, node.aval, node.where)
 
     def read_back(self, node: Node) -> None:
@@ -166,9 +166,14 @@ class _Pass:
     def _parts(
         self, node: Node, sources: Sequence[Node], regions: Sequence[tuple[Any, Any]], *, is_ordered: bool
     ) -> Node:
-        pieces = tuple(self._noted(Node(part, (source,), {}, source.aval, node.where)) for source in sources)
+        pieces: list[Node] = []
+        for source in sources:
+            pieces.append(self._piece(source, pieces[-1:] if is_ordered else (), node))
         params = {"shape": node.shape, "dtype": node.dtype, "regions": tuple(regions), "is_ordered": is_ordered}
-        return Node(assemble, pieces, params, node.aval, node.where)
+        return Node(assemble, tuple(pieces), params, node.aval, node.where)
+
+    def _piece(self, value: Node, before: Iterable[Node], node: Node) -> Node:
+        return self._noted(Node(part, (value, *dict.fromkeys(before)), {}, value.aval, node.where))
 
     def _copy(self, node: Node) -> Node:
         return self._noted(_copy(node))
