@@ -50,12 +50,9 @@ def check_program(function: Callable[..., Any], *arguments: Any) -> dict[str, An
     return seen
 
 
-def copied(seen: dict[str, Any]) -> int:
-    """How many kernels write the whole of a buffer that is written in parts."""
-    writes = [node for kernel in seen["fuse"].kernels for node in kernel.writes]
-    whole = [node for node in seen["fuse"].graph.nodes if node.op.name == "assemble" and node.params["is_ordered"]]
-    assert len(writes) >= len(whole)
-    return len(whole)
+def copies(seen: dict[str, Any]) -> int:
+    """How many buffers there are that are written in parts."""
+    return sum(node.op.name == "assemble" for node in seen["fuse"].graph.nodes)
 
 
 # -- what is done in place ---------------------------------------------------------------------------------------------
@@ -109,12 +106,12 @@ def read_before(a, b):
     return total, half, turned + 0
 
 
-@pytest.mark.parametrize("program", [sweeps, rows, scalars, through_views, shifted, read_before])
+@pytest.mark.parametrize("program", [sweeps, rows, scalars, through_views, read_before])
 def test_each_array_is_copied_once(program: Callable[..., Any]) -> None:
     """However often an argument is written to, one copy is made of it: that which the caller gets."""
     rng = np.random.default_rng(0)
     seen = check_program(program, rng.normal(size=(8, 8)), rng.normal(size=(8, 8)))
-    assert copied(seen) == (2 if program is sweeps else 1)
+    assert copies(seen) == (2 if program is sweeps else 1)
 
 
 def old_and_new(a, b):
@@ -143,7 +140,7 @@ def versions(a, b):
     return kept
 
 
-@pytest.mark.parametrize("program", [old_and_new, two_futures, versions])
+@pytest.mark.parametrize("program", [old_and_new, two_futures, versions, shifted])
 def test_what_is_needed_later_is_kept(program: Callable[..., Any]) -> None:
     """A value that is still needed, together with the new one or as a result, is not written over."""
     rng = np.random.default_rng(1)

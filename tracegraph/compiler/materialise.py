@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.inplace import are_apart, find_in_place, readers_of
+from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.leaf import identity, iota, is_literal
@@ -21,6 +21,12 @@ from tracegraph.ops.region import concatenate, region, slice_, update
 from tracegraph.ops.shape import reshape_to
 
 __all__ = ["Access", "access", "assemble", "materialise", "overwrite", "part", "place_of"]
+
+
+#: Operations among which a stencil is looked for.
+LARGEST_STENCIL = 64
+
+Ints = tuple[int, ...]
 
 
 class Access(NamedTuple):
@@ -41,6 +47,8 @@ class Access(NamedTuple):
 
 def access(node: Node) -> Access:
     """Looks through views to the node that has the buffer."""
+    if node.op.kind != "view":
+        return Access(node, ())
     views: list[Node] = []
     while node.op.kind == "view":
         views.append(node)
@@ -94,7 +102,8 @@ def materialise(graph: Graph) -> Graph:
     lasting = _read_while_they_last(graph, order, in_place)
     for node in order[len(graph.inputs) :]:
         sources = tuple([work.made[source] for source in node.inputs])
-        work.made[node] = work.overwritten(node, sources) if node in in_place else work.rebuilt(node, sources)
+        is_written_over = node in in_place and not _is_shift(node, *sources)
+        work.made[node] = work.overwritten(node, sources) if is_written_over else work.rebuilt(node, sources)
         if node in lasting:
             work.read_back(node)
     return Graph(graph.inputs, _owned([work.copies.get(node, work.made[node]) for node in graph.outputs]))
@@ -122,15 +131,22 @@ class _Pass:
         if op is concatenate:
             return self._parts(node, sources, _concatenated(sources, node.params["axis"]), is_ordered=False)
         if op is update:
-            whole = ((0,) * node.aval.ndim, (1,) * node.aval.ndim)
-            regions = (whole, (node.params["starts"], node.params["steps"]))
-            return self._parts(node, sources, regions, is_ordered=True)
+            return self._updated(node, *sources)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
         elif op.name == "reshape" and _layout(node, sources) is None:
             sources = (self._copy(sources[0]),)
         same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
         return self._noted(node if same else node.with_inputs(sources))
+
+    def _updated(self, node: Node, old: Node, value: Node) -> Node:
+        """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
+        ones, place = (1,) * node.aval.ndim, (node.params["starts"], node.params["steps"])
+        rest = _rest(node)
+        if rest is None or access(old).base.op.kind not in ("input", "leaf", "assemble"):
+            return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
+        kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
+        return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
 
     def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """An update in place: its part comes after all that reads what was there."""
@@ -206,6 +222,48 @@ def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozens
         if others and computed and reshaped and all(place[node] < place[reader] < until for reader in others):
             found.add(node)
     return found
+
+
+def _rest(node: Node) -> list[tuple[Ints, Ints]] | None:
+    """The boxes around the region that an update writes, by starts and sizes; None if that is small or has gaps."""
+    sizes = node.inputs[1].shape
+    if 2 * node.inputs[1].aval.size < node.aval.size:
+        return None
+    boxes: list[tuple[Ints, Ints]] = []
+    starts: list[int] = []
+    axes = zip(node.shape, node.params["starts"], node.params["steps"], sizes, strict=True)
+    for k, (n, start, step, size) in enumerate(axes):
+        if abs(step) != 1 and size != 1:
+            return None
+        first = start if step > 0 else start - size + 1
+        for low, high in ((0, first), (first + size, n)):
+            if low < high:
+                inner, outer = sizes[:k], node.shape[k + 1 :]
+                boxes.append(((*starts, low, *(0,) * len(outer)), (*inner, high - low, *outer)))
+        starts.append(first)
+    return boxes
+
+
+def _is_shift(node: Node, old: Node, value: Node) -> bool:
+    """Whether most of an array is replaced by what is read from other places of it, as a stencil does.
+
+    In place that would take memory for the new values and a copy from there; a second array takes only a copy of the rest.
+    """
+    if _rest(node) is None:
+        return False
+    memory = access(old).base
+    region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
+    left: list[tuple[Node, tuple[Node, ...]]] = [access(value)]
+    for _ in range(LARGEST_STENCIL):
+        if not left:
+            break
+        base, views = left.pop()
+        seen = Access(base, views).layout() if base is memory else None
+        if seen is not None and not are_same(seen, region) and not are_apart(seen, region, node.shape):
+            return True
+        if base.op.kind in ("elementwise", "identity"):
+            left += [Access(inner.base, (*inner.views, *views)) for inner in map(access, base.inputs)]
+    return False
 
 
 def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:

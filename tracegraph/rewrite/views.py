@@ -231,7 +231,8 @@ def update_of_region(node: Node) -> Node | None:
     starts, steps = node.params["starts"], node.params["steps"]
     if not _shows(part, x, starts, steps, value.shape):
         return None
-    axes = [axis for axis in zip(part.shape, *written.params.values(), v.shape, strict=True) if axis[0] != 1]
+    places = zip(part.shape, written.params["starts"], written.params["steps"], v.shape, strict=True)
+    axes = [axis for axis in places if axis[0] != 1]
     if [n for n in value.shape if n != 1] != [n for n, *_ in axes] or not v.aval.size:
         return None
     left = iter(axes)
