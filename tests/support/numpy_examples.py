@@ -406,15 +406,15 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 LINALG: dict[str, tuple[str, ...]] = {
-    "cholesky": ("np.linalg.cholesky(h)", "np.linalg.cholesky(h, upper=True)"),
+    "cholesky": ("np.linalg.cholesky(h + h.T)", "np.linalg.cholesky(h + h.T, upper=True)"),
     "cond": ("np.linalg.cond(s)", "np.linalg.cond(s, 1)"),
     "cross": ("np.linalg.cross(x[:, :3], y[:, :3])",),
     "det": ("np.linalg.det(s)",),
     "diagonal": ("np.linalg.diagonal(k)",),
     "eig": ("np.linalg.eig(h)", "np.linalg.eig(zs)[0]"),
-    "eigh": ("np.linalg.eigh(h)[0]", "np.abs(np.linalg.eigh(h)[1])"),
+    "eigh": ("np.linalg.eigh(h + h.T)[0]", "np.abs(np.linalg.eigh(h + h.T)[1])"),
     "eigvals": ("np.linalg.eigvals(h)",),
-    "eigvalsh": ("np.linalg.eigvalsh(h)",),
+    "eigvalsh": ("np.linalg.eigvalsh(h + h.T)",),
     "inv": ("np.linalg.inv(s)", "np.linalg.inv(zs)"),
     "lstsq": ("np.linalg.lstsq(x.T, v)[0]", "np.linalg.lstsq(x.T, v)"),
     "matmul": ("np.linalg.matmul(x, s)",),
