@@ -53,6 +53,9 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "stencil": (stencil, (VECTOR,)),
     "in_place": (in_place, (MATRIX,)),
     "mixed_dtypes": (lambda x: x.astype(np.int32) // 2 > 1, (SINGLE,)),
+    "scan_rows": (lambda x: np.cumsum(x, axis=1), (MATRIX,)),
+    "scan_columns": (lambda x: np.maximum.accumulate(x), (MATRIX,)),
+    "recurrence": (tg.grad(lambda x: np.sum(np.cumprod(x))), (VECTOR,)),
     "gradient": (tg.grad(lambda x: np.sum(np.tanh(x) ** 2)), (VECTOR,)),
 }
 
@@ -62,7 +65,7 @@ def test_the_source_of_kernels_is_as_reviewed(name: str) -> None:
     """The kernels of each program are those of its golden file."""
     function, arguments = PROGRAMS[name]
     compiled = function if isinstance(function, tg.Compiled) else tg.compile(function)
-    program = compiled._entry(arguments, {})[0].program
+    program = compiled._path(arguments, {})[0].program
     actual = "\n\n".join(text.rstrip() for text in program.kernels) + "\n"
     path = FOLDER / f"{name}.py.txt"
     if os.environ.get("TRACEGRAPH_GOLDEN") == "write":

@@ -25,7 +25,7 @@ PROGRAMS = 120
 def stages(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """The value of each stage for a program."""
     compiled, seen = tg.compile(function), dict[str, Any]()
-    compiled._build(compiled._split(tuple(np.array(each) for each in arguments), {}), seen.__setitem__)
+    compiled._path(tuple(np.array(each) for each in arguments), {}, seen.__setitem__)
     return seen
 
 

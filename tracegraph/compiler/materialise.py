@@ -18,9 +18,10 @@ from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
+from tracegraph.ops.scan import cumulate, recurrence
 from tracegraph.ops.shape import reshape_to
 
-__all__ = ["Access", "access", "assemble", "materialise", "overwrite", "part", "place_of"]
+__all__ = ["Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "place_of"]
 
 
 #: Operations among which a stencil is looked for.
@@ -134,6 +135,8 @@ class _Pass:
             return self._updated(node, *sources)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
+        elif is_scan(node):
+            sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         elif op.name == "reshape" and _layout(node, sources) is None:
             sources = (self._copy(sources[0]),)
         same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
@@ -295,6 +298,25 @@ def _fits_product(node: Node) -> bool:
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))
     is_chain = all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(lead))
     return is_chain and ((column == 1 and row >= max(n, 1)) or (row == 1 and column >= max(m, 1)))
+
+
+#: Ufuncs whose running results kernels have.
+_SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
+
+
+def is_scan(node: Node) -> bool:
+    """Whether a kernel carries a value along an axis; other running results are NumPy's."""
+    is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
+    return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether the elements lie one after another in memory."""
+    base, views = access(node)
+    if base.op is iota or is_literal(base):
+        return False
+    layout = Access(base, views).layout()
+    return layout is not None and layout.is_contiguous()
 
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:

@@ -16,9 +16,14 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
+from tracegraph.tracing.counting import FUNCTIONS as COUNTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.linear import FUNCTIONS as LINEAR
+from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
 __all__ = ["FUNCTIONS"]
@@ -150,6 +155,30 @@ def _at_least(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) ->
         return done[0] if len(done) == 1 else done
 
     return handler
+
+
+def _sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Placeholder:
+    """A copy, where NumPy has a view that may not be written to."""
+    array: Any = _array(x)
+    sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
+    if min(sizes, default=0) < 0:
+        raise ValueError("`window_shape` cannot contain negative values")
+    axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim, allow_duplicate=True)
+    if len(sizes) != len(axes):
+        raise ValueError(
+            f"Must provide {'window_shape for all dimensions of `x`' if axis is None else 'matching length window_shape'}"
+            f"; got {len(sizes)} window_shape elements and "
+            f"{f'`x.ndim` is {array.ndim}' if axis is None else f'{len(axes)} axes elements'}."
+        )
+    for k, size in zip(axes, sizes, strict=True):
+        count = array.shape[k] - size + 1
+        if count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        array = np.take(array, np.arange(count)[:, None] + np.arange(size), axis=k)
+        array = np.moveaxis(array, k + 1, -1)
+    return array  # type: ignore[no-any-return]
 
 
 # -- joining and splitting ---------------------------------------------------------------------------------------------
@@ -343,6 +372,20 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
+def _sample(value: Any) -> Any:
+    """An operand, or for a dtype, however it is spelled, an array of it."""
+    return np.empty((), value) if isinstance(value, (type, np.dtype, str)) else value
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(_as_bool(_array(a)), axis=axis, keepdims=keepdims)
+
+
+def _as_bool(x: Placeholder) -> Placeholder:
+    """What is not zero is true."""
+    return result(cast(x.node, np.dtype(bool)), is_array=True)
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -358,6 +401,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.flip: _flip,
     np.flipud: lambda m: _flip(m, 0),
     np.fliplr: lambda m: _flip(m, 1),
+    np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
     np.atleast_3d: _atleast_3d,
@@ -385,6 +429,12 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.ndim: lambda a: _array(a).ndim,
     np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
     np.real: lambda val: _array(val),
-    np.result_type: lambda *values: common_dtype(values),
+    np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
+    np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
+    **LINEAR,
+    **SORTING,
+    **METHODS,
+    **CONTRACTING,
+    **COUNTING,
 }  # fmt: skip
