@@ -582,7 +582,9 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_gathers(), *_sorting(), *_linalg())
+CASES: Sequence[Case] = (
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_gathers(), *_sorting(), *_linalg(),
+)  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}

@@ -5,7 +5,19 @@ from collections.abc import Mapping
 from tracegraph.ir import Op
 from tracegraph.ops import broadcast, elementwise, gather, leaf, linalg, product, reduce, region, shape, sorting
 
-__all__ = ["ALL", "broadcast", "elementwise", "gather", "leaf", "linalg", "product", "reduce", "region", "shape", "sorting"]
+__all__ = [
+    "ALL",
+    "broadcast",
+    "elementwise",
+    "gather",
+    "leaf",
+    "linalg",
+    "product",
+    "reduce",
+    "region",
+    "shape",
+    "sorting",
+]
 
 FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product, gather, sorting, linalg)
 

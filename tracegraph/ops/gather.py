@@ -39,7 +39,12 @@ def check_bounds(indices: np.ndarray, axis: int, n: int) -> None:
 
 def _picked(name: str, x: Aval, indices: Sequence[Aval], axes: Ints) -> Shape:
     """The shape of what is picked."""
-    if not indices or len(indices) != len(axes) or list(axes) != sorted(set(axes)) or not 0 <= axes[0] <= axes[-1] < x.ndim:
+    if (
+        not indices
+        or len(indices) != len(axes)
+        or list(axes) != sorted(set(axes))
+        or not 0 <= axes[0] <= axes[-1] < x.ndim
+    ):
         raise ValueError(f"{name}: bad axes {axes} of {x} for {len(indices)} index arrays")
     shape = indices[0].shape
     for index in indices:
@@ -115,7 +120,11 @@ def _scatter_vjp(ct: Node, node: Node, i: int) -> Node | None:
     if i > 1:
         return None
     picked = gather(ct, *indices, **node.params)
-    return picked if node.params["distinct"] else where(_lasting(x, v, indices, node.params["axes"]), picked, zeros_like(v))
+    return (
+        picked
+        if node.params["distinct"]
+        else where(_lasting(x, v, indices, node.params["axes"]), picked, zeros_like(v))
+    )
 
 
 def _lasting(x: Node, v: Node, indices: Sequence[Node], axes: Ints) -> Node:
