@@ -532,6 +532,69 @@ def _sorting() -> list[Case]:
     ]  # fmt: skip
 
 
+def _gathers() -> list[Case]:
+    def by_loop(picked: Callable[[np.ndarray, Any, Any], None]) -> Callable[..., Any]:
+        """What a loop over the indices makes of the operands."""
+
+        def function(x: np.ndarray, *rest: np.ndarray, axes: Any, distinct: bool, **params: Any) -> np.ndarray:
+            *values, indices = (*rest[: len(rest) - len(axes)], rest[len(rest) - len(axes) :])
+            others = tuple(n for k, n in enumerate(x.shape) if k not in axes)
+            out = x.copy() if values else np.empty((*indices[0].shape, *others), x.dtype)
+            for at in np.ndindex(indices[0].shape):
+                place: list[Any] = [slice(None)] * x.ndim
+                for axis, index in zip(axes, indices, strict=True):
+                    place[axis] = index[at]
+                if values:
+                    picked(out, tuple(place), values[0][at])
+                else:
+                    out[at] = x[tuple(place)]
+            return out
+
+        return function
+
+    def put(out: np.ndarray, place: Any, value: Any) -> None:
+        out[place] = value
+
+    def add(out: np.ndarray, place: Any, value: Any) -> None:
+        out[place] += value
+
+    def below(arrays: int) -> Sample:
+        return lambda rng, shape, dtype, k: (
+            rng.integers(-3, 3, shape) if k >= arrays else anything(rng, shape, dtype, k)
+        )
+
+    rows: Sequence[tuple[Shape, Shape, tuple[int, ...]]] = (
+        ((3,), (4,), (0,)), ((3, 2), (4,), (0,)), ((2, 3), (2, 2), (1,)), ((3, 4), (5,), (0, 1)), ((3, 2, 4), (2,), (0, 2)),
+        ((3,), (), (0,)), ((3, 2), (), (0,)), ((3, 2), (0,), (0,)), ((3, 0), (2,), (0,)), ((0, 3), (2,), (1,)),
+    )  # fmt: skip
+    large: Sequence[tuple[Shape, Shape, tuple[int, ...]]] = (
+        (LARGE, LARGE, (0,)), ((301, 403), (301,), (0,)), ((31, 4, 301), (7, 403), (0, 2)),
+    )  # fmt: skip
+    cases = []
+    for (shape, index, axes), is_large in (*((row, False) for row in rows), *((row, True) for row in large)):
+        picked = (*index, *(n for k, n in enumerate(shape) if k not in axes))
+        shared = {"params": {"axes": axes, "distinct": False}, "is_large": is_large}
+        for name, dtypes, do in (("gather", "any", None), ("scatter", "any", put), ("scatter_add", "numbers", add)):
+            arrays = 1 if do is None else 2
+            cases.append(
+                Case(
+                    name, (shape, picked)[:arrays] + (index,) * len(axes), dtypes=dtypes, numpy=by_loop(do or put),
+                    fixed=dict.fromkeys(range(arrays, arrays + len(axes)), INDEX), sample=below(arrays),
+                    smooth=None if is_large else below(arrays), **shared,
+                )
+            )  # fmt: skip
+
+    def some(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        return np.broadcast_to(np.arange(shape[-1]) % 2 == 0, shape).copy()
+
+    return [
+        *cases,
+        *(Case("nonzero", (shape,), {"count": -(-shape[-1] // 2)}, "bool", sample=some,
+               numpy=lambda mask, count: np.nonzero(mask)[-1].reshape(*mask.shape[:-1], count), is_large=shape == LARGE)
+          for shape in ((5,), (1,), (0,), (2, 4), LARGE)),
+    ]  # fmt: skip
+
+
 def _leaves() -> list[Case]:
     return [
         *(Case("iota", (), {"length": n, "dtype": np.dtype(dtype)},
@@ -790,7 +853,7 @@ def _random() -> list[Case]:
 
 CASES: Sequence[Case] = (
     *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
-    *_counts(), *_sorting(), *_linalg(), *_random(),
+    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.

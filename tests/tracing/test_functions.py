@@ -319,8 +319,6 @@ def test_errors_are_numpys(k: int) -> None:
         (lambda x: x.astype(complex), "arrays of dtype complex128 are not traced"),
         (lambda x: x.astype("f2"), "arrays of dtype float16 are not traced"),
         (lambda x: x + np.array([1j]), "arrays of dtype complex128 are not traced"),
-        (lambda x: x[[0, 1]], "indexing by a list is not traced"),
-        (lambda x: x[x > 0], "indexing by a array of shape (2, 3) is not traced"),
     ],
 )
 def test_unsupported_functions_are_named(function: Callable[..., Any], text: str) -> None:

@@ -23,6 +23,8 @@ from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.selecting import FUNCTIONS as SELECTING
+from tracegraph.tracing.selecting import nonzero
 from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
@@ -269,9 +271,11 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 # -- choosing, copying, filling ----------------------------------------------------------------------------------------
 
 
-def _where(condition: Any, x: Any = None, y: Any = None) -> Placeholder:
+def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return nonzero(condition)
     if x is None or y is None:
-        raise UnsupportedError("np.where with one argument is not traced: its shape depends on data; give x and y")
+        raise ValueError("either both or neither of x and y should be given")
     dtype = common_dtype([x, y])
     values = [node_of(np.int64(each) if type(each) is int else each, dtype) for each in (x, y)]
     parts = broadcast([node_of(condition, np.dtype(bool)), *values])
@@ -437,4 +441,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     **METHODS,
     **CONTRACTING,
     **COUNTING,
+    **SELECTING,
 }  # fmt: skip

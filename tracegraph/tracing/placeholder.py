@@ -17,15 +17,18 @@ from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_pl
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
+from tracegraph.ops.broadcast import reduced_shape
 from tracegraph.ops.elementwise import ceil, convert, floor, rint, trunc
+from tracegraph.ops.gather import gather, scatter
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
-from tracegraph.tracing.indexing import Region, parse_index
+from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, user_where
 
 __all__ = ["Placeholder"]
 
-View = tuple[str, dict[str, Any]]
+#: The operation, its parameters, and what it takes besides the array.
+View = tuple[str, dict[str, Any], tuple[Node, ...]]
 
 
 class Flags:
@@ -106,8 +109,8 @@ class Placeholder:
             )
         if self._seen is not self._storage.node:
             self._seen = node = self._storage.node
-            for name, params in self._views:
-                node = ALL[name](node, **params)
+            for name, params, others in self._views:
+                node = ALL[name](node, *others, **params)
             self._node = node
         return self._node
 
@@ -129,7 +132,7 @@ class Placeholder:
     @property
     def is_read_only(self) -> bool:
         """Whether several of its elements may be the same one in memory."""
-        return any(name == "broadcast_to" for name, _ in self._views)
+        return any(name == "broadcast_to" for name, *_ in self._views)
 
     @property
     def origin(self) -> Trace:
@@ -149,8 +152,23 @@ class Placeholder:
             self._storage.is_reshaped = True
         if layout is None:
             return self.reshaped_copy(node)
-        views = (*self._views, (name, params))
+        return self._view(node, name, params, (), layout)
+
+    def _view(
+        self, node: Node, name: str, params: dict[str, Any], others: tuple[Node, ...], layout: Layout
+    ) -> Placeholder:
+        views = (*self._views, (name, params, others))
         return Placeholder(self._trace, self._storage, views=views, layout=layout, node=node)
+
+    def row(self, axes: tuple[int, ...], numbers: tuple[Node, ...]) -> Placeholder:
+        """The view at traced integers along some axes."""
+        params = {"axes": axes, "distinct": True}
+        node = gather(self.node, *numbers, **params)
+        if self._is_scalar:
+            return self.fresh(node)
+        offset, *rest = self._layout
+        shape, strides = (reduced_shape(each, axes) for each in rest)
+        return self._view(node, "gather", params, numbers, Layout(offset, shape, strides))
 
     def reshaped_copy(self, node: Node) -> Placeholder:
         """A copy that NumPy makes of arrays in C order, where another order might have given a view."""
@@ -167,9 +185,11 @@ class Placeholder:
         """``whole`` with what is seen through the views replaced."""
         if not views:
             return value
-        (name, params), *rest = views
+        (name, params, others), *rest = views
         if rest:
-            value = self._put(ALL[name](whole, **params), tuple(rest), value)
+            value = self._put(ALL[name](whole, *others, **params), tuple(rest), value)
+        if name == "gather":
+            return scatter(whole, value, *others, **params)
         if name == "slice":
             return update(whole, value, starts=params["starts"], steps=params["steps"])
         if name == "transpose":
@@ -395,17 +415,29 @@ class Placeholder:
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
         set_where(where)
-        region = located(where, parse_index, index, self.shape)
-        seen = self._region(region)
-        return self.fresh(seen.node, is_array=not region.is_scalar) if region.is_scalar or self._is_scalar else seen
+        if is_basic(index):
+            return self.part(located(where, parse_index, index, self.shape))
+        handler: Any = self._trace.meaning(operator.getitem)
+        return located(where, handler, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         where = user_where()
         set_where(where)
-        region = located(where, parse_index, index, self.shape)
-        located(where, np.copyto, self._region(region), value, casting="unsafe")
+        if is_basic(index):
+            located(
+                where, np.copyto, self.region(located(where, parse_index, index, self.shape)), value, casting="unsafe"
+            )
+        else:
+            handler: Any = self._trace.meaning(operator.setitem)
+            located(where, handler, self, index, value)
 
-    def _region(self, region: Region) -> Placeholder:
+    def part(self, region: Region) -> Placeholder:
+        """What a basic index gives: a view, or a number."""
+        seen = self.region(region)
+        return self.fresh(seen.node, is_array=not region.is_scalar) if region.is_scalar or self._is_scalar else seen
+
+    def region(self, region: Region) -> Placeholder:
+        """A region of the array, to be read or written."""
         whole = region.sizes == self.shape and all(step == 1 for step in region.steps)
         seen = self if whole else self.seen_as("slice", **region.params)
         return seen.seen_as("reshape", shape=region.shape) if seen.shape != region.shape or seen is self else seen
@@ -456,7 +488,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
         "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
-        "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+        "prod put ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
 
