@@ -18,6 +18,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.window import correlate
 from tracegraph.rewrite import LOWER, OPTIMISE
 
 F64, F32, I64, I32, I8, U8, BOOL = (np.dtype(name) for name in "f8 f4 i8 i4 i1 u1 ?".split())
@@ -249,6 +250,8 @@ CASES = [
     Case("vector_product", "f32[4] f32[4,5]", lambda x, y: matmul(reshape(x, shape=(1, 4)), y), 1e-5, False),
     Case("vector_product", "f64[2,4] f64[2,4,5]", lambda x, y: matmul(reshape(x, shape=(2, 1, 4)), y), 1e-13, False),
     Case("vector_product", "f64[0] f64[0,5]", lambda x, y: matmul(reshape(x, shape=(1, 0)), y)),
+    *(Case("short_window", spec, correlate, 1e-5, False) for spec in ("f64[7] f64[3]", "f32[2,5] f32[2,5]")),
+    Case("short_window", "i8[9] i8[4]", correlate),
     # stabilising, here on tame inputs; see test_stable
     *(Case("softmax", "f64[3,4,5]", _softmax(axes), 1e-13, False) for axes in [(0,), (1,), (2,), (0, 2), (0, 1, 2)]),
     Case("softmax", "f32[4,4]", _softmax((1,)), 1e-5, False),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import mpmath
 import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
@@ -17,7 +18,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.product import swap_last
 
-__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "UNDIFFERENTIATED", "Case"]
+__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
@@ -28,8 +29,11 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
+    "real lapack": tuple(d for d in _ALL if d.char in "fd"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
+    "doubles": (np.dtype(float),),
+    "words": (np.dtype(np.uint64),),
 }
 
 
@@ -81,6 +85,7 @@ class Case:
         dtypes: which it takes, a key of `KINDS`; operands have one dtype, except
         fixed: operands that always have one of their own.
         sample: where it is tried.
+        given: the same for fixed operands.
         smooth: where its derivatives are; None if it has none.
         prepare: makes of those operands what the operation needs: symmetric matrices, for one.
         numpy: what it should give.
@@ -95,6 +100,7 @@ class Case:
     dtypes: str = "any"
     fixed: Mapping[int, np.dtype] = field(default_factory=dict)
     sample: Sample = anything
+    given: Sample | None = None
     smooth: Sample | None = None
     prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
     numpy: Callable[..., Any] | None = None
@@ -122,7 +128,7 @@ class Case:
         rng = np.random.default_rng(7)
         pick = sample or self.sample
         avals = enumerate(self.avals(dtype, lead))
-        return [np.asarray(pick(rng, *aval, k)) for k, aval in avals]
+        return [np.asarray(((self.given or pick) if k in self.fixed else pick)(rng, *aval, k)) for k, aval in avals]
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
@@ -407,6 +413,14 @@ def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
     return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
 
 
+def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Square matrices with a pair of complex eigenvalues."""
+    x = _well(rng, shape, dtype, k)
+    x[..., 0, 1] += 3
+    x[..., 1, 0] -= 3
+    return x
+
+
 def _linalg() -> list[Case]:
     shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
     symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
@@ -420,6 +434,10 @@ def _linalg() -> list[Case]:
     def qr(x: np.ndarray, mode: str) -> np.ndarray:
         parts = np.linalg.qr(x, mode=mode)
         return packed([parts] if mode == "r" else parts, x.shape[:-2])
+
+    def eig(x: np.ndarray) -> np.ndarray:
+        w, v = np.linalg.eig(x)
+        return packed((w.real, w.imag, v.real, v.imag), x.shape[:-2])
 
     def svd(x: np.ndarray, full: bool) -> np.ndarray:
         return packed(np.linalg.svd(x, full_matrices=full), x.shape[:-2])
@@ -449,6 +467,11 @@ def _linalg() -> list[Case]:
                **symmetric) for shape in squares for uplo in "LU"),
         *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
           for shape in squares for uplo in "LU"),
+        *(Case("eig", (shape,), numpy=eig, **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("eigvals", (shape,), numpy=lambda x: eig(x)[..., : 2 * x.shape[-1]],
+               **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
         *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),
@@ -582,12 +605,262 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
+def _below_three(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 3, shape)
+
+
+def _scans() -> list[Case]:
+    def accumulated(x: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).accumulate(x, axis=axis, dtype=x.dtype)
+
+    def recurred(a: np.ndarray, b: np.ndarray, axis: int) -> Any:
+        def along(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            out = b[:1]
+            for factor, value in zip(a[1:], b[1:], strict=True):
+                out = np.append(out, factor * out[-1] + value)
+            return out
+
+        if not a.size:
+            return b
+        pairs = np.moveaxis(np.stack([a, b]), axis + 1, 1).reshape(2, a.shape[axis], -1)
+        lines = [along(*pair) for pair in np.moveaxis(pairs, 2, 0)]
+        shape = np.moveaxis(a, axis, 0).shape
+        return np.moveaxis(np.asarray(lines, a.dtype).reshape(len(lines), -1).T.reshape(shape), 0, axis)
+
+    rows: Sequence[tuple[str, str, Sample | None]] = (
+        ("add", "any", anything), ("multiply", "any", anything), ("maximum", "any", _apart), ("minimum", "any", _apart),
+        ("fmax", "any", _apart), ("fmin", "any", _apart), ("logaddexp", "floats", anything),
+        ("subtract", "numbers", anything), ("divide", "floats", _away_from_zero), ("hypot", "floats", _away_from_zero),
+        ("bitwise_xor", "integers", None),
+    )  # fmt: skip
+    shapes: Sequence[tuple[Shape, int]] = (
+        ((5,), 0),
+        ((2, 3), 0),
+        ((2, 3), 1),
+        ((2, 3, 4), 1),
+        ((0, 3), 1),
+        ((3, 1), 1),
+    )
+    cases = []
+    for ufunc, dtypes, smooth in rows:
+        shared = {"dtypes": dtypes, "smooth": smooth}
+        for shape, axis in shapes:
+            params = {"ufunc": ufunc, "axis": axis}
+            cases.append(Case("cumulate", (shape,), params, numpy=accumulated, **shared))
+            if ufunc not in ("add", "multiply", "maximum", "minimum"):
+                cases.append(
+                    Case("reduce_ufunc", (shape,), params, numpy=lambda x, ufunc, axis: getattr(np, ufunc).reduce(
+                        x, axis=axis, dtype=x.dtype), **shared)
+                )  # fmt: skip
+        cases.append(Case("cumulate", ((0,),), {"ufunc": ufunc, "axis": 0}, numpy=accumulated, **shared))
+    for ufunc in ("add", "multiply", "maximum", "minimum"):
+        for shape, axis in ((LARGE, 0), ((301, 403), 0), ((301, 403), 1), ((20, 300, 40), 1)):
+            cases.append(Case("cumulate", (shape,), {"ufunc": ufunc, "axis": axis}, numpy=accumulated, is_large=True))
+    shared = {"dtypes": "floats", "numpy": recurred, "sample": within(-1, 1), "ulps": 4}
+    for shape, axis in shapes:
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, smooth=anything, **shared))
+    for shape, axis in (((301, 43), 0), ((301, 43), 1)):
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, is_large=True, **shared))
+    return cases
+
+
+def _segments() -> list[Case]:
+    def reduced(x: np.ndarray, indices: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).reduceat(x, indices, axis=axis, dtype=x.dtype)
+
+    def spread(x: np.ndarray, indices: np.ndarray, length: int, axis: int) -> np.ndarray:
+        stops = np.maximum([*indices[1:], length], indices + 1)
+        places = np.arange(length)[:, None]
+        matrix = (places >= indices) & (places < stops)
+        return np.moveaxis(np.tensordot(matrix.astype(x.dtype), x, (1, axis)), 0, axis)
+
+    def scattered(x: np.ndarray, v: np.ndarray, *indices: np.ndarray, ufunc: str) -> np.ndarray:
+        x = x.copy()
+        getattr(np, ufunc).at(x, indices, v)
+        return x
+
+    rows = (("add", "any", anything), ("maximum", "any", _apart), ("multiply", "any", None))
+    segments = ((((5,), (3,)), 0), (((4, 3), (2,)), 0), (((2, 4), (4,)), 1))
+    cases = [
+        Case("reduceat", shapes, {"ufunc": ufunc, "axis": axis}, dtypes, {1: INDEX}, given=_below_three, smooth=smooth,
+             numpy=reduced)
+        for ufunc, dtypes, smooth in rows for shapes, axis in segments
+    ]  # fmt: skip
+    cases += [
+        Case("spread_segments", shapes, {"length": length, "axis": axis}, "floats", {1: INDEX}, given=_below_three,
+             smooth=anything, numpy=spread)
+        for shapes, length, axis in ((((3,), (3,)), 5, 0), (((2, 3), (2,)), 4, 0), (((2, 4), (4,)), 4, 1))
+    ]  # fmt: skip
+    rows = (
+        ("add", "any", anything),
+        ("subtract", "numbers", anything),
+        ("maximum", "any", _apart),
+        ("multiply", "any", None),
+    )
+    cases += [
+        Case("scatter_at", shapes, {"ufunc": ufunc}, dtypes, dict.fromkeys(range(2, len(shapes)), INDEX), given=_below_three,
+             smooth=smooth, numpy=scattered)
+        for ufunc, dtypes, smooth in rows
+        for shapes in (((4,), (6,), (6,)), ((3, 2), (2, 2, 2), (2, 2)), ((3, 4), (5,), (5,), (5,)), ((3,), (), ()))
+    ]  # fmt: skip
+    cases += [
+        Case("gather_at", shapes, {}, "any", dict.fromkeys(range(1, len(shapes)), INDEX), given=_below_three,
+             smooth=anything, numpy=lambda x, *indices: x[indices])
+        for shapes in (((4,), (6,)), ((3, 2), (2, 2)), ((3, 4), (5,), (5,)), ((3,), ()))
+    ]  # fmt: skip
+    return cases
+
+
+def _special() -> list[Case]:
+    def called(*xs: np.ndarray, ufunc: np.ufunc, output: int = 0) -> Any:
+        values = ufunc(*xs)
+        return values[output] if ufunc.nout > 1 else values
+
+    rows: Sequence[tuple[np.ufunc, str, Mapping[str, Any], Sample | None]] = (
+        (np.gcd, "integers", {}, None), (np.lcm, "integers", {}, None), (np.bitwise_count, "integers", {}, None),
+        (np.nextafter, "floats", {}, anything), (np.frexp, "floats", {"output": 0}, within(0.6, 0.9)),
+        (np.frexp, "floats", {"output": 1}, None), (np.reciprocal, "integers", {}, None),
+    )  # fmt: skip
+
+    def slid(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-1], -1)
+        values = windows * w[..., None, :]
+        return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
+
+    cases = [
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
+        for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
+    ]
+    cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
+    cases += [
+        Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
+        for ufunc, dtypes, params, smooth in rows for shape in SHAPES
+    ]  # fmt: skip
+    for name, function in (("erf", math.erf), ("erfc", math.erfc)):
+        cases += [
+            Case(name, (shape,), dtypes="floats", smooth=None if shape == LARGE else within(-1, 1), ulps=4,
+                 is_large=shape == LARGE, numpy=_each(function))
+            for shape in (*SHAPES, LARGE)
+        ]  # fmt: skip
+    cases += [
+        Case("polygamma", (shape,), {"n": n}, "floats", sample=within(-4.9, 20), smooth=within(1, 3),
+             numpy=lambda x, n: _each(lambda value: float(mpmath.polygamma(n, value)))(x))
+        for shape in SHAPES for n in (0, 1, 2)
+    ]  # fmt: skip
+    cases += [
+        Case("gammaln", (shape,), dtypes="floats", sample=within(0.1, 9), smooth=None if shape == LARGE else within(1, 3),
+             ulps=4, slack=lambda x: 8 * np.finfo(x.dtype).eps, is_large=shape == LARGE, numpy=_each(math.lgamma))
+        for shape in (*SHAPES, LARGE)
+    ]  # fmt: skip
+    return cases
+
+
+def _counts() -> list[Case]:
+    def edges(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = anything(rng, shape, dtype, k)
+        return np.sort(values, axis=-1) if k == 1 else values
+
+    def knots(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = rng.uniform(0.35, 0.65, shape)
+        return np.asarray(values + np.arange(shape[-1]) if k == 1 else values + rng.integers(-1, 5, shape))
+
+    def interpolated(x: np.ndarray, xp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(x, xp, fp), x.dtype)
+
+    def counted(x: np.ndarray, edges: np.ndarray, *w: np.ndarray, is_uniform: bool) -> np.ndarray:
+        return np.histogram(x, edges, weights=w[0] if w else None)[0]
+
+    def fixed(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        return np.broadcast_to(np.linspace(-2.0, 3.0, shape[-1]), shape)
+
+    tables = (((4,), (3,)), ((2, 3), (4,)), ((), (1,)), ((0,), (2,)))
+    cases = [
+        Case("digitize", shapes, {"right": right}, "numbers", sample=edges, numpy=np.digitize)
+        for shapes in tables for right in (False, True)
+    ]  # fmt: skip
+    cases += [
+        Case("interp", (*shapes, shapes[1]), {}, "floats", sample=edges, smooth=knots, numpy=interpolated)
+        for shapes in tables
+    ]
+    for shapes in tables[:2]:
+        for more in ((), (shapes[0],)):
+            for is_uniform in (False, True):
+                cases.append(
+                    Case("histogram", (*shapes, *more), {"is_uniform": is_uniform}, "numbers", {1: F64}, given=fixed,
+                         smooth=within(0.6, 1.2) if more else None, numpy=counted)
+                )  # fmt: skip
+    cases += [
+        Case("bin_count", (shape,), {"bins": "sturges", "range": range}, "numbers",
+             numpy=lambda x, bins, range: np.int64(len(np.histogram_bin_edges(x, bins, range)) - 1))
+        for shape in ((7,), (2, 3)) for range in (None, (0, 5))
+    ]  # fmt: skip
+    return cases
+
+
+def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
+    if x.dtype.kind != "f":
+        return 0.0
+    return np.finfo(x.dtype).eps * w.shape[-1] * np.abs(x).max() * np.abs(w).max() * w.shape[-1]
+
+
+def _each(function: Callable[[float], float]) -> Callable[..., Any]:
+    return lambda x: np.asarray([function(float(value)) for value in x.flat], x.dtype).reshape(x.shape)
+
+
+def _words(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 1 << 64, shape, dtype=np.uint64)
+
+
+def _threefry(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Threefry-2x32-20 on Python's integers, a word at a time."""
+
+    def word(counter: int, key: int) -> int:
+        mask = 0xFFFFFFFF
+        k = [key & mask, key >> 32, 0x1BD11BDA ^ key & mask ^ key >> 32]
+        x, y = (counter + k[0]) & mask, ((counter >> 32) + k[1]) & mask
+        for i in range(20):
+            r = (13, 15, 26, 6, 17, 29, 16, 24)[i % 8]
+            x = (x + y) & mask
+            y = ((y << r | y >> (32 - r)) ^ x) & mask
+            if i % 4 == 3:
+                j = i // 4 + 1
+                x, y = (x + k[j % 3]) & mask, (y + k[(j + 1) % 3] + j) & mask
+        return x | y << 32
+
+    words = [word(int(c), int(k)) for c, k in zip(np.ravel(counter), np.ravel(key), strict=True)]
+    return np.array(words, np.uint64).reshape(np.shape(counter))
+
+
+def _gamma(counter: Any, key: Any, a: np.ndarray, law: str, size: Shape, event: Shape, dtype: np.dtype) -> np.ndarray:
+    philox = np.random.Philox(counter=[0, 0, 0, int(counter)], key=[int(key), 0])
+    return np.random.Generator(philox).standard_gamma(a, size).astype(dtype)
+
+
+def _random() -> list[Case]:
+    bits = {"dtypes": "words", "sample": _words, "numpy": _threefry}
+    word = np.dtype(np.uint64)
+    drawn = {"law": "standard_gamma", "event": (), "dtype": F64}
+    return [
+        *(Case("random_bits", (shape, shape), **bits) for shape in SHAPES),
+        Case("random_bits", (LARGE, LARGE), is_large=True, **bits),
+        *(
+            Case("variates", ((), (), shape), {**drawn, "size": shape}, dtypes="doubles", fixed={0: word, 1: word},
+                 sample=within(0.5, 3), numpy=_gamma)
+            for shape in SHAPES
+        ),
+    ]  # fmt: skip
+
+
 CASES: Sequence[Case] = (
-    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_gathers(), *_sorting(), *_linalg(),
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_gathers(), *_scans(), *_segments(), *_special(),
+    *_counts(), *_sorting(), *_linalg(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
+
+#: Operations that refuse to be differentiated, and why.
+REFUSED: Mapping[str, str] = {"variates": "are accepted or rejected, which has no derivative"}
 
 #: Operations of float values without a derivative rule, and why.
 UNDIFFERENTIATED: Mapping[str, str] = {

@@ -1,7 +1,7 @@
 """Ways to run a function: eagerly, and traced, checked, optimised and interpreted without any compiled kernel."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from tracegraph.api.tracer import input_nodes, trace
 from tracegraph.backends import reference
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Graph, Node, check
+from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tree import flatten, unflatten
 
-__all__ = ["check_error", "check_traced", "interpreted", "outcome", "same_error"]
+__all__ = ["check_error", "check_traced", "functions_called", "interpreted", "outcome", "same_error"]
 
 
 def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,6 +41,22 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
         return done.value(results)
 
     return run
+
+
+def functions_called(rows: Iterable[tuple[Callable[..., Any], Sequence[Any]]]) -> set[Any]:
+    """The functions of NumPy that reach placeholders while functions are traced on copies of their arguments."""
+    called = set()
+    plain = Placeholder.__array_function__
+
+    def noted(self: Placeholder, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        called.add(function)
+        return plain(self, function, types, args, kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Placeholder, "__array_function__", noted)
+        for function, args in rows:
+            interpreted(function)(*copy.deepcopy(args))
+    return called
 
 
 def outcome(function: Callable[..., Any], args: Any) -> tuple[Any, Exception | None]:

@@ -174,6 +174,8 @@ class Compiled(Generic[P, R]):
 
     def _notice(self, before: Graph | None, traced: Traced) -> None:
         """Arrays that were seen to make no difference to the graph need not be compared any more."""
+        if self._watch is not None:
+            self._watch.release(map(id, traced.borrowed))
         if self._watch is not None and before is not None and same_graph(before, traced.graph):
             self._watch.release(traced.captured)
 

@@ -154,8 +154,8 @@ def _check_no_noise(before: Any, where: Where | None) -> None:
     after = _global_randomness()
     if before is not None and (before[1] != after[1] or not np.array_equal(before[0], after[0])):
         message = (
-            "np.random was drawn from inside a compiled function, which would freeze those numbers; draw them outside and "
-            "pass them as an argument, or close over a generator, rng = np.random.default_rng(seed), and draw from that"
+            "np.random was drawn from inside a compiled function, which would freeze those numbers; draw from a generator "
+            "that is an argument or comes from outside, rng = tg.random.default_rng(seed), or pass numbers drawn before"
         )
         raise TraceError(at(message, where))
 

@@ -14,7 +14,7 @@ WEIGHTS: dict[str, int] = {
     **dict.fromkeys("exp exp2 log log10 log2".split(), 12),
     **dict.fromkeys("arctan cbrt cos cosh expm1 log1p sigmoid sin sinh tanh".split(), 16),
     **dict.fromkeys("arccos arccosh arcsin arcsinh arctan2 arctanh tan".split(), 20),
-    "power": 40,
+    **dict.fromkeys("power random_bits".split(), 40),
 }
 
 #: Nanoseconds for one addition of a vectorised loop, and for one element read or written, on one core.

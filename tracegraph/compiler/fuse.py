@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
-from tracegraph.compiler.materialise import Access, access, assemble, materialise, overwrite, place_of
+from tracegraph.compiler.materialise import Access, access, materialise, overwrite, place_of
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
@@ -119,15 +119,15 @@ class _Fuser:
         self.order = [node for node in graph.nodes if _computes(node)]
         self.outputs = frozenset(graph.outputs)
         self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
-        self.overwriters: dict[Node, list[Node]] = {}
+        self.later: dict[Node, list[Node]] = {}
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
                 is_part = node.op.kind == "part"
                 for source in node.inputs[:1] if is_part else node.inputs:
                     base, views = access(source)
                     self.uses[base].append(_Use(node, views))
-                for reader in node.inputs[1:] if is_part else ():
-                    self.overwriters.setdefault(reader, []).append(node)
+                for each in node.inputs[1:] if is_part else ():
+                    self.later.setdefault(each, []).append(node)
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
         self.users_of: dict[Node, set[_Group]] = {}
@@ -139,7 +139,7 @@ class _Fuser:
 
     def _place(self, node: Node) -> None:
         users = self._users(node)
-        followers = users | {self.group_of[each] for each in self.overwriters.get(node, ())}
+        followers = users | {self.group_of[each] for each in self.later.get(node, ())}
         if node.op.kind in ("elementwise", "identity", "reduce"):
             for group in sorted(users, key=lambda each: each.number):
                 if self._join(node, group, users, followers):
@@ -147,19 +147,15 @@ class _Fuser:
         self._start(node, followers)
 
     def _users(self, node: Node) -> set[_Group]:
-        """The groups that need the node's value; those of a part are the ones that need the whole, or write to it later."""
+        """The groups that need the node's value; those of a part are the ones that need the whole."""
         found: set[_Group] = set()
         for consumer, _ in self.uses[node]:
             if consumer.op.kind != "assemble":
                 found.add(self.group_of[consumer])
-            elif node.op.kind != "part":
-                found.add(self.group_of[consumer.inputs[1]])
-            else:
+            elif node.op.kind == "part":
                 if consumer not in self.users_of:
                     self.users_of[consumer] = self._users(consumer)
                 found |= self.users_of[consumer]
-                if consumer.op is assemble and consumer.params["is_ordered"]:
-                    found |= {self.group_of[piece] for piece in consumer.inputs[consumer.inputs.index(node) + 1 :]}
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.materialise import Access, is_scan
 from tracegraph.compiler.nest import Load, Nest
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["Fused", "Kernel", "LibraryKernel", "NestKernel"]
+__all__ = ["STRIP", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
+
+#: Columns of a scan that are carried together.
+STRIP = 512
 
 
 class NestKernel(NamedTuple):
@@ -42,8 +46,8 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A product of floats is for BLAS, called from native code; any other is for NumPy, which runs
-            it between two stretches of native code.
+        node: the operation. A product of floats is for BLAS, called from native code, and a running result for a kernel
+            that carries a value along an axis; any other is for NumPy, which runs it between two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -51,11 +55,26 @@ class LibraryKernel(NamedTuple):
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        return f"{'BLAS' if self.is_product else 'NumPy'}: {_work(self)}"
+        return f"{'BLAS' if self.is_product else 'scan' if self.is_scan else 'NumPy'}: {_work(self)}"
 
     @property
     def is_product(self) -> bool:
         return self.node.op.kind == "product" and self.node.dtype.kind == "f"
+
+    @property
+    def is_scan(self) -> bool:
+        return is_scan(self.node)
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Of a scan: how many arrays there are before the axis, its length, and how many elements behind it."""
+        axis, shape = self.node.params["axis"], self.node.shape
+        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+    @property
+    def strips(self) -> int:
+        """Of a scan: how many strips the elements behind the axis are cut into, which are carried together."""
+        return -(-self.extents[2] // STRIP)
 
     @property
     def reads(self) -> tuple[Node, ...]:

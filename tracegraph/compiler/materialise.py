@@ -7,20 +7,27 @@ with the writing of it. An update that can be done in place is one part, written
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.inplace import are_apart, find_in_place, readers_of
+from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
+from tracegraph.ops.scan import cumulate, recurrence
 from tracegraph.ops.shape import reshape_to
 
-__all__ = ["Access", "access", "assemble", "materialise", "overwrite", "part", "place_of"]
+__all__ = ["Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "place_of"]
+
+
+#: Operations among which a stencil is looked for.
+LARGEST_STENCIL = 64
+
+Ints = tuple[int, ...]
 
 
 class Access(NamedTuple):
@@ -41,6 +48,8 @@ class Access(NamedTuple):
 
 def access(node: Node) -> Access:
     """Looks through views to the node that has the buffer."""
+    if node.op.kind != "view":
+        return Access(node, ())
     views: list[Node] = []
     while node.op.kind == "view":
         views.append(node)
@@ -48,7 +57,7 @@ def access(node: Node) -> Access:
     return Access(node, tuple(reversed(views)))
 
 
-def _part_reference(x: np.ndarray, *readers: np.ndarray) -> np.ndarray:
+def _part_reference(x: np.ndarray, *before: np.ndarray) -> np.ndarray:
     return x
 
 
@@ -62,8 +71,8 @@ def _assemble_reference(
 
 
 #: One region's worth of an `assemble` or `overwrite`: the value on its way to its place in that buffer. Behind the value
-#: stands what reads the buffer before that.
-part = Op("part", rule=lambda x, *readers: x, reference=_part_reference, kind="part", loop="{0}")
+#: stands what comes before that: nodes that read what is overwritten, parts that were written earlier.
+part = Op("part", rule=lambda x, *before: x, reference=_part_reference, kind="part", loop="{0}")
 #: A buffer that its parts have written. If ``is_ordered``, regions overlap and the later part wins.
 assemble = Op(
     "assemble",
@@ -94,7 +103,8 @@ def materialise(graph: Graph) -> Graph:
     lasting = _read_while_they_last(graph, order, in_place)
     for node in order[len(graph.inputs) :]:
         sources = tuple([work.made[source] for source in node.inputs])
-        work.made[node] = work.overwritten(node, sources) if node in in_place else work.rebuilt(node, sources)
+        is_written_over = node in in_place and not _is_shift(node, *sources)
+        work.made[node] = work.overwritten(node, sources) if is_written_over else work.rebuilt(node, sources)
         if node in lasting:
             work.read_back(node)
     return Graph(graph.inputs, _owned([work.copies.get(node, work.made[node]) for node in graph.outputs]))
@@ -122,15 +132,24 @@ class _Pass:
         if op is concatenate:
             return self._parts(node, sources, _concatenated(sources, node.params["axis"]), is_ordered=False)
         if op is update:
-            whole = ((0,) * node.aval.ndim, (1,) * node.aval.ndim)
-            regions = (whole, (node.params["starts"], node.params["steps"]))
-            return self._parts(node, sources, regions, is_ordered=True)
+            return self._updated(node, *sources)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
+        elif is_scan(node):
+            sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         elif op.name == "reshape" and _layout(node, sources) is None:
             sources = (self._copy(sources[0]),)
         same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
         return self._noted(node if same else node.with_inputs(sources))
+
+    def _updated(self, node: Node, old: Node, value: Node) -> Node:
+        """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
+        ones, place = (1,) * node.aval.ndim, (node.params["starts"], node.params["steps"])
+        rest = _rest(node)
+        if rest is None or access(old).base.op.kind not in ("input", "leaf", "assemble"):
+            return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
+        kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
+        return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
 
     def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """An update in place: its part comes after all that reads what was there."""
@@ -145,8 +164,8 @@ class _Pass:
         for output in self.outputs.get(access(node.inputs[0]).base, ()):
             if output not in self.copies and access(self.made[output]).base is memory:
                 self.copies[output] = self._copy(self.made[output])
-        piece = Node(part, (value, *dict.fromkeys(self.readers.pop(memory, ()))), {}, value.aval, node.where)
-        self._noted(piece)
+        before = (*self.readers.pop(memory, ()), *(each for each in memory.inputs if each.op is part))
+        piece = self._piece(value, before, node)
         return Node(overwrite, (old, piece), node.params, node.aval, node.where)
 
     def read_back(self, node: Node) -> None:
@@ -166,9 +185,14 @@ class _Pass:
     def _parts(
         self, node: Node, sources: Sequence[Node], regions: Sequence[tuple[Any, Any]], *, is_ordered: bool
     ) -> Node:
-        pieces = tuple(self._noted(Node(part, (source,), {}, source.aval, node.where)) for source in sources)
+        pieces: list[Node] = []
+        for source in sources:
+            pieces.append(self._piece(source, pieces[-1:] if is_ordered else (), node))
         params = {"shape": node.shape, "dtype": node.dtype, "regions": tuple(regions), "is_ordered": is_ordered}
-        return Node(assemble, pieces, params, node.aval, node.where)
+        return Node(assemble, tuple(pieces), params, node.aval, node.where)
+
+    def _piece(self, value: Node, before: Iterable[Node], node: Node) -> Node:
+        return self._noted(Node(part, (value, *dict.fromkeys(before)), {}, value.aval, node.where))
 
     def _copy(self, node: Node) -> Node:
         return self._noted(_copy(node))
@@ -203,6 +227,48 @@ def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozens
     return found
 
 
+def _rest(node: Node) -> list[tuple[Ints, Ints]] | None:
+    """The boxes around the region that an update writes, by starts and sizes; None if that is small or has gaps."""
+    sizes = node.inputs[1].shape
+    if 2 * node.inputs[1].aval.size < node.aval.size:
+        return None
+    boxes: list[tuple[Ints, Ints]] = []
+    starts: list[int] = []
+    axes = zip(node.shape, node.params["starts"], node.params["steps"], sizes, strict=True)
+    for k, (n, start, step, size) in enumerate(axes):
+        if abs(step) != 1 and size != 1:
+            return None
+        first = start if step > 0 else start - size + 1
+        for low, high in ((0, first), (first + size, n)):
+            if low < high:
+                inner, outer = sizes[:k], node.shape[k + 1 :]
+                boxes.append(((*starts, low, *(0,) * len(outer)), (*inner, high - low, *outer)))
+        starts.append(first)
+    return boxes
+
+
+def _is_shift(node: Node, old: Node, value: Node) -> bool:
+    """Whether most of an array is replaced by what is read from other places of it, as a stencil does.
+
+    In place that would take memory for the new values and a copy from there; a second array takes only a copy of the rest.
+    """
+    if _rest(node) is None:
+        return False
+    memory = access(old).base
+    region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
+    left: list[tuple[Node, tuple[Node, ...]]] = [access(value)]
+    for _ in range(LARGEST_STENCIL):
+        if not left:
+            break
+        base, views = left.pop()
+        seen = Access(base, views).layout() if base is memory else None
+        if seen is not None and not are_same(seen, region) and not are_apart(seen, region, node.shape):
+            return True
+        if base.op.kind in ("elementwise", "identity"):
+            left += [Access(inner.base, (*inner.views, *views)) for inner in map(access, base.inputs)]
+    return False
+
+
 def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:
     return access(node.with_inputs(sources)).layout()
 
@@ -232,6 +298,25 @@ def _fits_product(node: Node) -> bool:
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))
     is_chain = all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(lead))
     return is_chain and ((column == 1 and row >= max(n, 1)) or (row == 1 and column >= max(m, 1)))
+
+
+#: Ufuncs whose running results kernels have.
+_SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
+
+
+def is_scan(node: Node) -> bool:
+    """Whether a kernel carries a value along an axis; other running results are NumPy's."""
+    is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
+    return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether the elements lie one after another in memory."""
+    base, views = access(node)
+    if base.op is iota or is_literal(base):
+        return False
+    layout = Access(base, views).layout()
+    return layout is not None and layout.is_contiguous()
 
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:

@@ -165,10 +165,15 @@ class _Emitter:
         return operands[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, operands))
 
     def store(self, node: Node) -> None:
-        """Keeps a member's value: in a buffer of its own, or in its region of an assembled one."""
+        """Keeps a member's value: in a buffer of its own, or in its region of an assembled one.
+
+        What is read at the points where it is written has one address for both: strides along axes of extent 1 might differ,
+        and then the loop would not vectorise.
+        """
         value = self.value(node, ())
-        buffer, layout = _target(node, self.members)
-        self.stores.append(Store(self._address(buffer, layout), value))
+        address = self._address(*_target(node, self.members))
+        read = next((each for each in self.loads if each[:2] == address[:2]), address)
+        self.stores.append(Store(read, value))
 
     def _append(self, instruction: Instruction) -> int:
         self.instructions.append(instruction)

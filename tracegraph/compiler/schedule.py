@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
-from tracegraph.compiler.kernel import Fused, Kernel, NestKernel
+from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import overwrite
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
@@ -20,6 +20,8 @@ __all__ = ["Schedule", "Task", "Wave", "schedule"]
 
 #: Work of less than this is not cut into smaller pieces, nor given to other threads.
 PIECE_NANOSECONDS = 20_000.0
+#: What an element of a scan costs: each waits for the one before.
+SCANNED = 1.0
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -96,19 +98,21 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests share a wave; a product, which has threads of its own, and a step of Python each have one to themselves."""
+    """Nests share a wave; a scan, a step of Python, and a product, which has threads of its own, each have one to itself."""
     nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
     others = [[number] for number in numbers if number not in nests]
     return ([nests] if nests else []) + others
 
 
 def _nanoseconds(kernel: Kernel) -> float:
-    return nest_nanoseconds(kernel.nest) if isinstance(kernel, NestKernel) else 0.1 * kernel.node.aval.size
+    if isinstance(kernel, NestKernel):
+        return nest_nanoseconds(kernel.nest)
+    return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
     if not isinstance(kernel, NestKernel):
-        return [Task(number, 0, _batch(kernel.node), 0)]
+        return _scan_tasks(number, kernel) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
@@ -123,6 +127,16 @@ def _tasks(number: int, kernel: Kernel) -> list[Task]:
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = kernel.partials is not None
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
+
+
+def _scan_tasks(number: int, kernel: LibraryKernel) -> list[Task]:
+    """Rows, or strips of columns, are independent of each other."""
+    if not kernel.node.aval.size:
+        return []
+    extent = kernel.extents[0] * kernel.strips
+    pieces = int(min(MOST_PIECES, max(1.0, _nanoseconds(kernel) // PIECE_NANOSECONDS), extent))
+    step = -(-extent // pieces)
+    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
 def _does_anything(nest: Nest) -> bool:

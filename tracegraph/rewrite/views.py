@@ -146,24 +146,32 @@ def slice_of_broadcast(node: Node) -> Node | None:
 
 @rule("slice_of_update", slice_)
 def slice_of_update(node: Node) -> Node | None:
-    """Reads what was written, or what was there before, where the two regions are the same or apart.
-
-    Not what was there before a long chain of writes: each read would have to look through all of it.
-    """
+    """Reads what was written, or what was there before, where the two regions are the same or apart."""
     (source,) = node.inputs
-    read, looked_through = node.params, 0
-    while source.op is update:
-        x, v = source.inputs
-        places = (source.params["starts"], source.params["steps"], v.shape)
-        if (read["starts"], read["steps"], node.shape) == places:
-            return v
-        if not any(map(_are_apart, read["starts"], read["steps"], node.shape, *places)):
+    found = _origin(source, node.params["starts"], node.params["steps"], node.shape)
+    if found is None or found[0] is source:
+        return None
+    origin, is_written = found
+    return origin if is_written else slice_(origin, **node.params)
+
+
+def _origin(x: Node, starts: Ints, steps: Ints, sizes: Shape) -> tuple[Node, bool] | None:
+    """Where a region of x has its value from: an earlier array that is the same there, or (True) what was written there.
+
+    None if only a part of it was written, or if it was before many other writes: each read would look through all of them.
+    None, too, for an array that was written itself: while that is needed, later writes cannot take its memory.
+    """
+    for _ in range(LOOKED_THROUGH):
+        if x.op is not update:
+            return None if unview(x)[0].op in (update, concatenate) else (x, False)
+        before, v = x.inputs
+        places = (x.params["starts"], x.params["steps"], v.shape)
+        if (starts, steps, sizes) == places:
+            return v, True
+        if not any(map(_are_apart, starts, steps, sizes, *places)):
             return None
-        source = x
-        looked_through += 1
-        if looked_through > LOOKED_THROUGH:
-            return None
-    return slice_(source, **read) if looked_through else None
+        x = before
+    return None
 
 
 def _are_apart(start: int, step: int, size: int, start2: int, step2: int, size2: int) -> bool:
@@ -220,11 +228,11 @@ def update_of_region(node: Node) -> Node | None:
     if written.op is not update:
         return None
     part, v = written.inputs
-    own, _ = unview(part, frozenset({reshape}))
     starts, steps = node.params["starts"], node.params["steps"]
-    if own.op is not slice_ or own.inputs[0] is not x or own.params != {**node.params, "sizes": value.shape}:
+    if not _shows(part, x, starts, steps, value.shape):
         return None
-    axes = [axis for axis in zip(part.shape, *written.params.values(), v.shape, strict=True) if axis[0] != 1]
+    places = zip(part.shape, written.params["starts"], written.params["steps"], v.shape, strict=True)
+    axes = [axis for axis in places if axis[0] != 1]
     if [n for n in value.shape if n != 1] != [n for n, *_ in axes] or not v.aval.size:
         return None
     left = iter(axes)
@@ -235,6 +243,16 @@ def update_of_region(node: Node) -> Node | None:
         starts=tuple(start + step * move[1] for start, step, move in zip(starts, steps, moves, strict=True)),
         steps=tuple(step * move[2] for step, move in zip(steps, moves, strict=True)),
     )
+
+
+def _shows(seen: Node, x: Node, starts: Ints, steps: Ints, sizes: Shape) -> bool:
+    """Whether a node is a region of x, but for its shape."""
+    origin, is_written = _origin(x, starts, steps, sizes) or (x, False)
+    core, _ = unview(seen, frozenset({reshape}))
+    if is_written:
+        return core is unview(origin, frozenset({reshape}))[0]
+    whole = {"starts": starts, "steps": steps, "sizes": sizes}
+    return core.op is slice_ and core.inputs[0] in (x, origin) and core.params == whole
 
 
 @rule("update_of_transpose", transpose)

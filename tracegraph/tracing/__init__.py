@@ -1,13 +1,13 @@
 """From a Python function to a graph: `trace` (state), `placeholder` (the array), `indexing`, `lift` (promotion),
-`ufuncs`, `reductions` and `functions` (what NumPy means), `watch` (what a function reads), in reading order."""
+`ufuncs`, `reductions`, `methods` and `functions` (what NumPy means), `watch` (what a function reads), in reading order."""
 
 from tracegraph.tracing.bodies import body_of
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
+from tracegraph.tracing.methods import METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.standins import standins
 from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where
-from tracegraph.tracing.ufuncs import METHODS
 from tracegraph.tracing.watch import Watch
 
 __all__ = [

@@ -126,7 +126,7 @@ def translated(value: Any) -> Any:
     if isinstance(value, ModuleType) and value.__name__.startswith("numpy"):
         return _Module(value)
     if isinstance(value, BuiltinFunctionType):
-        return _dispatchers().get(id(value), value)
+        return _HELPERS.get(value.__name__) or _dispatchers().get(id(value), value)
     return _CLASSES.get(getattr(value, "__name__", ""), value)
 
 
@@ -148,8 +148,17 @@ def _dispatchers() -> dict[int, Any]:
     return {id(each._implementation): each for each in functions if type(each._implementation) is BuiltinFunctionType}
 
 
-#: Helpers of NumPy's that make a number by calling its dtype's class, which would ask for its value.
+def _monotonicity(x: Any) -> int:
+    """1 for what rises, -1 for what falls, 0 for what does neither."""
+    if np.all(x[1:] >= x[:-1]):
+        return 1
+    return -1 if np.all(x[1:] <= x[:-1]) else 0
+
+
+#: Helpers of NumPy's that ask for values: one that makes a number by calling its dtype's class, and some in C.
 _HELPERS: Mapping[str, Callable[..., Any]] = {
+    "_monotonicity": _monotonicity,
+    "_unique_hash": lambda ar, *, equal_nan=True: NotImplemented,
     "_divide_by_count": lambda a, b, out=None: np.divide(a, b, out=out),
 }
 

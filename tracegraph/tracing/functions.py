@@ -16,9 +16,11 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
+from tracegraph.tracing.counting import FUNCTIONS as COUNTING
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
-from tracegraph.tracing.matrices import FUNCTIONS as MATRICES
+from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
 from tracegraph.tracing.selecting import FUNCTIONS as SELECTING
@@ -155,6 +157,30 @@ def _at_least(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) ->
         return done[0] if len(done) == 1 else done
 
     return handler
+
+
+def _sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Placeholder:
+    """A copy, where NumPy has a view that may not be written to."""
+    array: Any = _array(x)
+    sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
+    if min(sizes, default=0) < 0:
+        raise ValueError("`window_shape` cannot contain negative values")
+    axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim, allow_duplicate=True)
+    if len(sizes) != len(axes):
+        raise ValueError(
+            f"Must provide {'window_shape for all dimensions of `x`' if axis is None else 'matching length window_shape'}"
+            f"; got {len(sizes)} window_shape elements and "
+            f"{f'`x.ndim` is {array.ndim}' if axis is None else f'{len(axes)} axes elements'}."
+        )
+    for k, size in zip(axes, sizes, strict=True):
+        count = array.shape[k] - size + 1
+        if count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        array = np.take(array, np.arange(count)[:, None] + np.arange(size), axis=k)
+        array = np.moveaxis(array, k + 1, -1)
+    return array  # type: ignore[no-any-return]
 
 
 # -- joining and splitting ---------------------------------------------------------------------------------------------
@@ -379,6 +405,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.flip: _flip,
     np.flipud: lambda m: _flip(m, 0),
     np.fliplr: lambda m: _flip(m, 1),
+    np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
     np.atleast_3d: _atleast_3d,
@@ -410,7 +437,9 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
     **LINEAR,
-    **MATRICES,
     **SORTING,
+    **METHODS,
+    **CONTRACTING,
+    **COUNTING,
     **SELECTING,
 }  # fmt: skip

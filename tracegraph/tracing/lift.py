@@ -87,8 +87,19 @@ def check_dtype(dtype: np.dtype) -> np.dtype:
 
 
 @cache
-def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
+def loop_dtypes(
+    ufunc: np.ufunc,
+    descriptors: tuple[Descriptor, ...],
+    dtype: np.dtype | tuple[np.dtype | None, ...] | None,
+    casting: str = "same_kind",
+) -> tuple[np.dtype, ...]:
     """The dtypes of the inputs and outputs of the loop that NumPy would pick.
+
+    Args:
+        ufunc: what is called.
+        descriptors: of its operands.
+        dtype: of its results, or of all its inputs and outputs, where the caller says so.
+        casting: how far operands may be converted.
 
     Raises:
         TypeError: NumPy has no loop for these.
@@ -96,8 +107,10 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
     """
     if not any(isinstance(each, np.dtype) for each in descriptors):
         descriptors = tuple(map(np.dtype, descriptors))
-    signature: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
-    dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
+    given: Any = {} if casting == "same_kind" else {"casting": casting}
+    if dtype is not None:
+        given["signature"] = dtype if isinstance(dtype, tuple) else (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
+    dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **given)
     if dtypes[-1] == np.dtype(bool):  # a test of halves, which NumPy makes of small integers, is as well one of singles
         dtypes = tuple(np.dtype(np.float32) if each == np.float16 else each for each in dtypes)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)

@@ -47,6 +47,30 @@ class Flags:
         return bool(getattr(self, name.lower()))
 
 
+class Flat:
+    """The elements of an array in C order, as ``x.flat`` has them."""
+
+    def __init__(self, array: Placeholder) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(np.ravel(self._array))
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.ravel(self._array)[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        flat: Any = np.copy(np.ravel(self._array))
+        flat[index] = value
+        self._array[...] = np.reshape(flat, self._array.shape)
+
+    def copy(self) -> Any:
+        return np.copy(np.ravel(self._array))
+
+
 class Placeholder:
     """Stands for an array (or, if ``weak`` is set, for a Python number) of known shape and dtype."""
 
@@ -358,6 +382,18 @@ class Placeholder:
         return self.dtype.itemsize
 
     @property
+    def flat(self) -> Flat:
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self[...] = np.resize(value, self.shape)
+
+    @property
+    def base(self) -> None:
+        return None
+
+    @property
     def T(self) -> Any:
         return np.transpose(self)
 
@@ -370,6 +406,11 @@ class Placeholder:
     @property
     def real(self) -> Any:
         return self
+
+    def conj(self) -> Any:
+        return self
+
+    conjugate = conj
 
     def __getitem__(self, index: Any) -> Any:
         where = user_where()

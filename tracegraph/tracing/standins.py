@@ -1,26 +1,29 @@
-"""The names in the `numpy` module that mean something else to a function that is being traced.
+"""The names in the `numpy` and `math` modules that mean something else to a function that is being traced.
 
 NumPy's makers of arrays ask no argument what they should do. So while a trace is open, their names stand for functions that
 look first who calls: a user's line, in a thread that is tracing, gets a placeholder; everybody else, NumPy's own code and
-other threads among them, gets what NumPy gives. When the last trace has ended the names stand for NumPy's functions again.
+other threads among them, gets what NumPy gives. The functions of `math`, which take known numbers only, are NumPy's for a
+traced number. When the last trace has ended the names stand for what they stood for.
 """
 
 from __future__ import annotations
 
 import dis
 import functools
+import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made
+from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
 
 __all__ = ["standins"]
@@ -88,13 +91,78 @@ def _grid(original: Any) -> _Indexed:
     return _Indexed(original, lambda key: made(original[key]))
 
 
-_STANDINS: dict[str, tuple[Any, Any]] = {
-    **{original.__name__: (original, _function(original, maker)) for original, maker in MAKERS.items()},
-    "r_": (np.r_, _joining(np.r_)),
-    "c_": (np.c_, _joining(np.c_)),
-    "mgrid": (np.mgrid, _grid(np.mgrid)),
-    "ogrid": (np.ogrid, _grid(np.ogrid)),
-}
+def _refused(is_wrong: Any, error: Exception) -> None:
+    if is_wrong:
+        raise error
+
+
+def _within(function: Callable[..., Any], is_wrong: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` that raises where NumPy would give NaN or infinity."""
+
+    def checked(*args: Any) -> Any:
+        _refused(is_wrong(*args), ValueError("math domain error"))
+        return function(*args)
+
+    return checked
+
+
+def _log(x: Any, base: Any = None) -> Any:
+    _refused(x <= 0, ValueError("math domain error"))
+    return np.log(x) if base is None else np.log(x) / math.log(base)
+
+
+def _bounded(function: Callable[..., Any], largest: float) -> Callable[..., Any]:
+    def checked(x: Any) -> Any:
+        _refused(abs(x) > largest, OverflowError("math range error"))
+        return function(x)
+
+    return checked
+
+
+_MATH: dict[str, Callable[..., Any]] = {
+    "sqrt": _within(np.sqrt, lambda x: x < 0),
+    "log": _log,
+    "log2": _within(np.log2, lambda x: x <= 0),
+    "log10": _within(np.log10, lambda x: x <= 0),
+    "log1p": _within(np.log1p, lambda x: x <= -1),
+    "exp": _bounded(np.exp, 709.782712893384),
+    "expm1": _bounded(np.expm1, 709.782712893384),
+    "sinh": _bounded(np.sinh, 710.4758600739439),
+    "cosh": _bounded(np.cosh, 710.4758600739439),
+    "asin": _within(np.arcsin, lambda x: abs(x) > 1),
+    "acos": _within(np.arccos, lambda x: abs(x) > 1),
+    "acosh": _within(np.arccosh, lambda x: x < 1),
+    "atanh": _within(np.arctanh, lambda x: abs(x) >= 1),
+    "pow": _within(np.float_power, lambda x, y: ((x < 0) & (y != np.floor(y))) | ((x == 0) & (y < 0))),
+    "fmod": _within(np.fmod, lambda x, y: y == 0),
+    "hypot": lambda *xs: functools.reduce(np.hypot, xs, 0.0),
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "atan": np.arctan, "atan2": np.arctan2, "tanh": np.tanh,
+    "asinh": np.arcsinh, "cbrt": np.cbrt, "fabs": np.fabs, "copysign": np.copysign, "degrees": np.degrees,
+    "radians": np.radians, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+}  # fmt: skip
+
+
+def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def standin(*args: Any) -> Any:
+        if not any(isinstance(each, Placeholder) for each in args):
+            return original(*args)
+        for each in args:
+            if isinstance(each, Placeholder) and each.shape:
+                raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+        value = function(*args)
+        return value.fresh(value.node, bool if value.dtype == bool else float)
+
+    return standin
+
+
+#: Module, name, what it stands for, and what stands in for that.
+_STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
+    *((np, original.__name__, original, _function(original, maker)) for original, maker in MAKERS.items()),
+    *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
+    *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
+    *((math, name, getattr(math, name), _of_number(getattr(math, name), function)) for name, function in _MATH.items()),
+]
 _lock = threading.Lock()
 _traces = 0
 
@@ -106,13 +174,13 @@ def standins() -> Iterator[None]:
     with _lock:
         _traces += 1
         if _traces == 1:
-            for name, (_, standin) in _STANDINS.items():
-                setattr(np, name, standin)
+            for module, name, _, standin in _STANDINS:
+                setattr(module, name, standin)
     try:
         yield
     finally:
         with _lock:
             _traces -= 1
             if _traces == 0:
-                for name, (original, _) in _STANDINS.items():
-                    setattr(np, name, original)
+                for module, name, original, _ in _STANDINS:
+                    setattr(module, name, original)

@@ -145,6 +145,8 @@ class Trace:
         """The node of an array that the function did not get as an argument. It is passed to kernels by reference."""
         if not isinstance(value, np.ndarray):
             return constant(value)
+        if id(value) in self.borrowed:
+            return self.borrowed[id(value)][2].node
         seen = self._captured.get(id(value))
         if seen is None:
             node = constant(value)
@@ -212,6 +214,16 @@ class Trace:
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
         return list(dict.fromkeys(storage.node for _, storage in alive))
+
+    def borrow(self, array: np.ndarray) -> Storage:
+        """The memory of an array from outside that the function may change: at each call the array is changed at its end.
+
+        Whoever borrows an array sees to it that nobody computes with the array itself while the function is traced.
+        """
+        if id(array) not in self.borrowed:
+            node = self.capture(array)
+            self.borrowed[id(array)] = array, node, Storage(node)
+        return self.borrowed[id(array)][2]
 
 
 def _check_unchanged(array: np.ndarray, before: np.ndarray) -> None:

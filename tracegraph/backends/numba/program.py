@@ -16,6 +16,7 @@ import numpy as np
 from tracegraph.backends.numba.cache import default_cache
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
+from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
 from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
@@ -147,22 +148,23 @@ class _Instance:
 
     def _task(self, task: ScheduledTask) -> Task:
         kernel = self._plan.schedule.kernels[task.kernel]
-        if isinstance(kernel, LibraryKernel):
-            table = self._product_table(kernel)
+        source = self._sources[task.kernel]
+        if source is not None:
+            table = self._slots_table(source.slots, kernel, task.piece)
         else:
-            source = self._sources[task.kernel]
-            assert isinstance(kernel, NestKernel), "steps of Python are no tasks of a tape"
-            assert source is not None, "every nest has a source"
-            table = self._nest_table(source.slots, kernel, task.piece)
+            assert isinstance(kernel, LibraryKernel), "every nest has a source"
+            table = self._product_table(kernel)
         return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
 
-    def _nest_table(self, slots: Sequence[Slot], kernel: NestKernel, piece: int) -> np.ndarray:
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
         table = self._table(len(slots))
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
                 table[k] = value
             else:
-                own = piece * (buffer.aval.size // kernel.pieces) if buffer is kernel.partials else 0
+                own = 0
+                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
+                    own = piece * (buffer.aval.size // kernel.pieces)
                 self._point(table, k, buffer, value + own)
         return table
 
@@ -285,7 +287,9 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
 
 
 def _source(kernel: Kernel) -> KernelSource | None:
-    return write_nest(kernel.nest) if isinstance(kernel, NestKernel) else None
+    if isinstance(kernel, NestKernel):
+        return write_nest(kernel.nest)
+    return write_scan(kernel) if kernel.is_scan else None
 
 
 def _code(kernel: Kernel, source: KernelSource | None) -> int:
