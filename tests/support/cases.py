@@ -703,11 +703,6 @@ def _segments() -> list[Case]:
         for ufunc, dtypes, smooth in rows
         for shapes in (((4,), (6,), (6,)), ((3, 2), (2, 2, 2), (2, 2)), ((3, 4), (5,), (5,), (5,)), ((3,), (), ()))
     ]  # fmt: skip
-    cases += [
-        Case("gather_at", shapes, {}, "any", dict.fromkeys(range(1, len(shapes)), INDEX), given=_below_three,
-             smooth=anything, numpy=lambda x, *indices: x[indices])
-        for shapes in (((4,), (6,)), ((3, 2), (2, 2)), ((3, 4), (5,), (5,)), ((3,), ()))
-    ]  # fmt: skip
     return cases
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
-from tracegraph.compiler.materialise import Access, access, materialise, overwrite, place_of
+from tracegraph.compiler.materialise import Access, access, materialise, overwrite, pick, place_of, rest_of
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
@@ -30,8 +30,11 @@ FARTHEST = 500
 
 
 class _Use(NamedTuple):
+    """How a value is used: by what, seen through which views, and whether any element may be needed at any point."""
+
     consumer: Node
     views: tuple[Node, ...]
+    is_random: bool = False
 
 
 class _Group:
@@ -123,9 +126,9 @@ class _Fuser:
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
                 is_part = node.op.kind == "part"
-                for source in node.inputs[:1] if is_part else node.inputs:
+                for k, source in enumerate(node.inputs[:1] if is_part else node.inputs):
                     base, views = access(source)
-                    self.uses[base].append(_Use(node, views))
+                    self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
                 for each in node.inputs[1:] if is_part else ():
                     self.later.setdefault(each, []).append(node)
         self.group_of: dict[Node, _Group] = {}
@@ -140,7 +143,7 @@ class _Fuser:
     def _place(self, node: Node) -> None:
         users = self._users(node)
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
-        if node.op.kind in ("elementwise", "identity", "reduce"):
+        if node.op.kind in ("elementwise", "identity", "reduce", "pick"):
             for group in sorted(users, key=lambda each: each.number):
                 if self._join(node, group, users, followers):
                     return
@@ -149,7 +152,7 @@ class _Fuser:
     def _users(self, node: Node) -> set[_Group]:
         """The groups that need the node's value; those of a part are the ones that need the whole."""
         found: set[_Group] = set()
-        for consumer, _ in self.uses[node]:
+        for consumer, *_ in self.uses[node]:
             if consumer.op.kind != "assemble":
                 found.add(self.group_of[consumer])
             elif node.op.kind == "part":
@@ -175,6 +178,8 @@ class _Fuser:
         """Computes the node inside a group of its consumers, if that is possible and pays."""
         uses = self.uses[node]
         if not group.is_nest or group.members.count >= LARGEST_NEST:
+            return False
+        if any(use.is_random and self.group_of[use.consumer] is group for use in uses):
             return False
         members = group.members
         positions = members.positions((use.consumer, use.views) for use in uses)
@@ -202,7 +207,9 @@ class _Fuser:
         """Whether strides can say how the node's own operands are read from where it is evaluated."""
         if node.op.kind == "reduce":
             return True
-        sources = [access(source) for source in node.inputs]
+        if node.op is pick and any(rest_of(node, views) is None for _, views in positions):
+            return False
+        sources = [access(source) for source in node.inputs[node.op is pick :]]
         return all(
             Access(base, (*inner, *views)).layout() is not None for _, views in positions for base, inner in sources
         )
@@ -216,6 +223,8 @@ class _Fuser:
         memory = access(whole.inputs[0]).base
         region = place_of(group.root, whole)
         is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
+        if node.op is pick and access(node.inputs[0]).base is memory:
+            return False
         for base, inner in (access(source) for source in node.inputs):
             for level, views in positions if base is memory else ():
                 seen = Access(base, inner if node.op.kind == "reduce" else (*inner, *views)).layout()

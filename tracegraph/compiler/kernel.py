@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from tracegraph.compiler.materialise import Access, is_scan
-from tracegraph.compiler.nest import Load, Nest
+from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
 __all__ = ["STRIP", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
@@ -34,7 +34,7 @@ class NestKernel(NamedTuple):
 
     @property
     def reads(self) -> tuple[Node, ...]:
-        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, Load))
+        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, (Load, Pick)))
         return tuple(dict.fromkeys(each.address.buffer for each in loads))
 
     @property

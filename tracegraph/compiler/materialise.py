@@ -16,13 +16,17 @@ import numpy as np
 from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ops.broadcast import broadcast_to
+from tracegraph.ops.gather import check_bounds, gather
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
 from tracegraph.ops.scan import cumulate, recurrence
 from tracegraph.ops.shape import reshape_to
 
-__all__ = ["Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "place_of"]
-
+__all__ = [
+    "Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "pick", "place_of",
+    "rest_of",
+]  # fmt: skip
 
 #: Operations among which a stencil is looked for.
 LARGEST_STENCIL = 64
@@ -84,6 +88,33 @@ assemble = Op(
 overwrite = Op("overwrite", rule=update.rule, reference=update.reference, kind="assemble")
 
 
+def _pick_reference(x: np.ndarray, *indices: np.ndarray, axes: Ints) -> np.ndarray:
+    rest = [k for k in range(x.ndim) if k not in axes]
+    places = dict(zip(rest, np.ogrid[tuple(slice(x.shape[k]) for k in rest)], strict=True))
+    for axis, index in zip(axes, indices, strict=True):
+        check_bounds(index, axis, x.shape[axis])
+        places[axis] = index
+    return np.asarray(x[tuple(places[k] for k in range(x.ndim))])
+
+
+#: A gather whose indices have the shape of its result, so that a kernel evaluates them at each point.
+pick = Op(
+    "pick", rule=lambda x, *indices, axes: Aval(indices[0].shape, x.dtype), reference=_pick_reference, kind="pick"
+)
+
+
+def rest_of(node: Node, views: Sequence[Node]) -> Layout | None:
+    """Where a `pick`, seen through views, reads if all indices are 0; None if no strides can say that."""
+    x = node.inputs[0]
+    source = access(x).layout()
+    assert source is not None, "what is picked from was copied if it had no strides"
+    rest = [stride for k, stride in enumerate(source.strides) if k not in node.params["axes"]]
+    layout: Layout | None = Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest))
+    for view in views:
+        layout = None if layout is None else layout.view(view.op.name, view.params)
+    return layout
+
+
 def place_of(piece: Node, whole: Node) -> Layout:
     """Where in the memory of an `assemble` or `overwrite` one of its parts lies."""
     if whole.op is overwrite:
@@ -133,6 +164,8 @@ class _Pass:
             return self._parts(node, sources, _concatenated(sources, node.params["axis"]), is_ordered=False)
         if op is update:
             return self._updated(node, *sources)
+        if op is gather:
+            return self._picked(node, *sources)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
         elif is_scan(node):
@@ -150,6 +183,13 @@ class _Pass:
             return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
         kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
         return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
+
+    def _picked(self, node: Node, x: Node, *indices: Node) -> Node:
+        ones = (1,) * (node.aval.ndim - indices[0].aval.ndim)
+        columns = [reshape_to(index, (*index.shape, *ones)) for index in indices]
+        wide = [each if each.shape == node.shape else broadcast_to(each, shape=node.shape) for each in columns]
+        source = x if _has_strides(x) else self._copy(x)
+        return self._noted(Node(pick, (source, *wide), {"axes": node.params["axes"]}, node.aval, node.where))
 
     def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """An update in place: its part comes after all that reads what was there."""
@@ -308,6 +348,12 @@ def is_scan(node: Node) -> bool:
     """Whether a kernel carries a value along an axis; other running results are NumPy's."""
     is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
     return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
+
+
+def _has_strides(node: Node) -> bool:
+    """Whether strides can say where the elements lie in memory."""
+    base, views = access(node)
+    return not (base.op is iota or is_literal(base)) and Access(base, views).layout() is not None
 
 
 def _is_plain(node: Node) -> bool:

@@ -14,9 +14,9 @@ from tracegraph.ir import Aval, Node, Op
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, zeros_like
 from tracegraph.ops.elementwise import add, convert, divide, equal, like, multiply, negative, subtract, where
+from tracegraph.ops.gather import add_at, gather_at
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.rules import FLOATS, NUMBERS, Params, batch_all, is_float
-from tracegraph.ops.scan import gather_at, scatter_at
 from tracegraph.ops.shape import reshape_to
 
 __all__ = ["OPS", "bin_count", "digitize", "histogram", "interp"]
@@ -58,7 +58,7 @@ def _looked_up(table: Node, places: Node) -> Node:
 
 def _put(like_this: Node, values: Node, places: Node) -> Node:
     """The sum of the values that go to each place of a table."""
-    return scatter_at(zeros_like(like_this), values, *_leading(like_this, places), places, ufunc="add")
+    return add_at(zeros_like(like_this), values, *_leading(like_this, places), places)
 
 
 def _leading(table: Node, places: Node) -> list[Node]:

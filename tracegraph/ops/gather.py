@@ -21,7 +21,7 @@ from tracegraph.ops.leaf import iota
 from tracegraph.ops.rules import BOOL, NUMBERS, Ints, Params, batch_all
 from tracegraph.ops.shape import reshape_to, transpose
 
-__all__ = ["INDEX", "OPS", "check_bounds", "gather", "nonzero", "scatter", "scatter_add"]
+__all__ = ["INDEX", "OPS", "add_at", "check_bounds", "gather", "gather_at", "nonzero", "scatter", "scatter_add"]
 
 INDEX = np.dtype(np.int64)
 
@@ -211,5 +211,16 @@ nonzero: Op = Op(
     "nonzero", rule=_nonzero_rule, reference=_nonzero_reference,
     batch=lambda inputs, axes, params: nonzero(*inputs, **params),
 )  # fmt: skip
+
+
+def gather_at(x: Node, *indices: Node) -> Node:
+    """The elements at indices along the first axes."""
+    return gather(x, *indices, axes=tuple(range(len(indices))), distinct=False)
+
+
+def add_at(x: Node, v: Node, *indices: Node) -> Node:
+    """``x`` with ``v`` added at indices along the first axes."""
+    return scatter_add(x, v, *indices, axes=tuple(range(len(indices))), distinct=False)
+
 
 OPS: Sequence[Op] = (gather, scatter, scatter_add, nonzero)

@@ -17,13 +17,14 @@ from tracegraph.ir import Aval, Node, Op
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, reduce_sum, zeros_like
 from tracegraph.ops.elementwise import convert, divide, equal, like, multiply, negative, where
+from tracegraph.ops.gather import add_at, gather_at
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Params, batch_all, each
 from tracegraph.ops.shape import reshape, reshape_to
 
 __all__ = [
-    "OPS", "along", "cumulate", "flip", "gather_at", "recurrence", "reduce_ufunc", "reduceat", "scatter_at",
+    "OPS", "along", "cumulate", "flip", "recurrence", "reduce_ufunc", "reduceat", "scatter_at",
     "spread_segments",
 ]  # fmt: skip
 
@@ -334,11 +335,6 @@ def _check_indices(name: str, x: Aval, indices: Sequence[Aval]) -> None:
         raise TypeError(f"{name}: the indices into {x} are {', '.join(map(repr, indices))}")
 
 
-def _gather_rule(x: Aval, *indices: Aval) -> Aval:
-    _check_indices("gather_at", x, indices)
-    return Aval((*indices[0].shape, *x.shape[len(indices) :]), x.dtype)
-
-
 def _scatter_rule(x: Aval, v: Aval, *indices: Aval, ufunc: str) -> Aval:
     _check_closed("scatter_at", ufunc, v.dtype)
     _check_indices("scatter_at", x, indices)
@@ -371,7 +367,7 @@ def _scatter_vjp(ct: Node, out: Node, i: int) -> Node | None:
 def _scatter_extreme(ct: Node, out: Node, x: Node, v: Node, indices: Sequence[Node]) -> tuple[Node, Node]:
     """In equal parts to what attains the extreme."""
     kept, given = equal(x, out), equal(v, convert(gather_at(out, *indices), dtype=v.dtype))
-    count = scatter_at(convert(kept, dtype=x.dtype), convert(given, dtype=x.dtype), *indices, ufunc="add")
+    count = add_at(convert(kept, dtype=x.dtype), convert(given, dtype=x.dtype), *indices)
     share = divide(ct, count)
     part = convert(gather_at(share, *indices), dtype=v.dtype)
     return where(kept, share, zeros_like(share)), where(given, part, zeros_like(v))
@@ -386,14 +382,6 @@ def _batch_at(inputs: Sequence[Node], axes: Sequence[bool], params: Params, op: 
     return op(*values[:given], place, *values[given:], **params)
 
 
-#: ``x[indices]``.
-gather_at: Op = Op(
-    "gather_at",
-    rule=_gather_rule,
-    reference=lambda x, *indices: x[indices],
-    vjp=lambda ct, out, i: None if i else scatter_at(zeros_like(out.inputs[0]), ct, *out.inputs[1:], ufunc="add"),
-    batch=lambda inputs, axes, params: _batch_at(inputs, axes, params, gather_at, 1),
-)
 #: ``ufunc.at(x, indices, v)`` on a copy of x. Every step is rounded to x's dtype, which may be another than v's.
 scatter_at: Op = Op(
     "scatter_at",
@@ -403,4 +391,4 @@ scatter_at: Op = Op(
     batch=lambda inputs, axes, params: _batch_at(inputs, axes, params, scatter_at, 2),
 )
 
-OPS: Sequence[Op] = (cumulate, recurrence, reduce_ufunc, reduceat, spread_segments, gather_at, scatter_at)
+OPS: Sequence[Op] = (cumulate, recurrence, reduce_ufunc, reduceat, spread_segments, scatter_at)

@@ -15,10 +15,11 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum
 from tracegraph.ops.count import bin_count, digitize, histogram, interp
 from tracegraph.ops.elementwise import like
+from tracegraph.ops.gather import add_at, gather_at
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.reduce import reduce_max, reduce_min
 from tracegraph.ops.region import concatenate
-from tracegraph.ops.scan import along, gather_at, scatter_at
+from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape_to, transpose
 from tracegraph.tracing.lift import cast, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
@@ -62,7 +63,7 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder
     values = fill(1, places.shape, INT64) if weights is None else node_of(weights, FLOAT)
     if values.shape != places.shape:
         raise ValueError("The weights and list don't have the same length.")
-    return result(scatter_at(fill(0, (length,), values.dtype), values, places, ufunc="add"))
+    return result(add_at(fill(0, (length,), values.dtype), values, places))
 
 
 def _digitize(x: Any, bins: Any, right: bool = False) -> Placeholder:
@@ -272,7 +273,7 @@ def _grid(columns: Sequence[Node], edges: Sequence[Node], weights: Node | None) 
         places.append(ew.subtract(place, cast(top, INT64)))
     shape = tuple(edge.shape[0] + 1 for edge in edges)
     mass = fill(1, places[0].shape, FLOAT) if weights is None else weights
-    node = scatter_at(fill(0, shape, FLOAT), mass, *places, ufunc="add")
+    node = add_at(fill(0, shape, FLOAT), mass, *places)
     for k, n in enumerate(shape):
         node = along(node, k, 1, n - 2)
     return node

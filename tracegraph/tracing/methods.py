@@ -15,6 +15,7 @@ from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, keep_axes, reduce_sum
 from tracegraph.ops.elementwise import like
+from tracegraph.ops.gather import add_at
 from tracegraph.ops.leaf import constant
 from tracegraph.ops.reduce import reduce_max, reduce_min
 from tracegraph.ops.region import concatenate
@@ -313,13 +314,15 @@ def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: 
         value = spread(value, shape)
     except ValueError:
         raise ValueError("array is not broadcastable to correct shape") from None
+    if ufunc is np.add and value.dtype == node.dtype and dtype != BOOL:
+        return add_at(node, value, *indices)
     return scatter_at(node, value, *indices, ufunc=ufunc.__name__)
 
 
 def _unary_at(ufunc: np.ufunc, node: Node, indices: Sequence[Node]) -> Node:
     """As often as an index comes: where it is met at all, at least twice, and so on."""
     ones = fill(1, (*indices[0].shape, *node.shape[len(indices) :]), INT64)
-    hits = scatter_at(fill(0, node.shape, INT64), ones, *indices, ufunc="add")
+    hits = add_at(fill(0, node.shape, INT64), ones, *indices)
     trace = active_trace()
     assert trace is not None
     for time in range(int(trace.decide(hits).max(initial=0))):

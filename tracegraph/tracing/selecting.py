@@ -149,6 +149,7 @@ def _item(item: Any) -> Any:
         item = array.astype(INDEX) if array.size == 0 and not isinstance(array, Placeholder) else array
         if item.dtype.kind not in "iub":
             raise IndexError(NO_INDEX)
+        return item if isinstance(item, Placeholder) else result(constant(item), is_array=True)
     if isinstance(item, (bool, np.bool_)):
         return item if isinstance(item, Placeholder) else np.asarray(item)
     if isinstance(item, Placeholder):

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
-from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
+from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
 from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
@@ -120,6 +121,7 @@ class _Instance:
         self._graph = plan.schedule.fused.graph
         self._places = {node: k for k, node in enumerate((*self._graph.inputs, *self._graph.outputs))}
         self._arena_targets: list[tuple[int, int]] = []
+        self._errors = np.zeros(1, np.int64)
         self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
         self._constants: dict[Node, np.ndarray] = {}
         self._copies: list[tuple[np.ndarray, np.ndarray]] = []
@@ -142,7 +144,11 @@ class _Instance:
         release = schedule.nanoseconds > RELEASE_NANOSECONDS
         runs = [make_tape(stretches[0], self._arguments(), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
-        return runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+        run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+        is_checked = any(
+            slot.buffer is ERRORS for source in self._sources if source is not None for slot in source.slots
+        )
+        return self._checked(run) if is_checked else run
 
     # -- tables ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +190,9 @@ class _Instance:
     def _point(self, table: np.ndarray, k: int, buffer: Node, offset: int) -> None:
         """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
         shift = offset * buffer.dtype.itemsize
-        if buffer in self._plan.offsets:
+        if buffer is ERRORS:
+            table[k] = self._errors.ctypes.data
+        elif buffer in self._plan.offsets:
             self._arena_targets.append((table[k:].ctypes.data, self._plan.offsets[buffer] + shift))
         elif "value" in buffer.params:
             table[k] = self._constant(buffer).ctypes.data + shift
@@ -213,6 +221,33 @@ class _Instance:
         bound = [_argument(node, aval, self._targets.get(node, ()), writeable=True) for node, aval in outputs]
         arena = Argument(self._arena_targets, np.dtype(np.uint8), (self._plan.arena_bytes,), (1,), writeable=True)
         return [*inputs, *bound, arena]
+
+    # -- indices out of bounds -------------------------------------------------------------------------------------
+
+    def _checked(self, run: Callable[..., bool]) -> Callable[..., bool]:
+        """A run after which it is looked whether kernels met an index that was out of bounds."""
+        lock = threading.Lock()
+
+        def checked(*arrays: Any) -> bool:
+            if not lock.acquire(blocking=False):
+                return False
+            try:
+                if not run(*arrays):
+                    return False
+                if self._errors[0]:
+                    self._errors[0] = 0
+                    self._explain(arrays)
+            finally:
+                lock.release()
+            return True
+
+        return checked
+
+    def _explain(self, arrays: Sequence[Any]) -> NoReturn:
+        """Finds the index by running the graph again, step by step; rounding may decide that it is then in bounds."""
+        pairs = zip(arrays, self._graph.inputs, strict=False)
+        reference.run(self._graph, [np.asarray(each, node.dtype) for each, node in pairs])
+        raise IndexError("an index is out of bounds")
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 

@@ -26,10 +26,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Reduce, Store
-from tracegraph.ir import Node
+from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
+from tracegraph.ir import Node, aval_of
+from tracegraph.ops.leaf import input_node
 
-__all__ = ["KernelSource", "Slot", "write_nest"]
+__all__ = ["ERRORS", "KernelSource", "Slot", "write_nest"]
+
+#: Stands for a word in which kernels say that an index was out of bounds.
+ERRORS = input_node(aval_of((1,), np.int64))
 
 #: Terms of a floating-point sum that are added up before the next partial sum is begun.
 BLOCK = 1024
@@ -105,6 +109,8 @@ class _Writer:
         self.depth = 1
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
+        self._is_checked = False
+        self._numbers: dict[Pick, int] = {}
         self.remarks: dict[str, str] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
@@ -205,10 +211,12 @@ class _Writer:
         """The instructions of one level, and what is stored of them. Gives the names of their values."""
         names = [self.literal(each) if isinstance(each, Literal) else f"{prefix}{k}" for k, each in enumerate(body)]
         for k, each in enumerate(body):
+            if isinstance(each, Pick):
+                self._check(each, names)
             if not isinstance(each, Literal):
                 self.line(
                     f"{names[k]} = {self._expression(each, names, total)}",
-                    each.node if isinstance(each, Apply) else None,
+                    each.node if isinstance(each, (Apply, Pick)) else None,
                 )
         for store in stores:
             self.line(f"store({self.pointer(store.address)}, {self.place(store.address)}, {names[store.value]})")
@@ -218,6 +226,9 @@ class _Writer:
         if isinstance(each, Load):
             function = "reload" if each.address[:2] in self._written else "load"
             return f"{function}({self.pointer(each.address)}, {self.place(each.address)})"
+        if isinstance(each, Pick):
+            terms = [self.place(each.address), *self._moves(each, names)]
+            return f"load({self.pointer(each.address)}, {' + '.join(term for term in terms if term != '0')})"
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -226,6 +237,24 @@ class _Writer:
             return each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
         assert isinstance(each, Reduce)
         return total
+
+    def _check(self, each: Pick, names: Sequence[str]) -> None:
+        """Notes whether an index is out of bounds. It then counts as 0."""
+        if not self._is_checked:
+            self._is_checked = True
+            self.head.append("is_outside = boolean(False)")
+        number = self._numbers.setdefault(each, len(self._numbers))
+        for k, (operand, _, extent) in enumerate(each.places):
+            n = self._number(f"m{number}_{k}", extent)
+            self.line(f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))", each.node)
+
+    def _moves(self, each: Pick, names: Sequence[str]) -> list[str]:
+        """How far the indices move an address."""
+        number, moves = self._numbers[each], []
+        for k, (operand, stride, extent) in enumerate(each.places):
+            move = f"inside({names[operand]}, {self._number(f'm{number}_{k}', extent)})"
+            moves.append(move if stride == 1 else f"{move} * {self._number(f't{number}_{k}', stride)}")
+        return moves
 
     def literal(self, each: Literal) -> str:
         """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
@@ -273,6 +302,10 @@ class _Writer:
 
     def finish(self) -> KernelSource:
         name = _name(self.nest)
+        if self._is_checked:
+            errors = self.pointer(Address(ERRORS, 0, ()))
+            with self.block("if is_outside:"):
+                self.line(f"store({errors}, 0, 1)")
         head = [(f"    {line}", self.remarks.get(line, "")) for line in self.head]
         lines = [(f"def {name}(args, lo, hi):", ""), *head, *self.lines]
         text = "\n".join(line for line, _ in lines) + "\n"
@@ -306,7 +339,7 @@ def _accumulate(node: Node, total: str, value: str) -> str:
 
 def _name(nest: Nest) -> str:
     """After the operations, last first, so that profiles and tracebacks can be read; never that of a scalar function."""
-    words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, Apply)]
+    words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, (Apply, Pick))]
     if nest.reduction is not None:
         words.insert(0, nest.reduction[0].op.name)
     return "_".join([*dict.fromkeys(words[:6]), "loop"])
