@@ -314,7 +314,7 @@ def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: 
         value = spread(value, shape)
     except ValueError:
         raise ValueError("array is not broadcastable to correct shape") from None
-    if ufunc is np.add and value.dtype == node.dtype and dtype != BOOL:
+    if ufunc is np.add and value.dtype == node.dtype and value.dtype != BOOL:
         return add_at(node, value, *indices)
     return scatter_at(node, value, *indices, ufunc=ufunc.__name__)
 
