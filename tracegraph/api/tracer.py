@@ -110,7 +110,7 @@ def _check_no_noise(before: Any, where: Where | None) -> None:
 def _output(value: Any, where: Where | None) -> Node:
     if isinstance(value, Placeholder):
         return value.node
-    if not isinstance(value, (np.ndarray, np.generic, bool, int, float)):
+    if not isinstance(value, (np.ndarray, np.generic, bool, int, float, complex)):
         raise TraceError(
             at(
                 f"a compiled function returned {value!r:.60} of {type(value).__name__}; expected arrays, numbers, or "

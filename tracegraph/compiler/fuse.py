@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import Access, access, materialise
+from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
@@ -100,7 +101,7 @@ class _Fuser:
     def _place(self, node: Node) -> None:
         uses = self.uses[node]
         followers = self._followers(node)
-        if node.op.kind in ("elementwise", "identity", "reduce"):
+        if node.op.kind in ("elementwise", "identity", "reduce") and has_kernel(node):
             for group in sorted(followers, key=lambda each: each.number):
                 if self._join(node, group, uses, followers):
                     return
@@ -119,11 +120,10 @@ class _Fuser:
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        is_nest = node.op.kind not in ("product", "opaque")
-        group = _Group(len(self.groups), node, self.place[node], is_nest=is_nest)
+        group = _Group(len(self.groups), node, self.place[node], is_nest=has_kernel(node))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
-        if node.op.kind == "reduce":
+        if node.op.kind == "reduce" and group.is_nest:
             group.members.reduce(node)
         elif node.op.kind == "part":
             group.members.assembled = self.uses[node][0].consumer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.native import has_blas
 from tracegraph.compiler.nest import Load, Nest
 from tracegraph.ir import Aval, Graph, Node
 
@@ -42,8 +43,8 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A product of floats is for BLAS, called from native code; any other is for NumPy, which runs
-            it between two stretches of native code.
+        node: the operation. A product that BLAS has is called from native code; any other is for NumPy, which runs it
+            between two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -55,7 +56,7 @@ class LibraryKernel(NamedTuple):
 
     @property
     def is_product(self) -> bool:
-        return self.node.op.kind == "product" and self.node.dtype.kind == "f"
+        return has_blas(self.node)
 
     @property
     def reads(self) -> tuple[Node, ...]:

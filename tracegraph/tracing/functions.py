@@ -276,7 +276,7 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target_dtype = dst.dtype
-    value = node_of(src, target_dtype) if type(src) in (bool, int, float) else node_of(src)
+    value = node_of(src, target_dtype) if type(src) in (bool, int, float, complex) else node_of(src)
     if value.aval.ndim > dst.ndim:
         extra = value.shape[: value.aval.ndim - dst.ndim]
         if all(n == 1 for n in extra):
@@ -343,6 +343,12 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
+def _angle(z: Any, deg: bool = False) -> Any:
+    value = _array(z)
+    angle = call(np.arctan2, (value.imag, value.real))
+    return call(np.multiply, (angle, 180 / math.pi)) if deg else angle
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -384,7 +390,9 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.shape: lambda a: _array(a).shape,
     np.ndim: lambda a: _array(a).ndim,
     np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
-    np.real: lambda val: _array(val),
+    np.real: lambda val: _array(val).real,
+    np.imag: lambda val: _array(val).imag,
+    np.angle: _angle,
     np.result_type: lambda *values: common_dtype(values),
     **REDUCTIONS,
 }  # fmt: skip

@@ -30,7 +30,7 @@ def descriptor(value: Any) -> Descriptor:
     if isinstance(value, Placeholder):
         weak = value.weak
         return value.dtype if weak is None or weak is bool else weak
-    if type(value) in (int, float):
+    if type(value) in (int, float, complex):
         return type(value)
     return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
 
@@ -44,7 +44,7 @@ def node_of(value: Any, dtype: np.dtype | None = None) -> Node:
     """
     if isinstance(value, Placeholder):
         return cast(value.node, dtype or value.dtype)
-    if type(value) in (bool, int, float):
+    if type(value) in (bool, int, float, complex):
         return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
     trace = active_trace()
     if isinstance(value, (np.ndarray, np.generic)) and trace is not None:
@@ -92,8 +92,6 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
         descriptors = tuple(map(np.dtype, descriptors))
     signature: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
-    if dtypes[-1] == np.dtype(bool):  # a test of halves, which NumPy makes of small integers, is as well one of singles
-        dtypes = tuple(np.dtype(np.float32) if each == np.float16 else each for each in dtypes)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
 
 

@@ -16,7 +16,8 @@ from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops import ALL
-from tracegraph.ops.elementwise import convert
+from tracegraph.ops.broadcast import zeros_like
+from tracegraph.ops.elementwise import convert, imag, make_complex, real
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, transpose
 from tracegraph.tracing.indexing import Region, parse_index
@@ -88,7 +89,7 @@ class Placeholder:
 
     @property
     def weak(self) -> type | None:
-        """`int`, `float` or `bool` for a Python number, which takes the dtype of the arrays that it meets."""
+        """`int`, `float`, `complex` or `bool` for a Python number, which takes the dtype of the arrays that it meets."""
         return self._weak
 
     @property
@@ -151,6 +152,10 @@ class Placeholder:
             return transpose(value, axes=inverse(params["axes"]))
         if name == "reshape":
             return reshape(value, shape=whole.shape)
+        if name == "real":
+            return make_complex(value, imag(whole))
+        if name == "imag":
+            return make_complex(real(whole), value)
         raise ValueError("assignment destination is read-only")
 
     # -- what NumPy asks -----------------------------------------------------------------------------------------------
@@ -261,7 +266,30 @@ class Placeholder:
 
     @property
     def real(self) -> Any:
-        return self
+        return self.seen_as("real") if self.dtype.kind == "c" else self
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
+    @property
+    def imag(self) -> Any:
+        """A view of the imaginary part; of real arrays NumPy makes zeros that cannot be written to."""
+        if self.dtype.kind == "c":
+            return self.seen_as("imag")
+        zero = self.fresh(zeros_like(self.node), is_array=not self._is_scalar)
+        return zero if self._is_scalar else zero.seen_as("broadcast_to", shape=self.shape)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self.imag[...] = value
+
+    def conj(self) -> Any:
+        return np.conjugate(self) if self.dtype.kind == "c" else self
+
+    conjugate = conj
 
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
@@ -343,7 +371,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
 
 
 #: What Python makes of an operation on two of its own numbers.
-_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float}
+_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float, "c": complex}
 
 
 #: What two of Python's bools do as bools; all else they do as integers.
@@ -365,7 +393,7 @@ def _counted(value: Any) -> Any:
 
 
 def _is_python_number(value: Any) -> bool:
-    return value.weak is not None if isinstance(value, Placeholder) else type(value) in (bool, int, float)
+    return value.weak is not None if isinstance(value, Placeholder) else type(value) in (bool, int, float, complex)
 
 
 def _binary(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
@@ -408,7 +436,7 @@ _POWERS: dict[tuple[type, float], np.ufunc] = {
 
 def _power(self: Placeholder, other: Any) -> Any:
     known = _POWERS.get((type(other), other)) if type(other) in (int, float) and not self.is_scalar else None
-    if known is None or not (self.dtype.kind == "f" or known is np.square):
+    if known is None or not (self.dtype.kind in "fc" or known is np.square):
         return _power_of_any(self, other)
     if self.dtype.kind == "b":
         self = self.astype(np.int8)

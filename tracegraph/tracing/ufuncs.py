@@ -22,6 +22,7 @@ from tracegraph.tracing.placeholder import Placeholder
 __all__ = ["METHODS", "call", "product", "write"]
 
 Emit = Callable[..., Node]
+EmitSeveral = Callable[..., tuple[Node, ...]]
 
 
 def _on_bool(op: Emit) -> Emit:
@@ -34,17 +35,29 @@ def _by_dtype(for_bool: Emit, otherwise: Emit) -> Emit:
 
 
 def _reciprocal(x: Node) -> Node:
-    if x.dtype.kind != "f":
-        raise UnsupportedError("np.reciprocal of integers is not traced; write 1 // x")
+    """Of an integer, NumPy cuts the float that it is."""
+    if x.dtype.kind in "iu":
+        return cast(_reciprocal(cast(x, np.dtype(float))), x.dtype)
     return ew.divide(like(x, 1), x)
 
 
-def _logaddexp(x: Node, y: Node) -> Node:
+def _log_sum(x: Node, y: Node, exp: Emit, unit: float) -> Node:
     """max + log1p(exp(-|x - y|)); where both are the same infinity their difference is NaN and the maximum is right."""
     distance = ew.negative(ew.absolute(ew.subtract(x, y)))
     same = ew.equal(x, y)
-    half = ew.log1p(ew.exp(ew.where(same, like(x, 0), distance)))
-    return ew.add(ew.maximum(x, y), half)
+    half = ew.log1p(exp(ew.where(same, like(x, 0), distance)))
+    return ew.add(ew.maximum(x, y), half if unit == 1 else ew.multiply(half, like(half, unit)))
+
+
+def _heaviside(x: Node, at_zero: Node) -> Node:
+    step = ew.where(ew.less(x, like(x, 0)), like(x, 0), like(x, 1))
+    return ew.where(ew.isnan(x), x, ew.where(ew.equal(x, like(x, 0)), at_zero, step))
+
+
+def _modf(x: Node) -> tuple[Node, Node]:
+    """Both parts have the sign of x."""
+    whole = ew.trunc(x)
+    return ew.copysign(ew.where(ew.isinf(x), like(x, 0), ew.subtract(x, whole)), x), whole
 
 
 #: Each ufunc as an operation, or as an expression of operations, on operands of its loop's dtype and one shape.
@@ -52,10 +65,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     **{
         getattr(np, name): getattr(ew, name)
         for name in (
-            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh divide "
-            "equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater greater_equal hypot isfinite isinf "
-            "isnan left_shift less less_equal log log10 log1p log2 maximum minimum multiply negative not_equal "
-            "power remainder right_shift rint sign signbit sin sinh sqrt subtract tan tanh trunc"
+            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_count cbrt ceil copysign cos "
+            "cosh divide equal exp exp2 expm1 floor floor_divide fmax fmin fmod gcd greater greater_equal hypot "
+            "isfinite isinf isnan lcm ldexp left_shift less less_equal log log10 log1p log2 maximum minimum multiply negative "
+            "nextafter not_equal power remainder right_shift rint sign signbit sin sinh spacing sqrt subtract tan tanh trunc"
         ).split()
     },
     np.logical_and: _on_bool(ew.logical_and),
@@ -66,16 +79,27 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.bitwise_or: _by_dtype(ew.logical_or, ew.bitwise_or),
     np.bitwise_xor: _by_dtype(ew.logical_xor, ew.bitwise_xor),
     np.invert: _by_dtype(ew.logical_not, ew.invert),
+    np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
     np.positive: lambda x: x,
     np.square: lambda x: ew.multiply(x, x),
     np.fabs: ew.absolute,
     np.reciprocal: _reciprocal,
-    np.logaddexp: _logaddexp,
+    np.heaviside: _heaviside,
+    np.float_power: ew.power,
+    np.logaddexp: lambda x, y: _log_sum(x, y, ew.exp, 1),
+    np.logaddexp2: lambda x, y: _log_sum(x, y, ew.exp2, 1 / math.log(2)),
     np.deg2rad: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
     np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
 }  # fmt: skip
+
+#: The same for ufuncs of several results.
+_EMIT_SEVERAL: Mapping[np.ufunc, EmitSeveral] = {
+    np.divmod: lambda x, y: (ew.floor_divide(x, y), ew.remainder(x, y)),
+    np.frexp: lambda x: (ew.frexp_mantissa(x), ew.frexp_exponent(x)),
+    np.modf: _modf,
+}
 
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
 
@@ -100,34 +124,43 @@ def call(
     dtype: Any = None,
     casting: str = "same_kind",
     **kwargs: Any,
-) -> Placeholder:
-    """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given."""
+) -> Any:
+    """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given.
+
+    The result is a tuple for a ufunc of several.
+    """
     if kwargs:
         raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
     if ufunc is np.matmul:
-        node = product(*inputs)
+        nodes: tuple[Node, ...] = (product(*inputs),)
     else:
-        node = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
-    target = out[0] if isinstance(out, tuple) else out
-    if target is None:
-        if where is not True:
+        nodes = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
+    targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
+    values = []
+    for node, target in zip(nodes, targets, strict=True):
+        if target is not None:
+            values.append(write(target, node, where=where, casting=casting, ufunc=ufunc))
+        elif where is True:
+            values.append(result(node))
+        else:
             raise UnsupportedError(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; use np.where")
-        return result(node)
-    return write(target, node, where=where, casting=casting, ufunc=ufunc)
+    return values[0] if ufunc.nout == 1 else tuple(values)
 
 
-def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None) -> Node:
-    if ufunc not in _EMIT:
+def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None) -> tuple[Node, ...]:
+    if ufunc not in _EMIT and ufunc not in _EMIT_SEVERAL and ufunc is not np.isnat:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
-        return _compare_integers(ufunc, inputs, dtypes[0])
+        return (_compare_integers(ufunc, inputs, dtypes[0]),)
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
+    if ufunc in _EMIT_SEVERAL:
+        return _EMIT_SEVERAL[ufunc](*operands)
     emit = _EMIT[ufunc]
-    if operands[0].dtype.kind != "f":
+    if operands[0].dtype.kind in "iub":
         emit = _ON_INTEGERS.get(ufunc, emit)
-    return emit(*operands)
+    return (emit(*operands),)
 
 
 def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -> Node:
