@@ -345,7 +345,7 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 
 def _angle(z: Any, deg: bool = False) -> Any:
     value = _array(z)
-    angle = call(np.arctan2, (value.imag, value.real))
+    angle = call(np.arctan2, (value.imag if value.dtype.kind == "c" else 0, value.real))
     return call(np.multiply, (angle, 180 / math.pi)) if deg else angle
 
 

@@ -45,7 +45,8 @@ def node_of(value: Any, dtype: np.dtype | None = None) -> Node:
     if isinstance(value, Placeholder):
         return cast(value.node, dtype or value.dtype)
     if type(value) in (bool, int, float, complex):
-        return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
+        with np.errstate(over="ignore"):
+            return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
     trace = active_trace()
     if isinstance(value, (np.ndarray, np.generic)) and trace is not None:
         check_dtype(value.dtype)

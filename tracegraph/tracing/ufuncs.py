@@ -67,8 +67,9 @@ _EMIT: Mapping[np.ufunc, Emit] = {
         for name in (
             "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_count cbrt ceil copysign cos "
             "cosh divide equal exp exp2 expm1 floor floor_divide fmax fmin fmod gcd greater greater_equal hypot "
-            "isfinite isinf isnan lcm ldexp left_shift less less_equal log log10 log1p log2 maximum minimum multiply negative "
-            "nextafter not_equal power remainder right_shift rint sign signbit sin sinh spacing sqrt subtract tan tanh trunc"
+            "isfinite isinf isnan lcm ldexp left_shift less less_equal log log10 log1p log2 maximum minimum multiply "
+            "negative nextafter not_equal power remainder right_shift rint sign signbit sin sinh spacing sqrt subtract tan "
+            "tanh trunc"
         ).split()
     },
     np.logical_and: _on_bool(ew.logical_and),
