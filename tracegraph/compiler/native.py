@@ -11,8 +11,8 @@ __all__ = ["has_blas", "has_kernel"]
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
     "part identity stop_gradient where convert reduce_sum "
-    "absolute add conj divide equal imag isfinite isinf isnan make_complex multiply negative not_equal real "
-    "subtract".split()
+    "absolute add conj divide equal exp greater greater_equal imag isfinite isinf isnan less less_equal log make_complex "
+    "maximum minimum multiply negative not_equal real rint sqrt subtract".split()
 )
 #: What kernels, which compute halves as singles and round each result, do not do as NumPy does.
 NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
