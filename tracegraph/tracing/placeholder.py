@@ -266,7 +266,7 @@ class Placeholder:
 
     @property
     def real(self) -> Any:
-        return self.seen_as("real") if self.dtype.kind == "c" else self
+        return self._part("real") if self.dtype.kind == "c" else self
 
     @real.setter
     def real(self, value: Any) -> None:
@@ -276,20 +276,25 @@ class Placeholder:
     def imag(self) -> Any:
         """A view of the imaginary part; of real arrays NumPy makes zeros that cannot be written to."""
         if self.dtype.kind == "c":
-            return self.seen_as("imag")
-        zero = self.fresh(zeros_like(self.node), is_array=not self._is_scalar)
+            return self._part("imag")
+        zero = self.fresh(zeros_like(self.node), self._weak, is_array=not self._is_scalar)
         return zero if self._is_scalar else zero.seen_as("broadcast_to", shape=self.shape)
 
     @imag.setter
     def imag(self, value: Any) -> None:
         if self.dtype.kind != "c":
-            raise TypeError("array does not have imaginary part to set")
+            raise TypeError(at("array does not have imaginary part to set", user_where()))
         self.imag[...] = value
 
     def conj(self) -> Any:
-        return np.conjugate(self) if self.dtype.kind == "c" else self
+        return _operate(np.conjugate, self) if self.dtype.kind == "c" else self
 
     conjugate = conj
+
+    def _part(self, name: str) -> Placeholder:
+        if self._is_scalar:
+            return self.fresh(ALL[name](self.node), float if self._weak is complex else None)
+        return self.seen_as(name)
 
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
