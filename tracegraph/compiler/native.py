@@ -17,7 +17,7 @@ COMPLEX = frozenset(
 #: What kernels, which compute halves as singles and round each result, do not do as NumPy does.
 NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
 #: The dtypes that BLAS multiplies matrices of.
-BLAS = frozenset(map(np.dtype, ("float32", "float64")))
+BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
 
 def has_blas(node: Node) -> bool:
