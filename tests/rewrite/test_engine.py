@@ -147,7 +147,10 @@ def test_deep_chains_take_linear_work(name):
 def _random_graph(seed):
     """Any op on any nodes that fit: operands are taken from those of one aval, numbers mixed in."""
     rng = np.random.default_rng(seed)
-    inputs = [_input(text) for text in ("f64[3,4]", "f64[3,4]", "i8[3,4]", "u8[3,4]", "bool[3,4]", "f32[3,4]", "c128[3,4]", "f16[3,4]")]
+    inputs = [
+        _input(text)
+        for text in ("f64[3,4]", "f64[3,4]", "i8[3,4]", "u8[3,4]", "bool[3,4]", "f32[3,4]", "c128[3,4]", "f16[3,4]")
+    ]
     nodes = list(inputs)
     ops = [op for op in ew.OPS if op.loop is not None]
     arities = {"where": 3, **{op.name: op.loop.count("{") for op in ops if op.name not in ("where", "convert")}}

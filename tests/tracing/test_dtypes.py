@@ -158,6 +158,15 @@ def test_parts_are_views() -> None:
     check_error(lambda x: x.imag.__setitem__(0, 1), np.ones(3), start="assignment destination is read-only")
 
 
+def test_functions_of_parts() -> None:
+    """What NumPy does to each part by itself."""
+    z = np.array([complex(np.nan, 1), complex(np.inf, -np.inf), 1.26 - 3.75j])
+    for dtype in ("c8", "c16"):
+        check_traced(
+            lambda z: (np.nan_to_num(z), np.round(z, 1), np.rint(z), np.isnan(z)), z.astype(dtype), native=True
+        )
+
+
 def test_python_complex_numbers() -> None:
     """They take the precision of what they meet; arithmetic among them is double."""
 

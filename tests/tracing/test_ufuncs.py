@@ -227,6 +227,27 @@ def test_matmul(shapes: Any) -> None:
                  np.zeros(np.shape(values(one, "f8") @ values(other, "f8"))))  # fmt: skip
 
 
+@over(
+    "shapes", [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((4, 1, 3), (2, 3)), ((0,), (0,)), ((2, 3, 3), (3, 3))]
+)
+def test_products_of_vectors(shapes: Any) -> None:
+    """Stacks of vectors and matrices; the first vector of a scalar product is conjugated."""
+    for dtype in ("f8", "i4", "c16", "f2", "?"):
+        x, y = (values(shape, dtype, k) for k, shape in enumerate(shapes))
+        for ufunc in (np.vecdot, np.matvec, np.vecmat):
+            check_traced(lambda x, y, ufunc=ufunc: ufunc(x, y), x, y, slack=1e-12)
+    check_error(lambda x, y: np.vecdot(x, y), np.ones(3), np.ones(4), start="vecdot: Input operand 1 has a mismatch")
+    check_error(
+        lambda x, y: np.matvec(x, y), np.ones(3), np.ones(3), start="matvec: Input operand 0 does not have enough"
+    )
+
+
+def test_divmod_of_python() -> None:
+    """The built-in function, of arrays and numbers, from both sides."""
+    for x in (values((3,), "f8"), values((3,), "i4"), values((), "f4")[()], 7, 7.5):
+        check_traced(lambda x: (divmod(x, 2), divmod(9, x)), x)
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 WRONG: tuple[tuple[Any, tuple[Any, ...], str], ...] = (

@@ -313,6 +313,9 @@ def _full_like(
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = _array(a)
+    if x.dtype.kind == "c":
+        whole = ew.make_complex(*(_round(part, decimals).node for part in (x.real, x.imag)))
+        return result(whole) if out is None else write(out, whole)
     if x.dtype.kind in "iu" and decimals >= 0:
         return result(x.node) if out is None else write(out, x.node)
     if decimals == 0:
@@ -325,6 +328,9 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     value = _array(x)
+    if value.dtype.kind == "c":
+        parts = [_nan_to_num(part, copy, nan, posinf, neginf).node for part in (value.real, value.imag)]
+        return result(ew.make_complex(*parts))
     if value.dtype.kind != "f":
         return result(value.node)
     limits = np.finfo(value.dtype)

@@ -360,7 +360,7 @@ def _append_place(error: Exception, where: Any) -> None:
 _ARITHMETIC: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
     "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or,
-    "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift,
+    "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift, "divmod": np.divmod,
 }  # fmt: skip
 _COMPARISONS: dict[str, np.ufunc] = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
@@ -386,8 +386,12 @@ _ON_BOOLS = frozenset({*_COMPARISONS.values(), np.bitwise_and, np.bitwise_or, np
 def _operate(ufunc: np.ufunc, *operands: Any) -> Any:
     if all(_is_python_number(operand) for operand in operands):
         out = ufunc(*(operands if ufunc in _ON_BOOLS else map(_counted, operands)))
-        return out.fresh(out.node, _PYTHON_KINDS[out.dtype.kind])
+        return tuple(map(_python_number, out)) if isinstance(out, tuple) else _python_number(out)
     return ufunc(*operands)
+
+
+def _python_number(value: Placeholder) -> Placeholder:
+    return value.fresh(value.node, _PYTHON_KINDS[value.dtype.kind])
 
 
 def _counted(value: Any) -> Any:
@@ -480,7 +484,8 @@ def _install() -> None:
     for name, ufunc in _ARITHMETIC.items():
         setattr(Placeholder, f"__{name}__", _binary(ufunc))
         setattr(Placeholder, f"__r{name}__", _reflected(ufunc))
-        setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
+        if ufunc.nout == 1:
+            setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
     for name, ufunc in _COMPARISONS.items():
         setattr(Placeholder, f"__{name}__", _binary(ufunc))
     for name, ufunc in _UNARY.items():

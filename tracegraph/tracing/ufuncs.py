@@ -133,8 +133,8 @@ def call(
     if kwargs:
         raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
-    if ufunc is np.matmul:
-        nodes: tuple[Node, ...] = (product(*inputs),)
+    if ufunc in _PRODUCTS:
+        nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs),)
     else:
         nodes = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
     targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
@@ -234,6 +234,40 @@ def product(x: Any, y: Any) -> Node:
     columns = (b.shape[-1],) if b.aval.ndim > 1 else ()
     return reshape_to(out, (*lead, *rows, *columns))
 
+
+def _rows_by_columns(name: str, rows: bool, columns: bool) -> Emit:
+    """A product of stacks of vectors: rows of the first, which may be conjugated, or columns of the second are vectors."""
+
+    def emit(x: Any, y: Any) -> Node:
+        dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), None)[0]
+        a, b = node_of(x, dtype), node_of(y, dtype)
+        for k, node, needed in ((0, a, 2 - rows), (1, b, 2 - columns)):
+            if node.aval.ndim < needed:
+                raise ValueError(
+                    f"{name}: Input operand {k} does not have enough dimensions (has {node.aval.ndim}, gufunc core with "
+                    f"signature requires {needed})"
+                )
+        if rows:
+            a = reshape(ew.conj(a) if dtype.kind == "c" else a, shape=(*a.shape[:-1], 1, a.shape[-1]))
+        if columns:
+            b = reshape(b, shape=(*b.shape, 1))
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError(
+                f"{name}: Input operand 1 has a mismatch in its core dimension 0: {b.shape[-2]} != {a.shape[-1]}"
+            )
+        out = product(result(a), result(b))
+        kept = (*out.shape[:-2], *(() if rows else out.shape[-2:-1]), *(() if columns else out.shape[-1:]))
+        return reshape_to(out, kept)
+
+    return emit
+
+
+_PRODUCTS: Mapping[np.ufunc, Emit] = {
+    np.matmul: product,
+    np.vecdot: _rows_by_columns("vecdot", True, True),
+    np.matvec: _rows_by_columns("matvec", False, True),
+    np.vecmat: _rows_by_columns("vecmat", True, False),
+}
 
 # -- reductions --------------------------------------------------------------------------------------------------------
 
