@@ -192,14 +192,14 @@ def test_an_argument_changed_in_place() -> None:
             (1,),
             {},
             TypeError,
-            r"argument 0 is i64\[\]; a derivative is by float32 or float64, pass 1.0 for 1",
+            r"argument 0 is i64\[\]; a derivative is by floats or complex numbers, pass 1.0 for 1",
         ),
         (
             lambda x: np.sum(x * 1.0),
             (np.arange(3),),
             {},
             TypeError,
-            r"argument 0 is i64\[3\]; a derivative is by float32",
+            r"argument 0 is i64\[3\]; a derivative is by floats",
         ),
         (
             lambda x: np.sum(x["a"]),
@@ -238,3 +238,64 @@ def test_gradient_graphs_print() -> None:
     """A derivative is a compiled function: its graph can be looked at."""
     text = str(tg.grad(z).graph(1.0, 2.0, 3.0, 4.0, 5.0))
     assert text.count("exp(") == 1
+
+
+# -- complex numbers ---------------------------------------------------------------------------------------------------
+
+
+def test_gradient_by_a_complex_argument_points_up() -> None:
+    """It is df/dx + i df/dy, so that a step against it descends; for single and double precision and Python's numbers."""
+    rng = np.random.default_rng(0)
+    for dtype in ("c8", "c16"):
+        z = (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4))).astype(dtype)
+        f = lambda z: np.sum(np.abs(np.exp(z) - 1j * z[::-1]) ** 2) + np.sum(z.real * z.imag)  # noqa: E731
+        slope = tg.grad(f)(z)
+        assert slope.dtype == z.dtype
+        h, wide = 1e-6, z.astype(complex)
+        for k in ((0, 0), (2, 3)):
+            step = np.zeros_like(wide)
+            step[k] = h
+            by_x = (f(wide + step) - f(wide - step)) / (2 * h)
+            by_y = (f(wide + 1j * step) - f(wide - 1j * step)) / (2 * h)
+            assert slope[k] == pytest.approx(by_x + 1j * by_y, rel=1e-6 if dtype == "c16" else 1e-4)
+        assert f(z - 1e-3 * slope) < f(z)
+    assert tg.grad(lambda z: abs(z) ** 2)(3 + 4j) == pytest.approx(6 + 8j)
+
+
+def test_complex_derivatives_of_holomorphic_functions() -> None:
+    """The plain derivative, to any order."""
+    z = 0.3 - 0.7j
+    f = lambda z: np.sin(z) * z**3  # noqa: E731
+    first = np.cos(z) * z**3 + 3 * np.sin(z) * z**2
+    second = -np.sin(z) * z**3 + 6 * np.cos(z) * z**2 + 6 * np.sin(z) * z
+    by_z = tg.grad(f, holomorphic=True)
+    assert by_z(z) == pytest.approx(first)
+    assert tg.grad(by_z, holomorphic=True)(z) == pytest.approx(second)
+    value, slope = tg.value_and_grad(f, holomorphic=True)(np.complex128(z))
+    assert (value, slope) == (pytest.approx(f(z)), pytest.approx(first))
+
+
+def test_real_arguments_of_complex_functions_have_real_gradients() -> None:
+    """Through complex numbers and back: a discrete Fourier transform's power."""
+    x = np.array([0.3, -1.2, 0.5])
+    w = np.exp(-2j * np.pi * np.outer(range(3), range(3)) / 3)
+    slope = tg.grad(lambda x: np.sum(np.abs(w @ x) ** 2 * np.array([1, 2, 3])))(x)
+    expected = [2 * np.sum(np.array([1, 2, 3]) * np.real(np.conj(w @ x) * w[:, k])) for k in range(3)]
+    np.testing.assert_allclose(slope, expected)
+    assert slope.dtype == float
+
+
+@pytest.mark.parametrize("transform", [tg.grad, tg.value_and_grad])
+@pytest.mark.parametrize(
+    ("f", "args", "options", "text"),
+    [
+        (lambda z: z**2, (1j,), {}, r"returned c128\[\]; a gradient is of a real value.*holomorphic=True"),
+        (lambda x: x * 1j, (1.0,), {}, r"returned c128\[\]; a gradient is of a real value.*holomorphic=True"),
+        (lambda z: abs(z), (1j,), {"holomorphic": True}, r"the function returned f64\[\], which is real"),
+        (lambda x: x * 1j, (1.0,), {"holomorphic": True}, r"an argument is f64\[\], which is real"),
+    ],
+)
+def test_refusals_of_complex_values(transform: Any, f: Any, args: Any, options: Any, text: str) -> None:
+    """Which derivative of a complex value is meant must be said."""
+    with pytest.raises(TypeError, match=f"^{transform.__name__}: .*{text}"):
+        transform(f, **options)(*args)

@@ -51,7 +51,8 @@ def test_aval_counts_as_numpy_does(shape: tuple[int, ...], dtype: np.dtype) -> N
         (aval_of((2, 3), "f4"), "f32[2,3]"),
         (aval_of((0,), bool), "bool[0]"),
         (aval_of((7,), "u2"), "u16[7]"),
-        (aval_of((7,), "f2"), "float16[7]"),
+        (aval_of((7,), "f2"), "f16[7]"),
+        (aval_of((2, 3), complex), "c128[2,3]"),
     ],
 )
 def test_aval_prints_short(aval: Aval, text: str) -> None:

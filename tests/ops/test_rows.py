@@ -13,18 +13,18 @@ from tracegraph.backends import reference
 from tracegraph.ir import DTYPES, Aval, Graph, Node, check
 from tracegraph.ops import ALL, linalg
 from tracegraph.ops.broadcast import reduce_sum
-from tracegraph.ops.elementwise import add, multiply
+from tracegraph.ops.elementwise import add, multiply, real
 from tracegraph.ops.leaf import constant, input_node
 from tracegraph.transforms.autodiff import jvp, vjp
 from tracegraph.transforms.batching import batch
 
-F32, F64 = np.dtype("f4"), np.dtype("f8")
+F32, F64, C128 = np.dtype("f4"), np.dtype("f8"), np.dtype("c16")
 SMALL = [case for case in CASES if not case.is_large]
 SMOOTH = [case for case in SMALL if case.smooth is not None]
 #: References that are expressions, and how many ulps they may be off what they stand for.
 INEXACT = {"sigmoid": 4, "polygamma": 64, "histogram": 8}
 #: Structural operations are tried on some dtypes, for they only move elements.
-MOVED = tuple(np.dtype(name) for name in ("f4", "f8", "i4", "?"))
+MOVED = tuple(np.dtype(name) for name in ("f2", "f4", "f8", "c16", "i4", "?"))
 #: Operations of libraries, whose sums may be in another order in a stack.
 ROUNDED = frozenset({"matmul", *(op.name for op in linalg.OPS)})
 
@@ -52,7 +52,7 @@ def test_every_float_operation_has_a_derivative_or_a_reason() -> None:
     """An operation without a derivative rule gives no floats, or is known to have none."""
     without = {
         case.op for case in SMALL for dtype in KINDS[case.dtypes]
-        if ALL[case.op].vjp is None and case.apply(case.inputs(dtype)).dtype.kind == "f"
+        if ALL[case.op].vjp is None and case.apply(case.inputs(dtype)).dtype.kind in "fc"
     }  # fmt: skip
     assert without == set(UNDIFFERENTIATED) - set(NOT_OPERATIONS)
 
@@ -103,8 +103,15 @@ def test_rule_and_reference_agree_with_numpy(case: Case) -> None:
 
 
 def dot(x: Node, y: np.ndarray) -> Node:
-    """The sum of the products of a node with constants."""
-    return reduce_sum(multiply(x, constant(y)), axes=tuple(range(x.aval.ndim)))
+    """The sum of the products of a node with constants; the real part of it."""
+    total = reduce_sum(multiply(x, constant(y)), axes=tuple(range(x.aval.ndim)))
+    return real(total) if total.dtype.kind == "c" else total
+
+
+def random(rng: np.random.Generator, node: Node) -> np.ndarray:
+    """Of a node's shape and dtype."""
+    values = rng.normal(size=node.shape)
+    return np.asarray(values + 1j * rng.normal(size=node.shape) if node.dtype.kind == "c" else values)
 
 
 def total(nodes: list[Node]) -> Node:
@@ -121,21 +128,27 @@ def along(scalar: Node, inputs: list[Node], direction: list[np.ndarray]) -> Node
     return total(terms) if terms else None
 
 
+def over_smooth(function: Any) -> Any:
+    """Cases where they are smooth, in double precision, of reals and of complex numbers."""
+    rows = [(case, dtype) for case in SMOOTH for dtype in (F64, C128) if dtype in KINDS[case.dtypes]]
+    return pytest.mark.parametrize(("case", "dtype"), rows, ids=str)(function)
+
+
 @pytest.mark.parametrize("order", [1, 2, 3])
-@over(SMOOTH)
-def test_derivative_against_finite_differences(case: Case, order: int) -> None:
+@over_smooth
+def test_derivative_against_finite_differences(case: Case, dtype: np.dtype, order: int) -> None:
     """The first, second and third derivative in random directions are those found by differences of the one before."""
     rng = np.random.default_rng(3)
-    inputs, arrays = case.inputs(F64), case.arrays(F64, case.smooth)
-    floats = [k for k, node in enumerate(inputs) if node.dtype == F64]
+    inputs, arrays = case.inputs(dtype), case.arrays(dtype, case.smooth)
+    floats = [k for k, node in enumerate(inputs) if node.dtype == dtype]
     out = case.apply_smoothly(inputs)
-    scalar: Node | None = dot(out, rng.normal(size=out.shape))
+    scalar: Node | None = dot(out, random(rng, out))
     direction: list[np.ndarray] = []
     for _ in range(order):
         before = scalar
         if before is None:
             return  # the derivative before is 0 everywhere
-        direction = [rng.normal(size=inputs[k].shape) for k in floats]
+        direction = [random(rng, inputs[k]) for k in floats]
         scalar = along(before, [inputs[k] for k in floats], direction)
     assert before is not None
 
@@ -150,31 +163,33 @@ def test_derivative_against_finite_differences(case: Case, order: int) -> None:
     assert actual == pytest.approx(expected, rel=1e-6, abs=1e-8 * (1 + size) * (1 + abs(moved(0))))
 
 
-@over(SMOOTH)
-def test_forward_mode_is_the_transpose_of_reverse_mode(case: Case) -> None:
+@over_smooth
+def test_forward_mode_is_the_transpose_of_reverse_mode(case: Case, dtype: np.dtype) -> None:
     """For any u and v: <u, J v> = <J^T u, v>."""
     rng = np.random.default_rng(4)
-    inputs, arrays = case.inputs(F64), case.arrays(F64, case.smooth)
-    floats = [node for node in inputs if node.dtype == F64]
+    inputs, arrays = case.inputs(dtype), case.arrays(dtype, case.smooth)
+    floats = [node for node in inputs if node.dtype == dtype]
     out = case.apply_smoothly(inputs)
-    u, v = rng.normal(size=out.shape), [rng.normal(size=node.shape) for node in floats]
+    u, v = random(rng, out), [random(rng, node) for node in floats]
     (pushed,) = jvp([out], floats, [constant(step) for step in v])
     pulled = vjp([out], [constant(u)], floats).wrt
     forward = 0.0 if pushed is None else float(value(dot(pushed, u), inputs, arrays))
     terms = [dot(ct, step) for ct, step in zip(pulled, v, strict=True) if ct is not None]
-    assert terms
+    assert terms or (case.op == "sign" and dtype == F64)
+    if not terms:
+        return
     assert forward == pytest.approx(float(value(total(terms), inputs, arrays)), rel=1e-12, abs=1e-12)
 
 
 @over(SMOOTH)
 def test_cotangents_have_the_avals_of_their_inputs(case: Case) -> None:
-    """In float32 as in float64, a cotangent has the shape and dtype of what it belongs to."""
-    for dtype in (F32, F64):
+    """Of whatever precision, a cotangent has the shape and dtype of what it belongs to."""
+    for dtype in (dtype for dtype in KINDS[case.dtypes] if dtype.kind in "fc"):
         inputs = case.inputs(dtype)
         floats = [node for node in inputs if node.dtype == dtype]
         out = case.apply_smoothly(inputs)
         found = vjp([out], [input_node(out.aval)], floats).wrt
-        assert any(ct is not None for ct in found)
+        assert any(ct is not None for ct in found) or (case.op == "sign" and dtype.kind == "f")
         assert all(ct is None or ct.aval == node.aval for ct, node in zip(found, floats, strict=True))
 
 
@@ -217,8 +232,13 @@ def check_kernel(case: Case, arrays: list[np.ndarray], ulps: float | None = None
     (expected,) = reference.run(graph, arrays)
     (actual,) = pipeline.build(graph).run(arrays)
     slack = case.slack(*arrays, **case.params) if case.slack else 0.0
+    of_complex = 2 * any(x.dtype.kind == "c" for x in arrays)
     assert_same_values(
-        expected, actual, ulps=case.ulps if ulps is None else ulps, slack=slack, signed_zero=case.op not in EXACT_ZERO
+        expected,
+        actual,
+        ulps=of_complex + (case.ulps if ulps is None else ulps),
+        slack=slack,
+        signed_zero=case.op not in EXACT_ZERO,
     )
 
 
@@ -236,6 +256,11 @@ def special(dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return np.unique(np.array([limits.min, limits.min + 1, limits.max - 1, limits.max, 0, 1, 2, 3, 7, 63], dtype))
+    if dtype.kind == "c":
+        parts = np.array([0.0, -0.0, 1e-3, 1.0, -2.5, np.inf, -np.inf, np.nan])
+        values = np.empty((8, 8), dtype)
+        values.real, values.imag = np.meshgrid(parts, parts)
+        return values.ravel()
     limits = np.finfo(dtype)
     positive = [
         0.0, limits.smallest_subnormal, limits.tiny, limits.eps, 1e-3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 10.0, 88.0, 89.0, 104.0,
@@ -251,14 +276,14 @@ def test_kernel_at_special_values(case: Case) -> None:
     """Kernels treat NaN, infinities, signed zeros, subnormals and the ends of integers as the reference does."""
     for dtype in KINDS[case.dtypes]:
         values = special(dtype)
-        if case.op == "convert" and values.dtype.kind == "f" and case.params["dtype"].kind in "iu":
+        if case.op == "convert" and values.dtype.kind in "fc" and case.params["dtype"].kind in "iu":
             values = values[np.abs(values) < (100 if case.params["dtype"].kind == "i" else 0)]
         grids = np.meshgrid(*[values] * len([k for k in range(len(case.shapes)) if k not in case.fixed]))
         arrays = [grid.ravel() for grid in grids]
-        if case.op == "power" and dtype.kind != "f":
+        if case.op == "power" and dtype.kind in "iu":
             arrays = [x[arrays[1] >= 0] for x in arrays]
-        if case.fixed:
-            arrays = [np.arange(arrays[0].size) % 3 == 0, *arrays]
+        for k, fixed in case.fixed.items():
+            arrays.insert(k, (np.arange(arrays[0].size) % 3 == 0).astype(fixed))
         check_kernel(case, arrays)
 
 

@@ -344,3 +344,25 @@ def test_every_rule_has_a_case():
 def test_names_are_unique():
     names = [rule.name for rule in OPTIMISE + LOWER]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("op", [ew.add, ew.subtract, ew.multiply, ew.divide, ew.equal, ew.less, ew.maximum], ids=str)
+def test_complex_numbers_keep_their_special_values(op):
+    """What holds of reals does not of infinities and signed zeros in two parts: no rule of reals is used on them."""
+    for value in (0, -0.0, 1, -1, 2, 0.25, 1j, complex(-0.0, -0.0), complex(1, -0.0)):
+        for build in (
+            lambda x, value=value: op(x, like(x, value)),
+            lambda x, value=value: op(like(x, value), x),
+            lambda x, value=value: op(ew.negative(x), like(x, value)),
+            lambda x, value=value: ew.logical_not(op(x, like(x, value))) if op in (ew.equal, ew.less) else x,
+            lambda x: op(x, x),
+        ):
+            support.assert_equivalent(support.graph_of("c128[40]", build), OPTIMISE)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1, 2, 3, 5, 8, 0.5])
+def test_powers_of_complex_numbers(k):
+    """Small whole powers are multiplied up."""
+    graph = support.graph_of("c128[40]", lambda x: ew.power(x, like(x, k)))
+    _, fired = support.assert_equivalent(graph, OPTIMISE, tolerance=1e-13, special=False)
+    assert bool(fired) == (k in (2, 3, 5, 8))

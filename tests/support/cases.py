@@ -5,6 +5,7 @@ its kernel.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,10 @@ Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
 _ALL = tuple(DTYPES)
 KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "floats": tuple(d for d in _ALL if d.kind == "f"),
+    "complex": tuple(d for d in _ALL if d.kind == "c"),
+    "inexact": tuple(d for d in _ALL if d.kind in "fc"),
+    "reals": tuple(d for d in _ALL if d.kind in "iuf"),
+    "parts": (np.dtype("f4"), np.dtype("f8")),
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
@@ -37,32 +42,39 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
 }
 
 
+def _turned(rng: np.random.Generator, values: Any, dtype: np.dtype, scale: float) -> np.ndarray:
+    """Of a dtype; complex numbers get an imaginary part of some size."""
+    if dtype.kind != "c":
+        return np.asarray(values, dtype)
+    return np.asarray(values + 1j * np.round(rng.normal(scale=scale, size=np.shape(values)), 1), dtype)
+
+
 def anything(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
     """Of the middle of the dtype's range, both signs, whole and broken, with ties."""
-    if dtype.kind == "f":
-        return np.asarray(np.round(rng.normal(scale=2, size=shape), 1), dtype)
+    if dtype.kind in "fc":
+        return _turned(rng, np.round(rng.normal(scale=2, size=shape), 1), dtype, 2)
     return rng.integers(0 if dtype.kind in "ub" else -9, 2 if dtype.kind == "b" else 10, shape).astype(dtype)
 
 
 def within(low: float, high: float) -> Sample:
-    """Floats of an interval."""
-    return lambda rng, shape, dtype, k: np.asarray(rng.uniform(low, high, shape), dtype)
+    """Floats of an interval; complex numbers near it."""
+    return lambda rng, shape, dtype, k: _turned(rng, rng.uniform(low, high, shape), dtype, 0.3)
 
 
 def _away_from_zero(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
-    return np.asarray(rng.uniform(0.4, 2, shape) * rng.choice([-1, 1], shape), dtype)
+    return _turned(rng, rng.uniform(0.4, 2, shape) * rng.choice([-1, 1], shape), dtype, 1)
 
 
 def _apart(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
     """No two operands, and no two elements, are near each other."""
-    return np.asarray(rng.permutation(int(np.prod(shape))).reshape(shape) * 0.5 + 0.2 * k - 1, dtype)
+    return _turned(rng, rng.permutation(int(np.prod(shape))).reshape(shape) * 0.5 + 0.2 * k - 1, dtype, 1)
 
 
 def _powers(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
     """Integers are raised to what is not negative: NumPy refuses the others."""
-    if dtype.kind != "f":
+    if dtype.kind in "iu":
         return np.abs(anything(rng, shape, dtype, k)) if k else anything(rng, shape, dtype, k)
-    return np.asarray(rng.normal(size=shape) if k else rng.uniform(0.2, 3, shape), dtype)
+    return _turned(rng, rng.normal(size=shape) if k else rng.uniform(0.2, 3, shape), dtype, 0.3)
 
 
 def _shifts(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
@@ -138,7 +150,8 @@ class Case:
         return self.apply(inputs if self.prepare is None else self.prepare(inputs))
 
 
-BOOL, F64, INDEX = np.dtype(bool), np.dtype(float), np.dtype(np.int64)
+BOOL, F64, C128 = np.dtype(bool), np.dtype(float), np.dtype(complex)
+INDEX, I32 = np.dtype(np.int64), np.dtype("i4")
 SHAPES: tuple[Shape, ...] = ((2, 3), (), (1,), (0,), (3, 0, 2), (1, 1))
 LARGE: Shape = (100_003,)
 
@@ -147,49 +160,49 @@ ELEMENTWISE: Mapping[str, tuple[str, int, Sample, Sample | None, float]] = {
     "add": ("any", 2, anything, anything, 0),
     "subtract": ("numbers", 2, anything, anything, 0),
     "multiply": ("any", 2, anything, anything, 0),
-    "divide": ("floats", 2, anything, _away_from_zero, 0),
-    "floor_divide": ("numbers", 2, anything, None, 0),
-    "remainder": ("numbers", 2, anything, _third_remainder, 0),
+    "divide": ("inexact", 2, anything, _away_from_zero, 0),
+    "floor_divide": ("reals", 2, anything, None, 0),
+    "remainder": ("reals", 2, anything, _third_remainder, 0),
     "power": ("numbers", 2, _powers, within(0.5, 2), 4),
     "negative": ("numbers", 1, anything, anything, 0),
     "absolute": ("any", 1, anything, _away_from_zero, 0),
-    "sign": ("numbers", 1, anything, None, 0),
+    "sign": ("numbers", 1, anything, _away_from_zero, 0),
     "maximum": ("any", 2, anything, _apart, 0),
     "minimum": ("any", 2, anything, _apart, 0),
     "fmax": ("any", 2, anything, _apart, 0),
     "fmin": ("any", 2, anything, _apart, 0),
-    "fmod": ("numbers", 2, anything, _third_remainder, 0),
-    "exp": ("floats", 1, anything, within(-2, 2), 2),
-    "expm1": ("floats", 1, anything, within(-2, 2), 3),
-    "log": ("floats", 1, within(0.1, 9), within(0.3, 3), 4),
-    "log1p": ("floats", 1, within(-0.9, 9), within(-0.5, 3), 3),
-    "sqrt": ("floats", 1, within(0, 9), within(0.3, 3), 0),
-    "tanh": ("floats", 1, anything, within(-2, 2), 4),
+    "fmod": ("reals", 2, anything, _third_remainder, 0),
+    "exp": ("inexact", 1, anything, within(-2, 2), 2),
+    "expm1": ("inexact", 1, anything, within(-2, 2), 3),
+    "log": ("inexact", 1, within(0.1, 9), within(0.3, 3), 4),
+    "log1p": ("inexact", 1, within(-0.9, 9), within(-0.5, 3), 3),
+    "sqrt": ("inexact", 1, within(0, 9), within(0.3, 3), 0),
+    "tanh": ("inexact", 1, anything, within(-2, 2), 4),
     "sigmoid": ("floats", 1, anything, within(-2, 2), 4),
-    "sin": ("floats", 1, anything, within(-2, 2), 2),
-    "cos": ("floats", 1, anything, within(-2, 2), 2),
-    "tan": ("floats", 1, anything, within(-1, 1), 4),
-    "arcsin": ("floats", 1, within(-1, 1), within(-0.7, 0.7), 4),
-    "arccos": ("floats", 1, within(-1, 1), within(-0.7, 0.7), 4),
-    "arctan": ("floats", 1, anything, within(-2, 2), 4),
-    "sinh": ("floats", 1, anything, within(-2, 2), 4),
-    "cosh": ("floats", 1, anything, within(-2, 2), 4),
-    "arcsinh": ("floats", 1, anything, within(-2, 2), 4),
-    "arccosh": ("floats", 1, within(1, 9), within(1.5, 3), 4),
-    "arctanh": ("floats", 1, within(-1, 1), within(-0.7, 0.7), 4),
-    "exp2": ("floats", 1, anything, within(-2, 2), 2),
-    "log2": ("floats", 1, within(0.1, 9), within(0.3, 3), 2),
-    "log10": ("floats", 1, within(0.1, 9), within(0.3, 3), 2),
+    "sin": ("inexact", 1, anything, within(-2, 2), 2),
+    "cos": ("inexact", 1, anything, within(-2, 2), 2),
+    "tan": ("inexact", 1, anything, within(-1, 1), 4),
+    "arcsin": ("inexact", 1, within(-1, 1), within(-0.7, 0.7), 4),
+    "arccos": ("inexact", 1, within(-1, 1), within(-0.7, 0.7), 4),
+    "arctan": ("inexact", 1, anything, within(-2, 2), 4),
+    "sinh": ("inexact", 1, anything, within(-2, 2), 4),
+    "cosh": ("inexact", 1, anything, within(-2, 2), 4),
+    "arcsinh": ("inexact", 1, anything, within(-2, 2), 4),
+    "arccosh": ("inexact", 1, within(1, 9), within(1.5, 3), 4),
+    "arctanh": ("inexact", 1, within(-1, 1), within(-0.7, 0.7), 4),
+    "exp2": ("inexact", 1, anything, within(-2, 2), 2),
+    "log2": ("inexact", 1, within(0.1, 9), within(0.3, 3), 2),
+    "log10": ("inexact", 1, within(0.1, 9), within(0.3, 3), 2),
     "cbrt": ("floats", 1, anything, _away_from_zero, 2),
     "hypot": ("floats", 2, anything, _away_from_zero, 2),
     "arctan2": ("floats", 2, anything, _away_from_zero, 4),
     "floor": ("floats", 1, anything, None, 0),
     "ceil": ("floats", 1, anything, None, 0),
     "trunc": ("floats", 1, anything, None, 0),
-    "rint": ("floats", 1, anything, None, 0),
-    "isnan": ("floats", 1, anything, None, 0),
-    "isinf": ("floats", 1, anything, None, 0),
-    "isfinite": ("floats", 1, anything, None, 0),
+    "rint": ("inexact", 1, anything, None, 0),
+    "isnan": ("inexact", 1, anything, None, 0),
+    "isinf": ("inexact", 1, anything, None, 0),
+    "isfinite": ("inexact", 1, anything, None, 0),
     "signbit": ("floats", 1, anything, None, 0),
     "copysign": ("floats", 2, anything, _away_from_zero, 0),
     "equal": ("any", 2, anything, None, 0),
@@ -208,6 +221,17 @@ ELEMENTWISE: Mapping[str, tuple[str, int, Sample, Sample | None, float]] = {
     "invert": ("integers", 1, anything, None, 0),
     "left_shift": ("integers", 2, _shifts, None, 0),
     "right_shift": ("integers", 2, _shifts, None, 0),
+    "conj": ("complex", 1, anything, anything, 0),
+    "real": ("complex", 1, anything, anything, 0),
+    "imag": ("complex", 1, anything, anything, 0),
+    "make_complex": ("parts", 2, anything, anything, 0),
+    "nextafter": ("floats", 2, anything, _apart, 0),
+    "spacing": ("floats", 1, anything, None, 0),
+    "frexp_mantissa": ("floats", 1, anything, within(1.2, 1.8), 0),
+    "frexp_exponent": ("floats", 1, anything, None, 0),
+    "gcd": ("integers", 2, anything, None, 0),
+    "lcm": ("integers", 2, anything, None, 0),
+    "bitwise_count": ("integers", 1, anything, None, 0),
 }
 
 
@@ -215,10 +239,20 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(-x.astype(np.longdouble))), x.dtype)
 
 
+#: What NumPy calls otherwise.
+NUMPY: Mapping[str, Callable[..., Any]] = {
+    "sigmoid": _sigmoid,
+    "conj": np.conjugate,
+    "make_complex": lambda re, im: np.asarray(re + np.asarray(1j, f"c{2 * re.itemsize}") * im),
+    "frexp_mantissa": lambda x: np.frexp(x)[0],
+    "frexp_exponent": lambda x: np.frexp(x)[1],
+}
+
+
 def _elementwise() -> list[Case]:
     cases = []
     for name, (dtypes, arity, sample, smooth, ulps) in ELEMENTWISE.items():
-        function = _sigmoid if name == "sigmoid" else getattr(np, name)
+        function = NUMPY[name] if name in NUMPY else getattr(np, name)
         shared = {"dtypes": dtypes, "sample": sample, "ulps": ulps, "numpy": function}
         cases += [Case(name, (shape,) * arity, smooth=smooth, **shared) for shape in SHAPES]
         cases.append(Case(name, (LARGE,) * arity, is_large=True, **shared))
@@ -226,21 +260,31 @@ def _elementwise() -> list[Case]:
         large = shape == LARGE
         smooth = None if large else anything
         cases.append(Case("where", (shape,) * 3, fixed={0: BOOL}, smooth=smooth, numpy=np.where, is_large=large))
+        cases.append(
+            Case("ldexp", (shape,) * 2, dtypes="floats", fixed={1: I32}, smooth=smooth, numpy=np.ldexp, is_large=large)
+        )
         for to in DTYPES:
             cases.append(
                 Case(
                     "convert", (shape,), {"dtype": to}, sample=_convertible(to), is_large=large,
-                    smooth=smooth if to == F64 else None, numpy=lambda x, dtype: x.astype(dtype),
+                    smooth=smooth if to in (F64, C128) else None, numpy=_astype,
                 )
             )  # fmt: skip
     return cases
+
+
+def _astype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    with warnings.catch_warnings(category=np.exceptions.ComplexWarning, action="ignore"):
+        return x.astype(dtype)
 
 
 def _convertible(to: np.dtype) -> Sample:
     """What C leaves open is left out: negative and huge floats as unsigned integers."""
     if to.kind == "u":
         return lambda rng, shape, dtype, k: (
-            np.abs(anything(rng, shape, dtype, k)) if dtype.kind == "f" else anything(rng, shape, dtype, k)
+            np.abs(anything(rng, shape, dtype, k)).astype(dtype)
+            if dtype.kind in "fc"
+            else anything(rng, shape, dtype, k)
         )
     return anything
 
@@ -248,26 +292,26 @@ def _convertible(to: np.dtype) -> Sample:
 def _sum_slack(x: np.ndarray, axes: tuple[int, ...]) -> Any:
     """The error of a sum in any order."""
     count = np.prod([x.shape[k] for k in axes], dtype=int)
-    return np.finfo(x.dtype).eps * count * np.sum(np.abs(x.astype(float)), axis=axes) if x.dtype.kind == "f" else 0.0
+    return np.finfo(x.dtype).eps * count * np.sum(np.abs(x).astype(float), axis=axes) if x.dtype.kind in "fc" else 0.0
 
 
 def _prod_slack(x: np.ndarray, axes: tuple[int, ...]) -> Any:
     count = np.prod([x.shape[k] for k in axes], dtype=int)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return 0.0
     limits = np.finfo(x.dtype)
-    return limits.eps * count * np.abs(np.prod(x.astype(float), axis=axes)) + count * limits.smallest_subnormal
+    return limits.eps * count * np.prod(np.abs(x).astype(float), axis=axes) + count * limits.smallest_subnormal
 
 
 def _product_slack(x: np.ndarray, y: np.ndarray) -> Any:
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return 0.0
-    return np.finfo(x.dtype).eps * x.shape[-1] * (np.abs(x.astype(float)) @ np.abs(y.astype(float)))
+    return np.finfo(x.dtype).eps * x.shape[-1] * (np.abs(x).astype(float) @ np.abs(y).astype(float))
 
 
 def _near_one(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
-    if dtype.kind == "f":
-        return np.asarray(rng.uniform(0.8, 1.2, shape), dtype)
+    if dtype.kind in "fc":
+        return _turned(rng, rng.uniform(0.8, 1.2, shape), dtype, 0)
     return anything(rng, shape, dtype, k)
 
 
@@ -868,7 +912,7 @@ UNDIFFERENTIATED: Mapping[str, str] = {
     "ceil": "is constant between jumps",
     "trunc": "is constant between jumps",
     "rint": "is constant between jumps",
-    "sign": "is constant between jumps",
+    "spacing": "is constant between jumps",
 }
 
 #: Operations whose result may be either zero: NumPy's own depends on the length of the array or the order of a sum.

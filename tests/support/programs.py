@@ -90,6 +90,7 @@ def quiet() -> Iterator[None]:
     """Without NumPy's warnings of values that are not finite."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
         yield
 
 
@@ -128,11 +129,11 @@ def spread(program: Program, expected: Sequence[Any], runs: int = 4) -> list[Any
 def _disturbed(value: Any, noise: str, scale: Any, rng: np.random.Generator, sign: int) -> Any:
     """The value with an error, in its own memory; whole numbers are exact where only rounding could hurt them."""
     array = np.asarray(value)
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         return value
     error = sign * rng.choice([-1.0, 1.0], array.shape) * rng.uniform(0.5, 1, array.shape) * np.finfo(array.dtype).eps
     if noise == "rounded":
-        wrong = np.where((np.rint(array) == array) & (np.abs(array) < 2**20), array, array * (1 + error))
+        wrong = np.where((np.rint(array) == array) & (np.abs(array) < 2.0**10), array, array * (1 + error))
     elif noise == "close":
         wrong = array * (1 + 4 * error)
     else:
@@ -144,7 +145,7 @@ def _disturbed(value: Any, noise: str, scale: Any, rng: np.random.Generator, sig
 
 
 def _distance(expected: Any, actual: Any) -> np.ndarray:
-    expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    expected, actual = np.asarray(expected, complex), np.asarray(actual, complex)
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     distance = np.abs(expected - actual)
     return np.where(same, 0.0, np.where(np.isfinite(distance), distance, np.inf))
@@ -396,7 +397,7 @@ def _astype(draw: _Draw) -> Statement | None:
     name, x = draw.new(), draw.any(lambda value: isinstance(value, (np.ndarray, np.generic)))
     to = draw.pick("np.float64", "np.float32", "np.int64", "np.int32", "bool", "float")
     value = np.asarray(draw.env[x])
-    unsafe = value.dtype.kind == "f" and "int" in to and not np.all(np.abs(value) < 1e6)
+    unsafe = value.dtype.kind in "fc" and "int" in to and not np.all(np.abs(value.astype(complex)) < 1e6)
     return None if unsafe else Statement(f"{name} = {x}.astype({to})", name)
 
 
@@ -426,7 +427,7 @@ def _assign(draw: _Draw) -> Statement:
     taken = np.asarray(draw.env.get(value, 0))
     into = draw.env[z].dtype.kind
     symbol = draw.pick("=", "=", "+=", "*=", "-=")
-    if symbol == "=" and into in "iu" and taken.dtype.kind == "f" and not np.all(np.abs(taken) < 1e6):
+    if symbol == "=" and into in "iu" and taken.dtype.kind in "fc" and not np.all(np.abs(taken.astype(complex)) < 1e6):
         value = "1"
     return Statement(f"{z}[{index}] {symbol} {value}", z, "rounded" if symbol == "*=" else "")
 
@@ -522,7 +523,7 @@ def _inputs(draw: _Draw, seed: int) -> list[tuple[str, Any]]:
     given: list[tuple[str, Any]] = []
     for name in "abcd"[: draw.chance.randint(1, 4)]:
         shape = draw.pick(*shapes[: 4 if name == "a" else 8])
-        dtype = "f8" if draw.smooth else draw.pick("f8", "f8", "f8", "f4", "f4", "i8", "i8", "i4", "?", "i1", "u1")
+        dtype = "f8" if draw.smooth else draw.pick(*"f8 f8 f8 f4 f4 i8 i8 i4 ? i1 u1 c16 c8 f2".split())
         given.append(
             (name, _values(rng, shape, np.dtype(dtype), special=not draw.smooth and draw.chance.random() < 0.15))
         )
@@ -532,8 +533,8 @@ def _inputs(draw: _Draw, seed: int) -> list[tuple[str, Any]]:
 
 
 def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype, *, special: bool) -> np.ndarray:
-    if dtype.kind == "f":
-        values = rng.normal(size=shape)
+    if dtype.kind in "fc":
+        values = rng.normal(size=shape) + (1j * rng.normal(size=shape) if dtype.kind == "c" else 0)
         if special:
             values = np.where(rng.random(shape) < 0.2, rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], shape), values)
         return np.asarray(values, dtype)
@@ -569,8 +570,9 @@ def draw(seed: int, length: int = 25, *, smooth: bool = False, wrong: float = 0.
 def _tried(draw: _Draw, make: Callable[[_Draw], Statement | None]) -> Statement | None:
     """A statement that NumPy takes, carried out; None if chance made none."""
     try:
-        line = make(draw)
-    except (IndexError, ValueError):  # no variable fits
+        with quiet():
+            line = make(draw)
+    except (IndexError, ValueError, TypeError):  # no variable fits
         return None
     if line is None:
         return None
@@ -581,6 +583,7 @@ def _tried(draw: _Draw, make: Callable[[_Draw], Statement | None]) -> Statement 
             return None
     value = draw.env[line.target]
     is_wild = draw.smooth and not np.all(np.abs(value) < 30)
+    is_wild |= type(value) is complex  # a root of a negative number, which Python makes complex for its value
     if np.size(value) > 400 or np.ndim(value) > 5 or np.asarray(value).dtype not in DTYPES or is_wild:
         del draw.env[line.target]
         return None

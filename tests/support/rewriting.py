@@ -33,6 +33,12 @@ def sample(of: Aval, seed: int, *, special: bool = True) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if of.dtype.kind == "b":
         return np.asarray(rng.integers(0, 2, of.shape), bool)
+    if of.dtype.kind == "c":
+        part = Aval(of.shape, np.dtype(f"f{of.dtype.itemsize // 2}"))
+        parts = [sample(part, 2 * seed + k, special=special) for k in range(2)]
+        whole = np.empty(of.shape, of.dtype)
+        whole.real, whole.imag = parts
+        return whole
     if of.dtype.kind in "iu":
         info = np.iinfo(of.dtype)
         values = rng.integers(-9 if of.dtype.kind == "i" else 0, 9, of.shape)
@@ -53,6 +59,9 @@ def assert_same(got: np.ndarray, expected: np.ndarray, tolerance: float = 0.0) -
         np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
         return
     np.testing.assert_array_equal(got, expected)
+    if got.dtype.kind == "c":
+        assert_same(got.real, expected.real)
+        assert_same(got.imag, expected.imag)
     if got.dtype.kind == "f":
         number = ~np.isnan(got)
         np.testing.assert_array_equal(np.signbit(got)[number], np.signbit(expected)[number])

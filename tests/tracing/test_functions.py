@@ -151,7 +151,10 @@ ON_ANY: dict[str, Callable[..., Any]] = {
     "round": lambda x: np.round(x),
     "nan_to_num": np.nan_to_num,
     "isclose": lambda x: (np.isclose(x, 1), np.isclose(x, x, equal_nan=True)),
-    "real": np.real,
+    "real": lambda x: (np.real(x), x.real),
+    "imag": lambda x: (np.imag(x), x.imag),
+    "angle": lambda x: (np.angle(x), np.angle(x, deg=True)),
+    "conj": lambda x: (np.conj(x), x.conj(), x.conjugate()),
     "shape": lambda x: (np.shape(x), np.ndim(x), np.size(x)),
     "astype": lambda x: (np.astype(x, np.float32), np.astype(x, bool)),
     "tensordot": lambda x: np.tensordot(x, x, axes=0) if x.ndim < 3 else x,
@@ -318,6 +321,10 @@ def test_errors_are_numpys(k: int) -> None:
         (lambda x: x.tobytes(), "x.tobytes of an array is not traced"),
         (lambda x: x.view("i4"), "write x.astype(dtype)"),
         (lambda x: np.min_scalar_type(x[0, 0]), "np.min_scalar_type of a traced number is not traced"),
+        (lambda x: x.astype(object), "arrays of dtype object are not traced"),
+        (lambda x: x.astype("M8[s]"), "arrays of dtype datetime64[s] are not traced"),
+        (lambda x: x == np.array([None]), "arrays of dtype object are not traced"),
+        (lambda x: np.where(x > 0, x, np.array(["a"])), "arrays of dtype <U32 are not traced"),
     ],
 )
 def test_unsupported_functions_are_named(function: Callable[..., Any], text: str) -> None:

@@ -21,10 +21,12 @@ BINARY = (
     "fmod gcd greater greater_equal heaviside hypot lcm ldexp left_shift less less_equal logaddexp logaddexp2 "
     "logical_and logical_or logical_xor maximum minimum multiply nextafter not_equal power remainder right_shift subtract"
 ).split()
+#: Ufuncs of two results, and how many operands they take.
+SEVERAL = {"divmod": 2, "frexp": 1, "modf": 1}
 over = pytest.mark.parametrize
 #: Ufuncs that are expressions here are as near as that.
 ULPS = {"logaddexp": 4, "logaddexp2": 4}
-WEAK = (True, 2, 1.5)
+WEAK = (True, 2, 1.5, 1.5 + 0.5j)
 
 
 def values(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
@@ -32,12 +34,15 @@ def values(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return np.asarray(rng.integers(1, 8, shape) / 2, dtype)
+    if np.dtype(dtype).kind == "c":
+        return np.asarray((rng.integers(1, 8, shape) + 1j * rng.integers(-3, 4, shape)) / 2, dtype)
     return rng.integers(1, 5, shape).astype(dtype)
 
 
 def test_every_ufunc_is_tried() -> None:
     """The lists above name every ufunc that is traced."""
     assert {getattr(np, name) for name in (*UNARY, *BINARY)} == set(ufuncs._EMIT)
+    assert {getattr(np, name) for name in SEVERAL} == set(ufuncs._EMIT_SEVERAL)
 
 
 def test_the_ufunc_behind_clip() -> None:
@@ -62,6 +67,24 @@ def test_binary_over_dtypes(name: str) -> None:
     ufunc = getattr(np, name)
     for one, other in itertools.product(DTYPES, DTYPES):
         check_traced(lambda x, y: ufunc(x, y), values((3,), one), values((3,), other, 1), ulps=ULPS.get(name, 2))
+
+
+@over("name", SEVERAL)
+def test_several_results(name: str) -> None:
+    """A tuple of arrays or numbers; into arrays that are there already."""
+    ufunc, count = getattr(np, name), SEVERAL[name]
+    for dtype in DTYPES:
+        for shape in ((), (3,), (2, 3), (0,)):
+            x, y = (values(shape, dtype, k) for k in range(2))
+            check_traced(lambda *xs: ufunc(*xs), *(x, y)[:count])
+            check_traced(lambda *xs: ufunc(*xs), *(x[()], y[()])[:count])
+    special = np.array([0.0, -0.0, -2.5, np.inf, -np.inf, np.nan, 1e-310])
+    check_traced(lambda *xs: ufunc(*xs), *(special, special[::-1])[:count])
+    outs = [np.zeros(3), np.zeros(3, "i4" if name == "frexp" else "f8")]
+    given = [values((3,), "f8", k) for k in range(count)]
+    check_traced(lambda a, b, *xs: (ufunc(*xs, out=(a, b)), a, b), *outs, *given)
+    check_traced(lambda a, *xs: (ufunc(*xs, out=(a, None)), a), outs[0], *given)
+    check_error(lambda x: ufunc(*(x, x)[:count]), np.ones(2, complex), start="ufunc")
 
 
 @over("name", BINARY)
@@ -208,6 +231,27 @@ def test_matmul(shapes: Any) -> None:
         check_traced(lambda x, y: np.matmul(x, y), x, y)
     check_traced(lambda x, y, z: np.matmul(x, y, out=z), values(one, "f8"), values(other, "f8"),
                  np.zeros(np.shape(values(one, "f8") @ values(other, "f8"))))  # fmt: skip
+
+
+@over(
+    "shapes", [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((4, 1, 3), (2, 3)), ((0,), (0,)), ((2, 3, 3), (3, 3))]
+)
+def test_products_of_vectors(shapes: Any) -> None:
+    """Stacks of vectors and matrices; the first vector of a scalar product is conjugated."""
+    for dtype in ("f8", "i4", "c16", "f2", "?"):
+        x, y = (values(shape, dtype, k) for k, shape in enumerate(shapes))
+        for ufunc in (np.vecdot, np.matvec, np.vecmat):
+            check_traced(lambda x, y, ufunc=ufunc: ufunc(x, y), x, y, slack=1e-12)
+    check_error(lambda x, y: np.vecdot(x, y), np.ones(3), np.ones(4), start="vecdot: Input operand 1 has a mismatch")
+    check_error(
+        lambda x, y: np.matvec(x, y), np.ones(3), np.ones(3), start="matvec: Input operand 0 does not have enough"
+    )
+
+
+def test_divmod_of_python() -> None:
+    """The built-in function, of arrays and numbers, from both sides."""
+    for x in (values((3,), "f8"), values((3,), "i4"), values((), "f4")[()], 7, 7.5):
+        check_traced(lambda x: (divmod(x, 2), divmod(9, x)), x)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

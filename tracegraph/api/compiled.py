@@ -91,7 +91,7 @@ class Compiled(Generic[P, R]):
                 if kind is np.ndarray:
                     key.append(value.shape)  # type: ignore[attr-defined]
                     key.append(value.dtype)  # type: ignore[attr-defined]
-                elif kind is float or kind is int or kind is bool:
+                elif kind is float or kind is int or kind is bool or kind is complex:
                     key.append(kind)
                 else:
                     break

@@ -13,6 +13,7 @@ from tracegraph.api.compiled import Compiled
 from tracegraph.errors import at
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import fill, zeros_like
+from tracegraph.ops.elementwise import conj
 from tracegraph.ops.leaf import identity
 from tracegraph.ops.rules import is_float
 from tracegraph.pipeline import stabilise
@@ -29,6 +30,7 @@ def grad(
     *,
     argnames: str | Sequence[str] | None = None,
     has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Any:
     """The gradient of a function of scalar value.
 
@@ -40,13 +42,15 @@ def grad(
         argnames: which keyword arguments to differentiate by.
         has_aux: the function returns a pair of which only the first part is differentiated; the gradient function then
             returns (gradient, second part).
+        holomorphic: the function is complex differentiable and its value is complex: the result is its complex derivative.
 
     Returns:
         A compiled function of the same arguments. A gradient has the structure, shapes and dtypes of its argument; where
-        the value does not depend on it, zeros.
+        the value does not depend on it, zeros. Of a real value by a complex argument ``x + iy`` it is ``df/dx + i df/dy``,
+        the direction of steepest ascent, so that ``z - rate * gradient`` descends.
 
     Raises:
-        TypeError: the value is no float scalar, or an argument to differentiate by is no float.
+        TypeError: the value is no float scalar, or an argument to differentiate by is no float or complex array.
 
     Example:
         >>> import numpy as np
@@ -54,11 +58,15 @@ def grad(
         12.0
         >>> float(grad(grad(lambda x: x**3))(2.0))
         12.0
+        >>> complex(grad(lambda z: np.abs(z) ** 2)(3 + 4j))
+        (6+8j)
+        >>> complex(grad(lambda z: z**2, holomorphic=True)(3 + 4j))
+        (6+8j)
     """
     symbolic = getattr(function, "__tracegraph_grad__", None)
     if symbolic is not None:
         return symbolic(argnums)
-    return _derivative(function, argnums, argnames, has_aux, with_value=False)
+    return _derivative(function, argnums, argnames, has_aux, holomorphic, with_value=False)
 
 
 def value_and_grad(
@@ -67,6 +75,7 @@ def value_and_grad(
     *,
     argnames: str | Sequence[str] | None = None,
     has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Compiled[..., Any]:
     """A function that returns (value, gradient); arguments as for `grad`.
 
@@ -75,11 +84,11 @@ def value_and_grad(
         >>> float(value), float(slope)
         (9.0, 6.0)
     """
-    return _derivative(function, argnums, argnames, has_aux, with_value=True)
+    return _derivative(function, argnums, argnames, has_aux, holomorphic, with_value=True)
 
 
 def _derivative(
-    function: Callable[..., Any], argnums: Any, argnames: Any, has_aux: bool, *, with_value: bool
+    function: Callable[..., Any], argnums: Any, argnames: Any, has_aux: bool, holomorphic: bool, *, with_value: bool
 ) -> Compiled[..., Any]:
     name = "value_and_grad" if with_value else "grad"
     if not callable(function):
@@ -94,7 +103,7 @@ def _derivative(
         wrt = [probe.node for probe in probes]
         answer = function(*[values[k] for k in range(len(args))], **{key: values[key] for key in kwargs})
         value, aux = answer if has_aux else (answer, None)
-        value, slopes = gradients(value, wrt, name)
+        value, slopes = gradients(value, wrt, name, holomorphic=holomorphic)
         results = _regroup(slopes, probes, structures)
         gradient = results[0] if is_single else tuple(results)
         if with_value:
@@ -104,13 +113,23 @@ def _derivative(
     return Compiled(_renamed(function, name), body=body, watched=function)
 
 
-def gradients(value: Any, wrt: Sequence[Node], name: str = "grad") -> tuple[Any, list[Node]]:
+_MISFIT = {
+    False: "{name}: the function returned {aval}; a gradient is of a real value, such as np.abs(y) ** 2 or np.real(y). If "
+    "the function is holomorphic, say holomorphic=True for its complex derivative",
+    True: "{name}: holomorphic=True, but the function returned {aval}, which is real; leave holomorphic out",
+}
+
+
+def gradients(
+    value: Any, wrt: Sequence[Node], name: str = "grad", *, holomorphic: bool = False
+) -> tuple[Any, list[Node]]:
     """The derivative of a traced scalar by nodes of its graph, and the scalar as its stabilised graph computes it.
 
     Args:
-        value: a float scalar.
-        wrt: float nodes, inputs or inner ones.
+        value: a float scalar; a complex one of a holomorphic function.
+        wrt: float or complex nodes, inputs or inner ones.
         name: of the transform, for messages.
+        holomorphic: whether to give complex derivatives of a complex value.
     """
     if not isinstance(value, Placeholder):
         value = _constant(value, name)
@@ -122,16 +141,26 @@ def gradients(value: Any, wrt: Sequence[Node], name: str = "grad") -> tuple[Any,
                 user_where() or value.node.where,
             )
         )
+    if (value.dtype.kind == "c") != holomorphic:
+        raise TypeError(at(_MISFIT[holomorphic].format(name=name, aval=value.node.aval), user_where()))
+    if holomorphic:
+        for node in wrt:
+            if node.dtype.kind != "c":
+                raise TypeError(
+                    at(f"{name}: holomorphic=True, but an argument is {node.aval}, which is real", user_where())
+                )
     output, nodes = stabilise(value.node, wrt)
     found = vjp([output], [fill(1, (), output.dtype)], nodes).wrt
     slopes = [zeros_like(node) if ct is None else ct for node, ct in zip(wrt, found, strict=True)]
+    if not holomorphic:
+        slopes = [conj(slope) if slope.dtype.kind == "c" else slope for slope in slopes]
     return value.fresh(output, value.weak), slopes
 
 
 def _constant(value: Any, name: str) -> Placeholder:
     """A value that depends on no argument at all."""
     trace = active_trace()
-    if trace is None or not isinstance(value, (float, int, np.ndarray, np.generic)):
+    if trace is None or not isinstance(value, (float, int, complex, np.ndarray, np.generic)):
         raise TypeError(f"{name}: the function must return a float scalar, it returned {value!r:.60}")
     return Placeholder(trace, Storage(node_of(value)), is_scalar=True)
 
@@ -169,14 +198,14 @@ def _fresh(name: str, key: Any, leaf: Any) -> Placeholder:
     if not is_float(node):
         raise TypeError(
             at(
-                f"{name}: argument {key!r} is {node.aval}; a derivative is by float32 or float64, pass 1.0 for 1",
+                f"{name}: argument {key!r} is {node.aval}; a derivative is by floats or complex numbers, pass 1.0 for 1",
                 user_where(),
             )
         )
     trace = active_trace()
     assert trace is not None, "the body of a derivative runs only inside a trace"
     known = isinstance(leaf, Placeholder)
-    weak = leaf.weak if known else float if type(leaf) is float else None
+    weak = leaf.weak if known else type(leaf) if type(leaf) in (float, complex) else None
     is_scalar = leaf.is_scalar if known else not isinstance(leaf, np.ndarray)
     return Placeholder(trace, Storage(identity(node)), weak=weak, is_scalar=is_scalar)
 

@@ -14,7 +14,9 @@ from tracegraph.ir import DTYPES, Aval, canonical
 __all__ = ["Leaf", "leaf_key", "leaf_of"]
 
 #: Python's numbers and the dtypes that they have when they meet no array.
-PYTHON_DTYPES: dict[type, np.dtype] = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+PYTHON_DTYPES: dict[type, np.dtype] = {
+    bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64), complex: np.dtype(np.complex128),
+}  # fmt: skip
 
 
 class Leaf(NamedTuple):

@@ -14,6 +14,7 @@ from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import Access, access, materialise, overwrite, pick, place_of, rest_of
+from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
@@ -143,7 +144,7 @@ class _Fuser:
     def _place(self, node: Node) -> None:
         users = self._users(node)
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
-        if node.op.kind in ("elementwise", "identity", "reduce", "pick"):
+        if node.op.kind in ("elementwise", "identity", "reduce", "pick") and has_kernel(node):
             for group in sorted(users, key=lambda each: each.number):
                 if self._join(node, group, users, followers):
                     return
@@ -162,11 +163,10 @@ class _Fuser:
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        is_nest = node.op.kind not in ("product", "opaque")
-        group = _Group(len(self.groups), node, is_nest=is_nest)
+        group = _Group(len(self.groups), node, is_nest=has_kernel(node))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
-        if node.op.kind == "reduce":
+        if node.op.kind == "reduce" and group.is_nest:
             group.members.reduce(node)
         elif node.op.kind == "part":
             group.members.assembled = self.uses[node][0].consumer

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from tracegraph.compiler.materialise import Access, is_scan
+from tracegraph.compiler.native import has_blas
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
@@ -46,8 +47,8 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A product of floats is for BLAS, called from native code, and a running result for a kernel
-            that carries a value along an axis; any other is for NumPy, which runs it between two stretches of native code.
+        node: the operation. A product that BLAS has is called from native code, and a running result is a kernel that
+            carries a value along an axis; any other is for NumPy, which runs it between two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -59,7 +60,7 @@ class LibraryKernel(NamedTuple):
 
     @property
     def is_product(self) -> bool:
-        return self.node.op.kind == "product" and self.node.dtype.kind == "f"
+        return has_blas(self.node)
 
     @property
     def is_scan(self) -> bool:

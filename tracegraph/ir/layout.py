@@ -1,4 +1,5 @@
-"""How an array lies in its buffer: an offset, and a stride for each axis, counted in elements.
+"""How an array lies in its buffer: an offset, and a stride for each axis, counted in elements (of the parts of complex
+numbers, where only those are seen).
 
 Views are arithmetic on layouts. The compiler reads kernels' index maps off them; the tracer decides by them whether a
 reshape is a view or a copy, as NumPy does.
@@ -92,6 +93,8 @@ class Layout(NamedTuple):
             return self.transpose(params["axes"])
         if op == "broadcast_to":
             return self.broadcast_to(params["shape"])
+        if op in ("real", "imag"):
+            return Layout(2 * self.offset + (op == "imag"), self.shape, tuple(2 * stride for stride in self.strides))
         if op == "slice":
             return self.slice(params["starts"], params["steps"], params["sizes"])
         return self.reshape(params["shape"])

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def fill(value: float, shape: Shape, dtype: np.dtype) -> Node:
+def fill(value: complex, shape: Shape, dtype: np.dtype) -> Node:
     """An array with one value everywhere; costs no memory."""
     scalar = literal(value, dtype)
     return broadcast_to(scalar, shape=shape) if shape else scalar

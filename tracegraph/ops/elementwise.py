@@ -2,6 +2,9 @@
 generated kernels; its derivative is written beside it.
 
 Subgradients at kinks: 0 for ``absolute`` and ``sign`` at 0; half each for a tie of ``maximum`` or ``minimum``.
+
+The cotangent ``ct`` of a complex ``z`` stands for the change ``Re(ct * dz)`` of what is differentiated, without conjugation:
+then the rule of a holomorphic function is that of the real one.
 """
 
 from __future__ import annotations
@@ -19,17 +22,23 @@ from tracegraph.ops.rules import (
     ANY,
     BOOL,
     BOOLS,
+    COMPLEX,
     FLOATS,
+    INEXACT,
     INTEGERS,
     NUMBERS,
+    REALS,
     Params,
     batch_all,
+    complex_of,
     each,
     is_float,
+    real_of,
     same_avals,
 )  # fmt: skip
 
 OPS: list[Op] = []
+INT32, UINT8 = np.dtype(np.int32), np.dtype(np.uint8)
 
 
 def _row(
@@ -38,28 +47,45 @@ def _row(
     vjp: Vjp | None = None,
     *,
     dtypes: Iterable[np.dtype] = FLOATS,
-    to_bool: bool = False,
+    to: Callable[[np.dtype], np.dtype] | None = None,
+    arity: int = 1,
+    in_kernels: bool = True,
 ) -> Op:
-    """A strict elementwise operation of the dtypes given, to the same dtype or to bool."""
+    """A strict elementwise operation.
+
+    Args:
+        name: of the operation, and of its scalar function if it has one.
+        reference: what it means.
+        vjp: its derivative rule.
+        dtypes: what it takes.
+        to: what the dtype of the result is, if it is not the same.
+        arity: the number of operands, where the reference does not say.
+        in_kernels: whether kernels have a scalar function for it; if not, it is a step of NumPy.
+    """
     allowed = frozenset(dtypes)
-    arity = reference.nin if isinstance(reference, np.ufunc) else 1
+    if isinstance(reference, np.ufunc):
+        arity = reference.nin
 
     def rule(*avals: Aval) -> Aval:
         aval = same_avals(name, avals)
         if aval.dtype not in allowed:
             raise TypeError(f"{name} does not take {aval.dtype}")
-        return Aval(aval.shape, BOOL) if to_bool else aval
+        return aval if to is None else Aval(aval.shape, to(aval.dtype))
 
     def batch(inputs: Sequence[Node], axes: Sequence[bool], params: Params) -> Node:
         return op(*batch_all(op, inputs, axes, expand_leading))
 
-    loop = f"{name}({', '.join(f'{{{k}}}' for k in range(arity))})"
+    loop = f"{name}({', '.join(f'{{{k}}}' for k in range(arity))})" if in_kernels else None
     op: Op = Op(name, rule=rule, reference=reference, vjp=vjp, batch=batch, kind="elementwise", loop=loop)
     OPS.append(op)
     return op
 
 
-def like(node: Node, value: float) -> Node:
+def _to_bool(dtype: np.dtype) -> np.dtype:
+    return BOOL
+
+
+def like(node: Node, value: complex) -> Node:
     """A constant of the node's shape and dtype."""
     return fill(value, node.shape, node.dtype)
 
@@ -80,13 +106,14 @@ divide: Op = _row(
     "divide",
     np.divide,
     each(lambda ct, out, x, y: divide(ct, y), lambda ct, out, x, y: negative(divide(multiply(ct, out), y))),
+    dtypes=INEXACT,
 )
-floor_divide: Op = _row("floor_divide", np.floor_divide, dtypes=NUMBERS)
+floor_divide: Op = _row("floor_divide", np.floor_divide, dtypes=REALS)
 remainder: Op = _row(
     "remainder",
     np.remainder,
     each(lambda ct, out, x, y: ct, lambda ct, out, x, y: negative(multiply(ct, floor_divide(x, y)))),
-    dtypes=NUMBERS,
+    dtypes=REALS,
 )
 
 
@@ -105,8 +132,28 @@ def _power_exponent(ct: Node, out: Node, x: Node, y: Node) -> Node:
 
 power: Op = _row("power", np.power, each(_power_base, _power_exponent), dtypes=NUMBERS)
 negative: Op = _row("negative", np.negative, each(lambda ct, out, x: negative(ct)), dtypes=NUMBERS)
-absolute: Op = _row("absolute", np.absolute, each(lambda ct, out, x: multiply(ct, sign(x))), dtypes=ANY)
-sign: Op = _row("sign", np.sign, dtypes=NUMBERS)
+
+
+def _absolute_vjp(ct: Node, out: Node, x: Node) -> Node:
+    if x.dtype.kind != "c":
+        return multiply(ct, sign(x))
+    safe = where(equal(out, like(out, 0)), like(out, 1), out)
+    return multiply(conj(x), convert(divide(ct, safe), dtype=x.dtype))
+
+
+def _sign_vjp(ct: Node, out: Node, x: Node) -> Node | None:
+    """Constant between jumps for reals. ``z / |z|`` turns with z: what is left of dz is its part across z, over 2|z|."""
+    if x.dtype.kind != "c":
+        return None
+    across = subtract(ct, conj(multiply(ct, multiply(out, out))))
+    size = absolute(x)
+    zero = equal(size, like(size, 0))
+    scaled = divide(across, convert(where(zero, like(size, 1), multiply(size, like(size, 2))), dtype=x.dtype))
+    return where(zero, zeros_like(ct), scaled)
+
+
+absolute: Op = _row("absolute", np.absolute, each(_absolute_vjp), dtypes=ANY, to=real_of)
+sign: Op = _row("sign", np.sign, each(_sign_vjp), dtypes=NUMBERS)
 
 
 def _pick(compare: Callable[[Node, Node], Node], mine: int) -> Callable[..., Node]:
@@ -153,17 +200,19 @@ fmod: Op = _row(
     "fmod",
     np.fmod,
     each(lambda ct, out, x, y: ct, lambda ct, out, x, y: negative(multiply(ct, trunc(divide(x, y))))),
-    dtypes=NUMBERS,
+    dtypes=REALS,
 )
 
 # -- exponentials --------------------------------------------------------------------------------------------------
 
-exp: Op = _row("exp", np.exp, each(lambda ct, out, x: multiply(ct, out)))
-expm1: Op = _row("expm1", np.expm1, each(lambda ct, out, x: multiply(ct, add(out, like(out, 1)))))
-log: Op = _row("log", np.log, each(lambda ct, out, x: divide(ct, x)))
-log1p: Op = _row("log1p", np.log1p, each(lambda ct, out, x: divide(ct, add(x, like(x, 1)))))
-sqrt: Op = _row("sqrt", np.sqrt, each(lambda ct, out, x: divide(multiply(ct, like(out, 0.5)), out)))
-tanh: Op = _row("tanh", np.tanh, each(lambda ct, out, x: multiply(ct, subtract(like(out, 1), multiply(out, out)))))
+exp: Op = _row("exp", np.exp, each(lambda ct, out, x: multiply(ct, out)), dtypes=INEXACT)
+expm1: Op = _row("expm1", np.expm1, each(lambda ct, out, x: multiply(ct, add(out, like(out, 1)))), dtypes=INEXACT)
+log: Op = _row("log", np.log, each(lambda ct, out, x: divide(ct, x)), dtypes=INEXACT)
+log1p: Op = _row("log1p", np.log1p, each(lambda ct, out, x: divide(ct, add(x, like(x, 1)))), dtypes=INEXACT)
+sqrt: Op = _row("sqrt", np.sqrt, each(lambda ct, out, x: divide(multiply(ct, like(out, 0.5)), out)), dtypes=INEXACT)
+tanh: Op = _row(
+    "tanh", np.tanh, each(lambda ct, out, x: multiply(ct, subtract(like(out, 1), multiply(out, out)))), dtypes=INEXACT
+)
 
 
 def _sigmoid_reference(x: np.ndarray) -> np.ndarray:
@@ -178,9 +227,13 @@ sigmoid: Op = _row(
     each(lambda ct, out, x: multiply(ct, multiply(out, subtract(like(out, 1), out)))),
 )
 
-exp2: Op = _row("exp2", np.exp2, each(lambda ct, out, x: multiply(ct, multiply(out, like(out, math.log(2))))))
-log2: Op = _row("log2", np.log2, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(2))))))
-log10: Op = _row("log10", np.log10, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(10))))))
+exp2: Op = _row(
+    "exp2", np.exp2, each(lambda ct, out, x: multiply(ct, multiply(out, like(out, math.log(2))))), dtypes=INEXACT
+)
+log2: Op = _row("log2", np.log2, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(2))))), dtypes=INEXACT)
+log10: Op = _row(
+    "log10", np.log10, each(lambda ct, out, x: divide(ct, multiply(x, like(x, math.log(10))))), dtypes=INEXACT
+)
 cbrt: Op = _row("cbrt", np.cbrt, each(lambda ct, out, x: divide(ct, multiply(like(x, 3), multiply(out, out)))))
 
 # -- trigonometric and hyperbolic functions --------------------------------------------------------------------------
@@ -190,14 +243,19 @@ def _square_plus(x: Node, number: float) -> Node:
     return add(multiply(x, x), like(x, number))
 
 
-sin: Op = _row("sin", np.sin, each(lambda ct, out, x: multiply(ct, cos(x))))
-cos: Op = _row("cos", np.cos, each(lambda ct, out, x: negative(multiply(ct, sin(x)))))
-tan: Op = _row("tan", np.tan, each(lambda ct, out, x: multiply(ct, _square_plus(out, 1))))
-arcsin: Op = _row("arcsin", np.arcsin, each(lambda ct, out, x: divide(ct, sqrt(negative(_square_plus(x, -1))))))
-arccos: Op = _row(
-    "arccos", np.arccos, each(lambda ct, out, x: negative(divide(ct, sqrt(negative(_square_plus(x, -1))))))
+sin: Op = _row("sin", np.sin, each(lambda ct, out, x: multiply(ct, cos(x))), dtypes=INEXACT)
+cos: Op = _row("cos", np.cos, each(lambda ct, out, x: negative(multiply(ct, sin(x)))), dtypes=INEXACT)
+tan: Op = _row("tan", np.tan, each(lambda ct, out, x: multiply(ct, _square_plus(out, 1))), dtypes=INEXACT)
+arcsin: Op = _row(
+    "arcsin", np.arcsin, each(lambda ct, out, x: divide(ct, sqrt(negative(_square_plus(x, -1))))), dtypes=INEXACT
 )
-arctan: Op = _row("arctan", np.arctan, each(lambda ct, out, x: divide(ct, _square_plus(x, 1))))
+arccos: Op = _row(
+    "arccos",
+    np.arccos,
+    each(lambda ct, out, x: negative(divide(ct, sqrt(negative(_square_plus(x, -1)))))),
+    dtypes=INEXACT,
+)
+arctan: Op = _row("arctan", np.arctan, each(lambda ct, out, x: divide(ct, _square_plus(x, 1))), dtypes=INEXACT)
 arctan2: Op = _row(
     "arctan2",
     np.arctan2,
@@ -206,11 +264,20 @@ arctan2: Op = _row(
         lambda ct, out, y, x: negative(divide(multiply(ct, y), add(multiply(x, x), multiply(y, y)))),
     ),
 )
-sinh: Op = _row("sinh", np.sinh, each(lambda ct, out, x: multiply(ct, cosh(x))))
-cosh: Op = _row("cosh", np.cosh, each(lambda ct, out, x: multiply(ct, sinh(x))))
-arcsinh: Op = _row("arcsinh", np.arcsinh, each(lambda ct, out, x: divide(ct, sqrt(_square_plus(x, 1)))))
-arccosh: Op = _row("arccosh", np.arccosh, each(lambda ct, out, x: divide(ct, sqrt(_square_plus(x, -1)))))
-arctanh: Op = _row("arctanh", np.arctanh, each(lambda ct, out, x: divide(ct, negative(_square_plus(x, -1)))))
+sinh: Op = _row("sinh", np.sinh, each(lambda ct, out, x: multiply(ct, cosh(x))), dtypes=INEXACT)
+cosh: Op = _row("cosh", np.cosh, each(lambda ct, out, x: multiply(ct, sinh(x))), dtypes=INEXACT)
+arcsinh: Op = _row("arcsinh", np.arcsinh, each(lambda ct, out, x: divide(ct, sqrt(_square_plus(x, 1)))), dtypes=INEXACT)
+
+
+def _arccosh_vjp(ct: Node, out: Node, x: Node) -> Node:
+    """Two roots rather than that of ``x * x - 1``, which is on another branch left of the imaginary axis."""
+    return divide(ct, multiply(sqrt(subtract(x, like(x, 1))), sqrt(add(x, like(x, 1)))))
+
+
+arccosh: Op = _row("arccosh", np.arccosh, each(_arccosh_vjp), dtypes=INEXACT)
+arctanh: Op = _row(
+    "arctanh", np.arctanh, each(lambda ct, out, x: divide(ct, negative(_square_plus(x, -1)))), dtypes=INEXACT
+)
 hypot: Op = _row(
     "hypot",
     np.hypot,
@@ -220,30 +287,82 @@ hypot: Op = _row(
     ),
 )
 
+# -- complex numbers -------------------------------------------------------------------------------------------------
+
+
+def _make_complex(re: np.ndarray, im: np.ndarray) -> np.ndarray:
+    result = np.empty(np.shape(re), complex_of(re.dtype))
+    result.real, result.imag = re, im
+    return result
+
+
+conj: Op = _row("conj", np.conjugate, each(lambda ct, out, x: conj(ct)), dtypes=COMPLEX)
+real: Op = _row("real", np.real, each(lambda ct, out, x: convert(ct, dtype=x.dtype)), dtypes=COMPLEX, to=real_of)
+imag: Op = _row(
+    "imag", np.imag, each(lambda ct, out, x: make_complex(zeros_like(ct), negative(ct))), dtypes=COMPLEX, to=real_of
+)
+make_complex: Op = _row(
+    "make_complex",
+    _make_complex,
+    each(lambda ct, out, re, im: real(ct), lambda ct, out, re, im: negative(imag(ct))),
+    dtypes=[real_of(dtype) for dtype in COMPLEX],
+    to=complex_of,
+    arity=2,
+)
+
 # -- rounding and floating-point tests -----------------------------------------------------------------------------
 
 floor: Op = _row("floor", np.floor)
 ceil: Op = _row("ceil", np.ceil)
 trunc: Op = _row("trunc", np.trunc)
-rint: Op = _row("rint", np.rint)
-isnan: Op = _row("isnan", np.isnan, to_bool=True)
-isinf: Op = _row("isinf", np.isinf, to_bool=True)
-isfinite: Op = _row("isfinite", np.isfinite, to_bool=True)
-signbit: Op = _row("signbit", np.signbit, to_bool=True)
+rint: Op = _row("rint", np.rint, dtypes=INEXACT)
+isnan: Op = _row("isnan", np.isnan, dtypes=INEXACT, to=_to_bool)
+isinf: Op = _row("isinf", np.isinf, dtypes=INEXACT, to=_to_bool)
+isfinite: Op = _row("isfinite", np.isfinite, dtypes=INEXACT, to=_to_bool)
+signbit: Op = _row("signbit", np.signbit, to=_to_bool)
 copysign: Op = _row(
     "copysign",
     np.copysign,
     each(lambda ct, out, x, y: multiply(ct, multiply(sign(x), copysign(like(x, 1), y))), None),
 )
 
+nextafter: Op = _row("nextafter", np.nextafter, each(lambda ct, out, x, y: ct, None), in_kernels=False)
+spacing: Op = _row("spacing", np.spacing, in_kernels=False)
+frexp_mantissa: Op = _row(
+    "frexp_mantissa",
+    lambda x: np.frexp(x)[0],
+    each(lambda ct, out, x: ldexp(ct, negative(frexp_exponent(x)))),
+    in_kernels=False,
+)
+frexp_exponent: Op = _row("frexp_exponent", lambda x: np.frexp(x)[1], to=lambda dtype: INT32, in_kernels=False)
+
+
+def _ldexp_rule(x: Aval, exponent: Aval) -> Aval:
+    if x.dtype not in FLOATS:
+        raise TypeError(f"ldexp does not take {x.dtype}")
+    if x.shape != exponent.shape or exponent.dtype not in INTEGERS:
+        raise TypeError(f"ldexp: the exponents of {x} are {exponent}")
+    return x
+
+
+#: ``x * 2**exponent``, where the power alone may overflow.
+ldexp: Op = Op(
+    "ldexp",
+    rule=_ldexp_rule,
+    reference=np.ldexp,
+    vjp=each(lambda ct, out, x, exponent: ldexp(ct, exponent), None),
+    batch=lambda inputs, axes, params: ldexp(*batch_all(ldexp, inputs, axes, expand_leading)),
+    kind="elementwise",
+)
+
 # -- comparison, logic, bits ---------------------------------------------------------------------------------------
 
-equal: Op = _row("equal", np.equal, dtypes=ANY, to_bool=True)
-not_equal: Op = _row("not_equal", np.not_equal, dtypes=ANY, to_bool=True)
-less: Op = _row("less", np.less, dtypes=ANY, to_bool=True)
-less_equal: Op = _row("less_equal", np.less_equal, dtypes=ANY, to_bool=True)
-greater: Op = _row("greater", np.greater, dtypes=ANY, to_bool=True)
-greater_equal: Op = _row("greater_equal", np.greater_equal, dtypes=ANY, to_bool=True)
+equal: Op = _row("equal", np.equal, dtypes=ANY, to=_to_bool)
+not_equal: Op = _row("not_equal", np.not_equal, dtypes=ANY, to=_to_bool)
+less: Op = _row("less", np.less, dtypes=ANY, to=_to_bool)
+less_equal: Op = _row("less_equal", np.less_equal, dtypes=ANY, to=_to_bool)
+greater: Op = _row("greater", np.greater, dtypes=ANY, to=_to_bool)
+greater_equal: Op = _row("greater_equal", np.greater_equal, dtypes=ANY, to=_to_bool)
 logical_and: Op = _row("logical_and", np.logical_and, dtypes=BOOLS)
 logical_or: Op = _row("logical_or", np.logical_or, dtypes=BOOLS)
 logical_xor: Op = _row("logical_xor", np.logical_xor, dtypes=BOOLS)
@@ -254,6 +373,9 @@ bitwise_xor: Op = _row("bitwise_xor", np.bitwise_xor, dtypes=INTEGERS)
 invert: Op = _row("invert", np.invert, dtypes=INTEGERS)
 left_shift: Op = _row("left_shift", np.left_shift, dtypes=INTEGERS)
 right_shift: Op = _row("right_shift", np.right_shift, dtypes=INTEGERS)
+gcd: Op = _row("gcd", np.gcd, dtypes=INTEGERS, in_kernels=False)
+lcm: Op = _row("lcm", np.lcm, dtypes=INTEGERS, in_kernels=False)
+bitwise_count: Op = _row("bitwise_count", np.bitwise_count, dtypes=INTEGERS, to=lambda dtype: UINT8, in_kernels=False)
 
 # -- choice and conversion -----------------------------------------------------------------------------------------
 
@@ -281,17 +403,26 @@ where: Op = Op(
 
 
 def _convert_vjp(ct: Node, out: Node, x: Node) -> Node | None:
-    return convert(ct, dtype=x.dtype) if is_float(out) and is_float(x) else None
+    """A real that becomes complex is changed by the real part only."""
+    if not (is_float(out) and is_float(x)):
+        return None
+    return convert(ct if x.dtype.kind == "c" or ct.dtype.kind != "c" else real(ct), dtype=x.dtype)
+
+
+def _convert(x: np.ndarray, *, dtype: np.dtype) -> np.ndarray:
+    """Without a warning where an imaginary part is dropped."""
+    source = np.asarray(x)
+    return (source.real if source.dtype.kind == "c" and dtype.kind not in "cb" else source).astype(dtype)
 
 
 convert: Op = Op(
     "convert",
     rule=lambda x, *, dtype: Aval(x.shape, dtype),
-    reference=lambda x, *, dtype: np.asarray(x).astype(dtype),
+    reference=_convert,
     vjp=each(_convert_vjp),
     batch=lambda inputs, axes, params: convert(*inputs, **params),
     kind="elementwise",
     loop="cast_{dtype}({0})",
 )
 
-OPS += [where, convert]
+OPS += [where, convert, ldexp]

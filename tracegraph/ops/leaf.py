@@ -65,7 +65,7 @@ def constant(value: Any) -> Node:
     return Node(constant_op, (), {"value": array}, Aval(array.shape, canonical(array.dtype)), current_where())
 
 
-def literal(value: float, dtype: np.dtype) -> Node:
+def literal(value: complex, dtype: np.dtype) -> Node:
     """A scalar constant of a given dtype."""
     return constant(dtype.type(value))
 

@@ -17,14 +17,19 @@ __all__ = [
     "ANY",
     "BOOL",
     "BOOLS",
+    "COMPLEX",
     "FLOATS",
+    "INEXACT",
     "INTEGERS",
     "NUMBERS",
+    "REALS",
     "Ints",
     "Params",
     "batch_all",
+    "complex_of",
     "each",
     "is_float",
+    "real_of",
     "same_avals",
 ]
 
@@ -32,7 +37,10 @@ BOOL = np.dtype(bool)
 BOOLS = frozenset({BOOL})
 FLOATS = frozenset(dtype for dtype in DTYPES if dtype.kind == "f")
 INTEGERS = frozenset(dtype for dtype in DTYPES if dtype.kind in "iu")
-NUMBERS = FLOATS | INTEGERS
+COMPLEX = frozenset(dtype for dtype in DTYPES if dtype.kind == "c")
+INEXACT = FLOATS | COMPLEX
+REALS = FLOATS | INTEGERS
+NUMBERS = REALS | COMPLEX
 ANY = NUMBERS | BOOLS
 
 Ints = tuple[int, ...]
@@ -40,8 +48,18 @@ Params = Mapping[str, Any]
 
 
 def is_float(node: Node) -> bool:
-    """Whether a derivative can flow through the node's value."""
-    return node.aval.dtype in FLOATS
+    """Whether a derivative can flow through the node's value: a float or a complex number."""
+    return node.aval.dtype in INEXACT
+
+
+def real_of(dtype: np.dtype) -> np.dtype:
+    """The dtype of the parts of a complex number; any other dtype itself."""
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
+def complex_of(dtype: np.dtype) -> np.dtype:
+    """The dtype of complex numbers with parts of float32 or float64."""
+    return np.dtype(f"c{dtype.itemsize * 2}")
 
 
 def each(*rules: Callable[..., Node | None] | None) -> Vjp:

@@ -188,7 +188,7 @@ def not_of_comparison(node: Node) -> Node | None:
     """``not (x == y) -> x != y``; ``not (x < y) -> x >= y`` where neither can be NaN."""
     (source,) = node.inputs
     opposite = _OPPOSITE.get(source.op)
-    if opposite is None and source.inputs and source.inputs[0].dtype.kind != "f":
+    if opposite is None and source.inputs and source.inputs[0].dtype.kind not in "fc":
         opposite = _OPPOSITE_ORDER.get(source.op)
     return None if opposite is None else opposite(*source.inputs)
 
@@ -212,7 +212,7 @@ def times_minus_one(node: Node) -> Node | None:
     value = number(y)
     return (
         negative(x)
-        if value is not None and value.tobytes() == bits(value.dtype, -1) and node.dtype.kind != "b"
+        if value is not None and value.tobytes() == bits(value.dtype, -1) and node.dtype.kind not in "bc"
         else None
     )
 
@@ -222,7 +222,11 @@ def zero_minus(node: Node) -> Node | None:
     """``0 - x -> -x`` for integers; for floats only ``-0.0 - x``, as ``0.0 - 0.0`` is not -0.0."""
     x, y = node.inputs
     value = number(x)
-    return negative(y) if value is not None and value.tobytes() == bits(value.dtype, -0.0) else None
+    return (
+        negative(y)
+        if value is not None and value.tobytes() == bits(value.dtype, -0.0) and value.dtype.kind != "c"
+        else None
+    )
 
 
 @rule("add_negative", add)
@@ -243,9 +247,11 @@ def subtract_negative(node: Node) -> Node | None:
 
 @rule("signs_of_product", multiply, divide)
 def signs_of_product(node: Node) -> Node | None:
-    """``(-x) * (-y) -> x * y`` and ``(-x) * 2 -> x * -2``, for quotients too"""
+    """``(-x) * (-y) -> x * y`` and ``(-x) * 2 -> x * -2``, for quotients too
+
+    Not for complex quotients, which by zero lose the sign of it."""
     x, y = node.inputs
-    if x.op is not negative:
+    if x.op is not negative or (node.op is divide and node.dtype.kind == "c"):
         return None
     if y.op is negative:
         return node.op(x.inputs[0], y.inputs[0])
@@ -274,7 +280,11 @@ def divide_by_power_of_two(node: Node) -> Node | None:
     """
     x, y = node.inputs
     value = number(y)
-    return multiply(x, like(x, 1 / value)) if value is not None and abs(value) in (0.25, 0.5, 2.0, 4.0) else None
+    return (
+        multiply(x, like(x, 1 / value))
+        if value is not None and value.dtype.kind == "f" and abs(value) in (0.25, 0.5, 2.0, 4.0)
+        else None
+    )
 
 
 @rule("power_minus_one", power)
@@ -307,9 +317,9 @@ def power_small(node: Node) -> Node | None:
     """``x ** 6 -> (x * x) * ((x * x) * (x * x))``, for 3 to 8: exact for integers, not to the last bit for floats"""
     x, y = node.inputs
     value = number(y)
-    if value is None or not 3 <= value <= _LARGEST_POWER or value != int(value):
+    if value is None or not 3 <= value.real <= _LARGEST_POWER or value != int(value.real):
         return None
-    result, square, k = None, x, int(value)
+    result, square, k = None, x, int(value.real)
     while True:
         if k % 2:
             result = square if result is None else multiply(result, square)

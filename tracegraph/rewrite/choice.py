@@ -61,14 +61,14 @@ def convert_twice(node: Node) -> Node | None:
         return None
     (x,) = middle.inputs
     whole = middle.dtype.kind in "iub"
-    if _holds(middle.dtype, x.dtype) and (node.dtype.kind in "fb" or whole or _holds(node.dtype, x.dtype)):
+    if _holds(middle.dtype, x.dtype) and (node.dtype.kind in "fcb" or whole or _holds(node.dtype, x.dtype)):
         return convert(x, dtype=node.dtype)
     return None
 
 
 def _holds(wide: np.dtype, narrow: np.dtype) -> bool:
     """Whether every value of one dtype is one of the other's. Unlike NumPy's safe casting: no int64 in float64."""
-    if wide.kind == "f" and narrow.kind in "iu":
+    if wide.kind in "fc" and narrow.kind in "iu":
         return narrow.itemsize * 8 <= np.finfo(wide).nmant + 1
     return np.can_cast(narrow, wide, "safe")
 

@@ -26,7 +26,7 @@ def fold(node: Node) -> Node | None:
     if node.shape or not all(map(is_literal, inputs)):
         return None
     values = [source.params["value"] for source in inputs]
-    if node.op is power and node.dtype.kind != "f" and values[1] < 0:
+    if node.op is power and node.dtype.kind in "iu" and values[1] < 0:
         return None
     with np.errstate(all="ignore"):
         return literal(node.op.reference(*values, **node.params), node.dtype)

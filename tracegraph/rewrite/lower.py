@@ -25,10 +25,14 @@ SHORT = 12
 
 
 @rule("arg_reduction", argmax, argmin)
-def arg_reduction(node: Node) -> Node:
-    """``argmax(x) -> reduce_min(where(x == reduce_max(x), iota, n))``; for floats the first NaN wins, as in NumPy."""
+def arg_reduction(node: Node) -> Node | None:
+    """``argmax(x) -> reduce_min(where(x == reduce_max(x), iota, n))``; for floats the first NaN wins, as in NumPy.
+
+    Complex numbers, whose order kernels do not have, are left to NumPy."""
     (x,) = node.inputs
     axis = node.params["axis"]
+    if x.dtype.kind == "c":
+        return None
     extreme = (reduce_max if node.op is argmax else reduce_min)(x, axes=(axis,))
     match = equal(x, keep_axes(extreme, x.shape, (axis,)))
     if is_float(x):
@@ -65,6 +69,8 @@ def vector_product(node: Node) -> Node | None:
     kernels of every other batch.
     """
     x, y = node.inputs
+    if node.dtype == np.float16:  # NumPy sums the products of halves in single precision
+        return None
     if _is_vector(y, -1):
         shape, row, matrix, axis = x.shape, swap_last(y), x, len(x.shape) - 1
     elif _is_vector(x, -2):

@@ -36,7 +36,7 @@ def is_number(node: Node, value: float) -> bool:
 
 def bits(dtype: np.dtype, value: float) -> bytes:
     """A number as its bytes, which tell 0.0 from -0.0; integers wrap, so -1 has all bits set."""
-    if dtype.kind == "f":
+    if dtype.kind in "fc":
         return np.asarray(value, dtype).tobytes()
     return np.asarray(value, np.int64).astype(dtype).tobytes()
 

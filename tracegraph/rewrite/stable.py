@@ -8,7 +8,9 @@ plain formula has them (``logsumexp`` of all -inf is -inf).
 
 from __future__ import annotations
 
-from tracegraph.ir import Node
+from collections.abc import Callable
+
+from tracegraph.ir import Node, Op
 from tracegraph.ops.broadcast import keep_axes, reduce_sum
 from tracegraph.ops.elementwise import (
     absolute,
@@ -31,7 +33,7 @@ from tracegraph.ops.elementwise import (
 from tracegraph.ops.leaf import identity, stop_gradient
 from tracegraph.ops.reduce import reduce_max
 from tracegraph.ops.region import slice_
-from tracegraph.rewrite.engine import Rules, rule
+from tracegraph.rewrite.engine import Rule, Rules, rule
 from tracegraph.rewrite.match import VIEWS, is_number, repeated_reduction, under_views, unview
 
 __all__ = ["STABLE"]
@@ -40,16 +42,25 @@ _NAMES = VIEWS | {identity, stop_gradient}
 _REGIONS = VIEWS | {slice_}
 
 
+def _real_rule(name: str, op: Op) -> Callable[[Callable[[Node], Node | None]], Rule]:
+    """A rule for reals only: complex numbers have no greatest one that could be subtracted."""
+
+    def decorate(apply: Callable[[Node], Node | None]) -> Rule:
+        return rule(name, op)(apply)._replace(apply=lambda node: apply(node) if node.dtype.kind == "f" else None)
+
+    return decorate
+
+
 # -- softmax and log-sum-exp -------------------------------------------------------------------------------------------
 
 
-@rule("softmax", divide)
+@_real_rule("softmax", divide)
 def softmax(node: Node) -> Node | None:
     """``exp(x) / sum(exp(x)) -> exp(x - max(x)) / sum(exp(x - max(x)))``"""
     return _softmax(*node.inputs)
 
 
-@rule("softmax_by_reciprocal", multiply)
+@_real_rule("softmax_by_reciprocal", multiply)
 def softmax_by_reciprocal(node: Node) -> Node | None:
     """``exp(x) * (1 / sum(exp(x)))``, whose reciprocal may be taken before or after it is repeated."""
     for top, factor in (node.inputs, node.inputs[::-1]):
@@ -83,7 +94,7 @@ def _reciprocal_of(node: Node) -> Node | None:
     return node.inputs[0] if node.op is power and is_number(node.inputs[1], -1) else None
 
 
-@rule("logsumexp", log)
+@_real_rule("logsumexp", log)
 def logsumexp(node: Node) -> Node | None:
     """``log(sum(exp(x))) -> log(sum(exp(x - max(x)))) + max(x)``, also with views between the logarithm and the sum."""
     total, path = unview(node.inputs[0])
@@ -96,7 +107,7 @@ def logsumexp(node: Node) -> Node | None:
     return under_views(add(log(shifted), greatest), path)
 
 
-@rule("log_softmax", log)
+@_real_rule("log_softmax", log)
 def log_softmax(node: Node) -> Node | None:
     """``log(exp(z) / sum(exp(z))) -> z - log(sum(exp(z)))``, also of a part of it; `softmax` has shifted z before."""
     core, path = unview(node.inputs[0], _REGIONS)
@@ -132,7 +143,7 @@ def _can_shift(total: Node) -> bool:
 # -- sigmoid and softplus ----------------------------------------------------------------------------------------------
 
 
-@rule("sigmoid", divide)
+@_real_rule("sigmoid", divide)
 def sigmoid_of_quotient(node: Node) -> Node | None:
     """``1 / (1 + exp(-x)) -> sigmoid(x)`` and ``exp(x) / (1 + exp(x)) -> sigmoid(x)``"""
     top, bottom = node.inputs
@@ -144,21 +155,21 @@ def sigmoid_of_quotient(node: Node) -> Node | None:
     return sigmoid(x) if top.op is exp and top.inputs[0] is x else None
 
 
-@rule("sigmoid_by_power", power)
+@_real_rule("sigmoid_by_power", power)
 def sigmoid_by_power(node: Node) -> Node | None:
     """``(1 + exp(-x)) ** -1 -> sigmoid(x)``"""
     x = _one_plus_exp(node.inputs[0])
     return sigmoid(_minus(x)) if x is not None and is_number(node.inputs[1], -1) else None
 
 
-@rule("softplus", log)
+@_real_rule("softplus", log)
 def softplus_of_log(node: Node) -> Node | None:
     """``log(1 + exp(x)) -> maximum(x, 0) + log1p(exp(-|x|))``"""
     x = _one_plus_exp(node.inputs[0])
     return None if x is None else _softplus(x)
 
 
-@rule("softplus_of_log1p", log1p)
+@_real_rule("softplus_of_log1p", log1p)
 def softplus_of_log1p(node: Node) -> Node | None:
     """``log1p(exp(x))``, unless x is never positive: then it is stable, and may be what these rules made."""
     (source,) = node.inputs
@@ -167,14 +178,14 @@ def softplus_of_log1p(node: Node) -> Node | None:
     return _softplus(source.inputs[0])
 
 
-@rule("log_sigmoid", log)
+@_real_rule("log_sigmoid", log)
 def log_of_sigmoid(node: Node) -> Node | None:
     """``log(sigmoid(x)) -> minimum(x, 0) - log1p(exp(-|x|))``"""
     (source,) = node.inputs
     return _log_sigmoid(source.inputs[0]) if source.op is sigmoid else None
 
 
-@rule("log_one_minus_sigmoid", log)
+@_real_rule("log_one_minus_sigmoid", log)
 def log_of_one_minus_sigmoid(node: Node) -> Node | None:
     """``log(1 - sigmoid(x)) -> log(sigmoid(-x))``, the other half of a binary cross-entropy."""
     (source,) = node.inputs

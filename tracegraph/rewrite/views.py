@@ -298,7 +298,7 @@ def reduce_no_axes(node: Node) -> Node | None:
 def reduce_of_reduce(node: Node) -> Node | None:
     """Two reductions are one over all of their axes; not for float sums and products, which round in their order."""
     (source,) = node.inputs
-    exact = node.dtype.kind != "f" or node.op in (reduce_max, reduce_min)
+    exact = node.dtype.kind not in "fc" or node.op in (reduce_max, reduce_min)
     if source.op is not node.op or not exact:
         return None
     (x,) = source.inputs

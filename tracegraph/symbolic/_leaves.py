@@ -65,7 +65,7 @@ class Input(Expression):
         array = self._as_array(value)
         given, wanted = array.dtype, self.dtype
         is_python = not isinstance(value, (np.ndarray, np.generic))
-        are_integers = given.kind in "iu" and wanted.kind in ("fiu" if is_python else "f")
+        are_integers = given.kind in "iu" and wanted.kind in ("fciu" if is_python else "fc")
         if not (are_integers or np.can_cast(given, wanted, "same_kind" if is_python else "safe")):
             raise FeedError(
                 f"run: {self.describe()} was fed dtype {given}; expected {wanted}: convert it by "
@@ -102,7 +102,7 @@ def _input() -> NoReturn:
 
 def _keeps_integers(array: np.ndarray, dtype: np.dtype) -> bool:
     """Whether a dtype holds every integer as far as these reach exactly."""
-    if dtype.kind == "f":
+    if dtype.kind in "fc":
         highest = 2 << int(np.finfo(dtype).nmant)
         lowest = -highest
     else:

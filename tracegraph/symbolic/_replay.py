@@ -11,6 +11,7 @@ import numpy as np
 from tracegraph.errors import at
 from tracegraph.ir import Graph, Node, located
 from tracegraph.ops.broadcast import fill, zeros_like
+from tracegraph.ops.elementwise import conj
 from tracegraph.ops.leaf import identity
 from tracegraph.ops.rules import is_float
 from tracegraph.rewrite import STABILISE, rewrite
@@ -54,7 +55,7 @@ def _named(expression: Expression, value: Any, user: Derivatives) -> Placeholder
     """The value under a name of its own, which is what keeps nested derivatives apart."""
     node = node_of(value)
     if not is_float(node):
-        message = f"grad: {expression.describe()} is {node.aval}; a derivative is by float32 or float64"
+        message = f"grad: {expression.describe()} is {node.aval}; a derivative is by floats or complex numbers"
         raise TypeError(at(message, user.where))
     with located(expression.where):
         named = node if node.op.kind == "input" else identity(node)
@@ -66,7 +67,7 @@ def _differentiate(
 ) -> list[Placeholder]:
     _stabilise(values, [values[probe].node for probe in probes if probe in values])
     loss = values[derivatives.loss]
-    if not isinstance(loss, Placeholder) or loss.shape or not is_float(loss.node):
+    if not isinstance(loss, Placeholder) or loss.shape or loss.dtype.kind != "f":
         aval = loss.node.aval if isinstance(loss, Placeholder) else type(loss).__name__
         message = (
             f"grad: the loss must be a float scalar, {derivatives.loss.describe()} is {aval}; reduce it, for instance "
@@ -77,6 +78,7 @@ def _differentiate(
     with located(derivatives.where):
         found = vjp([loss.node], [fill(1, (), loss.dtype)], wrt).wrt
         slopes = [zeros_like(node) if ct is None else ct for node, ct in zip(wrt, found, strict=True)]
+        slopes = [conj(slope) if slope.dtype.kind == "c" else slope for slope in slopes]
     return [result(slope, is_array=True) for slope in slopes]
 
 

@@ -308,7 +308,7 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target_dtype = dst.dtype
-    value = node_of(src, target_dtype) if type(src) in (bool, int, float) else node_of(src)
+    value = node_of(src, target_dtype) if type(src) in (bool, int, float, complex) else node_of(src)
     if value.aval.ndim > dst.ndim:
         extra = value.shape[: value.aval.ndim - dst.ndim]
         if all(n == 1 for n in extra):
@@ -345,6 +345,9 @@ def _full_like(
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     x = _array(a)
+    if x.dtype.kind == "c":
+        whole = ew.make_complex(*(_round(part, decimals).node for part in (x.real, x.imag)))
+        return result(whole) if out is None else write(out, whole)
     if x.dtype.kind in "iu" and decimals >= 0:
         return result(x.node) if out is None else write(out, x.node)
     if decimals == 0:
@@ -357,6 +360,9 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     value = _array(x)
+    if value.dtype.kind == "c":
+        parts = [_nan_to_num(part, copy, nan, posinf, neginf).node for part in (value.real, value.imag)]
+        return result(ew.make_complex(*parts))
     if value.dtype.kind != "f":
         return result(value.node)
     limits = np.finfo(value.dtype)
@@ -397,6 +403,12 @@ def _min_scalar_type(a: Any, /) -> np.dtype:
 def _as_bool(x: Placeholder) -> Placeholder:
     """What is not zero is true."""
     return result(cast(x.node, np.dtype(bool)), is_array=True)
+
+
+def _angle(z: Any, deg: bool = False) -> Any:
+    value = _array(z)
+    angle = call(np.arctan2, (value.imag if value.dtype.kind == "c" else 0, value.real))
+    return call(np.multiply, (angle, 180 / math.pi)) if deg else angle
 
 
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
@@ -441,7 +453,9 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.shape: lambda a: _array(a).shape,
     np.ndim: lambda a: _array(a).ndim,
     np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
-    np.real: lambda val: _array(val),
+    np.real: lambda val: _array(val).real,
+    np.imag: lambda val: _array(val).imag,
+    np.angle: _angle,
     np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
     np.count_nonzero: _count_nonzero,
     np.can_cast: _can_cast,

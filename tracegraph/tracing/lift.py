@@ -31,7 +31,7 @@ def descriptor(value: Any) -> Descriptor:
     if isinstance(value, Placeholder):
         weak = value.weak
         return value.dtype if weak is None or weak is bool else weak
-    if type(value) in (int, float):
+    if type(value) in (int, float, complex):
         return type(value)
     return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
 
@@ -45,8 +45,9 @@ def node_of(value: Any, dtype: np.dtype | None = None) -> Node:
     """
     if isinstance(value, Placeholder):
         return cast(value.node, dtype or value.dtype)
-    if type(value) in (bool, int, float):
-        return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
+    if type(value) in (bool, int, float, complex):
+        with np.errstate(over="ignore"):
+            return constant(check_dtype(dtype or np.asarray(value).dtype).type(value))
     trace = active_trace()
     if isinstance(value, (np.ndarray, np.generic)) and trace is not None:
         check_dtype(value.dtype)
@@ -112,8 +113,6 @@ def loop_dtypes(
     if dtype is not None:
         given["signature"] = dtype if isinstance(dtype, tuple) else (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
     dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **given)
-    if dtypes[-1] == np.dtype(bool):  # a test of halves, which NumPy makes of small integers, is as well one of singles
-        dtypes = tuple(np.dtype(np.float32) if each == np.float16 else each for each in dtypes)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
 
 

@@ -17,8 +17,8 @@ from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_pl
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
-from tracegraph.ops.broadcast import reduced_shape
-from tracegraph.ops.elementwise import ceil, convert, floor, rint, trunc
+from tracegraph.ops.broadcast import reduced_shape, zeros_like
+from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, real, rint, trunc
 from tracegraph.ops.gather import gather, scatter
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
@@ -116,7 +116,7 @@ class Placeholder:
 
     @property
     def weak(self) -> type | None:
-        """`int`, `float` or `bool` for a Python number, which takes the dtype of the arrays that it meets."""
+        """`int`, `float`, `complex` or `bool` for a Python number, which takes the dtype of the arrays that it meets."""
         return self._weak
 
     @property
@@ -196,6 +196,10 @@ class Placeholder:
             return transpose(value, axes=inverse(params["axes"]))
         if name == "reshape":
             return reshape(value, shape=whole.shape)
+        if name == "real":
+            return make_complex(value, imag(whole))
+        if name == "imag":
+            return make_complex(real(whole), value)
         raise ValueError("assignment destination is read-only")
 
     # -- what NumPy asks -----------------------------------------------------------------------------------------------
@@ -425,12 +429,35 @@ class Placeholder:
 
     @property
     def real(self) -> Any:
-        return self
+        return self._part("real") if self.dtype.kind == "c" else self
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
+    @property
+    def imag(self) -> Any:
+        """A view of the imaginary part; of real arrays NumPy makes zeros that cannot be written to."""
+        if self.dtype.kind == "c":
+            return self._part("imag")
+        zero = self.fresh(zeros_like(self.node), self._weak, is_array=not self._is_scalar)
+        return zero if self._is_scalar else zero.seen_as("broadcast_to", shape=self.shape)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError(at("array does not have imaginary part to set", user_where()))
+        self.imag[...] = value
 
     def conj(self) -> Any:
-        return self
+        return _operate(np.conjugate, self) if self.dtype.kind == "c" else self
 
     conjugate = conj
+
+    def _part(self, name: str) -> Placeholder:
+        if self._is_scalar:
+            return self.fresh(ALL[name](self.node), float if self._weak is complex else None)
+        return self.seen_as(name)
 
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
@@ -498,7 +525,7 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
 _ARITHMETIC: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
     "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or,
-    "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift,
+    "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift, "divmod": np.divmod,
 }  # fmt: skip
 _COMPARISONS: dict[str, np.ufunc] = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
@@ -514,7 +541,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
 
 
 #: What Python makes of an operation on two of its own numbers.
-_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float}
+_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 
 
 #: What two of Python's bools do as bools; all else they do as integers.
@@ -524,8 +551,12 @@ _ON_BOOLS = frozenset({*_COMPARISONS.values(), np.bitwise_and, np.bitwise_or, np
 def _operate(ufunc: np.ufunc, *operands: Any) -> Any:
     if all(_is_python_number(operand) for operand in operands):
         out = ufunc(*(operands if ufunc in _ON_BOOLS else map(_counted, operands)))
-        return out.fresh(out.node, _PYTHON_KINDS[out.dtype.kind])
+        return tuple(map(_python_number, out)) if isinstance(out, tuple) else _python_number(out)
     return ufunc(*operands)
+
+
+def _python_number(value: Placeholder) -> Placeholder:
+    return value.fresh(value.node, _PYTHON_KINDS[value.dtype.kind])
 
 
 def _counted(value: Any) -> Any:
@@ -536,7 +567,7 @@ def _counted(value: Any) -> Any:
 
 
 def _is_python_number(value: Any) -> bool:
-    return value.weak is not None if isinstance(value, Placeholder) else type(value) in (bool, int, float)
+    return value.weak is not None if isinstance(value, Placeholder) else type(value) in (bool, int, float, complex)
 
 
 def _binary(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
@@ -590,7 +621,7 @@ _POWERS: dict[tuple[type, float], np.ufunc] = {
 
 def _power(self: Placeholder, other: Any) -> Any:
     known = _POWERS.get((type(other), other)) if type(other) in (int, float) and not self.is_scalar else None
-    if known is None or not (self.dtype.kind == "f" or known is np.square):
+    if known is None or not (self.dtype.kind in "fc" or known is np.square):
         return _power_of_any(self, other)
     if self.dtype.kind == "b":
         self = self.astype(np.int8)
@@ -636,7 +667,8 @@ def _install() -> None:
     for name, ufunc in _ARITHMETIC.items():
         setattr(Placeholder, f"__{name}__", _binary(ufunc))
         setattr(Placeholder, f"__r{name}__", _reflected(ufunc))
-        setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
+        if ufunc.nout == 1:
+            setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
     for name, ufunc in _COMPARISONS.items():
         setattr(Placeholder, f"__{name}__", _comparison(ufunc, getattr(operator, name)))
     for name, ufunc in _UNARY.items():

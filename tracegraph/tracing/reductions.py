@@ -16,6 +16,7 @@ from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
 from tracegraph.ops.leaf import constant
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
+from tracegraph.ops.rules import real_of
 from tracegraph.ops.shape import reshape_to, transpose
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, node_of, result, spread, tight
 from tracegraph.tracing.placeholder import Placeholder
@@ -169,16 +170,25 @@ def _arg(op: Callable[..., Node]) -> Callable[..., Placeholder]:
 
 
 def _mean_dtype(dtype: np.dtype) -> np.dtype:
-    return dtype if dtype.kind == "f" else np.dtype(float)
+    return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
 def _mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = NONE
 ) -> Placeholder:
     node = node_of(a)
-    to = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+    kept = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+    to = np.dtype(np.float32) if dtype is None and kept == np.float16 else kept
     total = _sum(a, axis, to, None, keepdims, NONE, where)
-    return _finish(call(np.divide, (total, _count(node.shape, axis, where, keepdims, to)), dtype=to).node, out)
+    mean = call(np.divide, (total, _count(node.shape, axis, where, keepdims, to)), dtype=to)
+    return _finish(cast(mean.node, kept), out)
+
+
+def _mean_in(x: Placeholder, axis: Any, dtype: np.dtype, where: Any) -> Placeholder:
+    """The mean that deviations are from: its sum is of the very dtype, halves too."""
+    total = _sum(x, axis, dtype, None, True, NONE, where)
+    wide = np.dtype(np.float32) if dtype == np.float16 else dtype
+    return result(cast(call(np.divide, (total, _count(x.shape, axis, where, True, wide))).node, dtype))
 
 
 def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: np.dtype) -> Any:
@@ -209,14 +219,17 @@ def _var(
     node = node_of(a)
     to = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
     x = result(cast(node, to))
-    center = mean if _given(mean) else _mean(x, axis, to, None, True, where=where)
+    center = mean if _given(mean) else _mean_in(x, axis, to, where)
     deviation = call(np.subtract, (x, center))
-    squares = call(np.multiply, (deviation, deviation))
-    total = _sum(squares, axis, to, None, keepdims, NONE, where)
+    parts = (deviation.real, deviation.imag) if to.kind == "c" else (deviation,)
+    squares = [call(np.multiply, (part, part)) for part in parts]
+    of = real_of(to)
+    total = _sum(call(np.add, squares) if to.kind == "c" else squares[0], axis, of, None, keepdims, NONE, where)
     free = correction if _given(correction) else ddof
-    count = _count(node.shape, axis, where, keepdims, to)
-    divisor = call(np.maximum, (call(np.subtract, (count, to.type(free))), to.type(0)))
-    return _finish(call(np.divide, (total, divisor)).node, out)
+    wide = np.dtype(np.float32) if of == np.float16 else of
+    count = _count(node.shape, axis, where, keepdims, wide)
+    divisor = call(np.maximum, (call(np.subtract, (count, wide.type(free))), wide.type(0)))
+    return _finish(cast(call(np.divide, (total, divisor)).node, of), out)
 
 
 def _std(
@@ -296,7 +309,8 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
 
 def _vdot(a: Any, b: Any) -> Any:
     x, y = node_of(a), node_of(b)
-    return _dot(result(reshape_to(x, (x.aval.size,))), result(reshape_to(y, (y.aval.size,))))
+    first = ew.conj(x) if x.dtype.kind == "c" else x
+    return _dot(result(reshape_to(first, (x.aval.size,))), result(reshape_to(y, (y.aval.size,))))
 
 
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {

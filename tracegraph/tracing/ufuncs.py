@@ -49,7 +49,10 @@ def _by_dtype(for_bool: Emit, otherwise: Emit) -> Emit:
 
 
 def _reciprocal(x: Node) -> Node:
-    return pointwise(x, ufunc=np.reciprocal) if x.dtype.kind != "f" else ew.divide(like(x, 1), x)
+    """Of an integer, NumPy cuts the float that it is."""
+    if x.dtype.kind in "iu":
+        return cast(_reciprocal(cast(x, np.dtype(float))), x.dtype)
+    return ew.divide(like(x, 1), x)
 
 
 def _logaddexp(x: Node, y: Node) -> Node:
@@ -139,10 +142,11 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     **{
         getattr(np, name): getattr(ew, name)
         for name in (
-            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh divide "
-            "equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater greater_equal hypot isfinite isinf "
-            "isnan left_shift less less_equal log log10 log1p log2 maximum minimum multiply negative not_equal "
-            "power remainder right_shift rint sign signbit sin sinh sqrt subtract tan tanh trunc"
+            "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_count cbrt ceil copysign cos "
+            "cosh divide equal exp exp2 expm1 floor floor_divide fmax fmin fmod gcd greater greater_equal hypot "
+            "isfinite isinf isnan lcm ldexp left_shift less less_equal log log10 log1p log2 maximum minimum multiply "
+            "negative nextafter not_equal power remainder right_shift rint sign signbit sin sinh spacing sqrt subtract tan "
+            "tanh trunc"
         ).split()
     },
     np.logical_and: _on_bool(ew.logical_and),
@@ -162,16 +166,13 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
     np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
-    np.conjugate: lambda x: x,
+    np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
     np.float_power: ew.power,
     np.heaviside: _heaviside,
     np.logaddexp2: _logaddexp2,
     np.divmod: lambda x, y: (ew.floor_divide(x, y), ew.remainder(x, y)),
     np.modf: _modf,
-    **{
-        ufunc: _opaque(ufunc)
-        for ufunc in (np.bitwise_count, np.frexp, np.gcd, np.lcm, np.ldexp, np.nextafter, np.spacing)
-    },
+    np.frexp: lambda x: (ew.frexp_mantissa(x), ew.frexp_exponent(x)),
 }  # fmt: skip
 
 #: SciPy's ufuncs, and the one behind np.clip, that are operations or expressions of them: by name, for neither is imported.
@@ -269,7 +270,7 @@ def _elementwise(
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
-    if operands[0].dtype.kind != "f":
+    if operands[0].dtype.kind in "iub":
         emit = _ON_INTEGERS.get(ufunc, emit)
     value: Node | tuple[Node, ...] = emit(*operands)
     return value
@@ -387,7 +388,8 @@ def _vecmat(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
     a, b = _operands(np.vecmat, x, y, loop, kwargs)
     _check_core(np.vecmat, a, b, 1, 2)
     _check_inner(np.vecmat, "(n),(n,m)->(m)", a.shape[-1], b.shape[-2])
-    return _multiplied(reshape(a, shape=(*a.shape[:-1], 1, a.shape[-1])), b, (b.shape[-1],))
+    row = reshape(_EMIT[np.conjugate](a), shape=(*a.shape[:-1], 1, a.shape[-1]))
+    return _multiplied(row, b, (b.shape[-1],))
 
 
 def _vecdot(x: Any, y: Any, *, loop: Any = None, axis: int = -1, keepdims: bool = False, **kwargs: Any) -> Node:
@@ -396,7 +398,7 @@ def _vecdot(x: Any, y: Any, *, loop: Any = None, axis: int = -1, keepdims: bool 
     _check_core(np.vecdot, a, b, 1, 1)
     a, b = (_axis_last(node, axis) for node in (a, b))
     _check_inner(np.vecdot, "(n),(n)->()", a.shape[-1], b.shape[-1])
-    products = _EMIT[np.multiply](*broadcast([a, b]))
+    products = _EMIT[np.multiply](*broadcast([_EMIT[np.conjugate](a), b]))
     last = (len(products.shape) - 1,)
     if products.dtype.kind == "b":
         total = (

@@ -24,7 +24,7 @@ _SPELLINGS = (
     ("cblas_", "$NEWLAPACK", 32),
     ("cblas_", "", 32),
 )
-_LETTERS = {"float32": "s", "float64": "d"}
+_LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 _ROW_MAJOR, _AS_IS, _TRANSPOSED = 101, 111, 112
 
 
@@ -52,13 +52,13 @@ def find_blas(name: str) -> BlasFunction | None:
 
 _GEMM = """
 FUNCTION, A, B, C, M, N, K, LDA, LDB, LDC = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-TRANSPOSE_A, TRANSPOSE_B, ALPHA, BETA, STEP_A, STEP_B, STEP_C = 10, 11, 12, 13, 14, 15, 16
+TRANSPOSE_A, TRANSPOSE_B, ALPHA, BETA, STEP_A, STEP_B, STEP_C = 10, 11, 12, 14, 16, 17, 18
 
 def gemm_{dtype}(args, lo, hi):
     # For each item of a batch: C = alpha * op(A) @ op(B) + beta * C, all row-major.
     m, n, k, ldc = args[M], args[N], args[K], args[LDC]
-    alpha = {dtype}(float_from_word(args[ALPHA]))
-    beta = {dtype}(float_from_word(args[BETA]))
+    alpha = {alpha}
+    beta = {beta}
     c = pointer(args, 3, {dtype})
     for item in range(lo, hi):
         if k > 0 and m > 0 and n > 0:
@@ -75,18 +75,18 @@ def gemm_{dtype}(args, lo, hi):
             for i in range(m):
                 for j in range(n):
                     place = first + i * ldc + j
-                    store(c, place, {dtype}(0) if beta == 0 else beta * reload(c, place))
+                    store(c, place, {rest_c})
 """
 
 _GEMV = """
 FUNCTION, A, X, Y, M, N, LDA, STEP_X, STEP_Y = 0, 1, 2, 3, 4, 5, 6, 7, 8
-TRANSPOSE_A, ALPHA, BETA, NEXT_A, NEXT_X, NEXT_Y = 9, 10, 11, 12, 13, 14
+TRANSPOSE_A, ALPHA, BETA, NEXT_A, NEXT_X, NEXT_Y = 9, 10, 12, 14, 15, 16
 
 def gemv_{dtype}(args, lo, hi):
     # For each item of a batch: y = alpha * op(A) @ x + beta * y; A, as it is stored, is row-major, M by N.
     m, n, step = args[M], args[N], args[STEP_Y]
-    alpha = {dtype}(float_from_word(args[ALPHA]))
-    beta = {dtype}(float_from_word(args[BETA]))
+    alpha = {alpha}
+    beta = {beta}
     y = pointer(args, 3, {dtype})
     for item in range(lo, hi):
         if m > 0 and n > 0:
@@ -101,23 +101,25 @@ def gemv_{dtype}(args, lo, hi):
             first = item * args[NEXT_Y] // {itemsize}
             for i in range(n if args[TRANSPOSE_A] == {transposed} else m):
                 place = first + i * step
-                store(y, place, {dtype}(0) if beta == 0 else beta * reload(y, place))
+                store(y, place, {rest_y})
 """
 
 
 def gemm_kernel(dtype: str) -> tuple[str, str] | None:
-    """Name and source of the matrix product for "float32" or "float64"; None without a BLAS that is known."""
+    """Name and source of the matrix product for a dtype that BLAS knows; None without a BLAS that is known."""
     return _kernel("gemm", _GEMM, dtype)
 
 
 def gemv_kernel(dtype: str) -> tuple[str, str] | None:
-    """Name and source of the product of a matrix and a vector; None without a BLAS that is known."""
+    """The same for the product of a matrix and a vector."""
     return _kernel("gemv", _GEMV, dtype)
 
 
 def _kernel(operation: str, template: str, dtype: str) -> tuple[str, str] | None:
     if dtype not in _LETTERS:
-        raise ValueError(f"{operation}_kernel was given dtype {dtype!r}, expected 'float32' or 'float64'")
+        raise ValueError(
+            f"{operation}_kernel was given dtype {dtype!r}, expected one of {', '.join(map(repr, _LETTERS))}"
+        )
     function = find_blas(_LETTERS[dtype] + operation)
     if function is None:
         return None
@@ -127,8 +129,21 @@ def _kernel(operation: str, template: str, dtype: str) -> tuple[str, str] | None
         itemsize=np.dtype(dtype).itemsize,
         row_major=_ROW_MAJOR,
         transposed=_TRANSPOSED,
+        **_scalars(dtype),
     )
     return f"{operation}_{dtype}", source
+
+
+def _scalars(dtype: str) -> dict[str, str]:
+    """How a kernel passes alpha and beta, by address if they are complex, and what it stores for a sum over nothing."""
+    if np.dtype(dtype).kind == "c":
+        part = f"float{np.dtype(dtype).itemsize * 4}"
+        names = {name.lower(): f"address_of(args) + 8 * {name}" for name in ("ALPHA", "BETA")}
+        zero = f"make_complex({part}(0), {part}(0))"
+        return {**names, "rest_c": zero, "rest_y": zero}
+    names = {name.lower(): f"{dtype}(float_from_word(args[{name}]))" for name in ("ALPHA", "BETA")}
+    rest = {f"rest_{out}": f"{dtype}(0) if beta == 0 else beta * reload({out}, place)" for out in "cy"}
+    return {**names, **rest}
 
 
 class Operand(NamedTuple):
@@ -156,14 +171,14 @@ def gemm_table(
     alpha: float = 1.0,
     beta: float = 0.0,
 ) -> list[int]:
-    """The table of a `gemm_kernel`: op(A) is m by k, op(B) is k by n, C is m by n.
+    """The table of a `gemm_kernel`: op(A) is m by k, op(B) is k by n, C is m by n. Of complex sums over nothing beta is 0.
 
     A transposed operand is stored the other way round, so its `ld` is the row stride of what is stored.
     """
     flags = [_transposition(transpose_a), _transposition(transpose_b)]
     leading = [max(1, operand.ld) for operand in (a, b, c)]
     head = [_address(dtype, "gemm"), a.address, b.address, c.address, m, n, k]
-    return [*head, *leading, *flags, _word(alpha), _word(beta), a.step, b.step, c.step]
+    return [*head, *leading, *flags, *_words(dtype, alpha), *_words(dtype, beta), a.step, b.step, c.step]
 
 
 def gemv_table(
@@ -181,7 +196,8 @@ def gemv_table(
     """The table of a `gemv_kernel`; A as stored is m by n, so a transposed A takes m elements to n."""
     leading = [max(1, operand.ld) for operand in (a, x, y)]
     head = [_address(dtype, "gemv"), a.address, x.address, y.address, m, n, *leading]
-    return [*head, _transposition(transpose_a), _word(alpha), _word(beta), a.step, x.step, y.step]
+    scalars = [*_words(dtype, alpha), *_words(dtype, beta)]
+    return [*head, _transposition(transpose_a), *scalars, a.step, x.step, y.step]
 
 
 def _transposition(transposed: bool) -> int:
@@ -193,6 +209,11 @@ def _address(dtype: str, operation: str) -> int:
     return 0 if function is None else function.address
 
 
-def _word(value: float) -> int:
-    """The bits of a float64 as an integer."""
-    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+def _words(dtype: str, value: float) -> tuple[int, int]:
+    """A number as two words of a table: a float64, or a complex number as BLAS reads it."""
+    first, second = struct.unpack("<qq", struct.pack("<ffd" if dtype == "complex64" else "<dd", *_parts(dtype, value)))
+    return int(first), int(second)
+
+
+def _parts(dtype: str, value: float) -> tuple[float, ...]:
+    return (value, 0.0, 0.0) if dtype == "complex64" else (value, 0.0)

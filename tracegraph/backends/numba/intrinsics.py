@@ -34,6 +34,7 @@ from numba.extending import intrinsic
 
 Builder: TypeAlias = ir.IRBuilder
 Values: TypeAlias = list[ir.Value]
+Mark: TypeAlias = Callable[[ir.Instruction], None]
 Typed: TypeAlias = tuple[Signature, Callable[[Any, Builder, Signature, Values], ir.Value]]
 
 TABLE = types.CPointer(types.int64)
@@ -50,8 +51,11 @@ ELEMENT_TYPES: dict[str, types.Type] = {
     "uint16": types.uint16,
     "uint32": types.uint32,
     "uint64": types.uint64,
+    "float16": types.float16,
     "float32": types.float32,
     "float64": types.float64,
+    "complex64": types.complex64,
+    "complex128": types.complex128,
 }
 
 
@@ -73,9 +77,11 @@ class _SlotPointerModel(PrimitiveModel):  # type: ignore[misc]
 
 
 def _storage(dtype: types.Type) -> ir.Type:
-    """The LLVM type of one stored element; a boolean is stored as a byte."""
+    """The LLVM type of one stored element; a boolean is stored as a byte, a complex number as two floats."""
+    if isinstance(dtype, types.Complex):
+        return ir.LiteralStructType([_storage(dtype.underlying_float)] * 2)
     if isinstance(dtype, types.Float):
-        return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+        return {16: ir.HalfType, 32: ir.FloatType, 64: ir.DoubleType}[dtype.bitwidth]()
     return BYTE if dtype == types.boolean else ir.IntType(dtype.bitwidth)
 
 
@@ -106,19 +112,46 @@ def _element(builder: Builder, pointer: ir.Value, index: ir.Value) -> ir.Value:
     return builder.gep(pointer, [index], inbounds=True)
 
 
+def _part(builder: Builder, element: ir.Value, k: int) -> ir.Value:
+    """The place of the real or the imaginary part of a complex element."""
+    return builder.gep(element, [ir.Constant(ir.IntType(32), 0), ir.Constant(ir.IntType(32), k)], inbounds=True)
+
+
 def _width(dtype: types.Type) -> int:
     return 1 if dtype == types.boolean else int(dtype.bitwidth) // 8
 
 
-def _from_storage(builder: Builder, dtype: types.Type, value: ir.Value) -> ir.Value:
-    """A stored byte becomes a truth value: any byte but zero is true, as in C."""
+def _in_registers(dtype: types.Type) -> types.Type:
+    """What an element is computed as: a half as a single."""
+    return types.float32 if dtype == types.float16 else dtype
+
+
+def _read(context: Any, builder: Builder, dtype: types.Type, place: ir.Value, mark: Mark) -> ir.Value:
+    """An element; of booleans, any byte but zero is true, as in C."""
+    if isinstance(dtype, types.Complex):
+        pair = ir.Constant(context.get_value_type(dtype), ir.Undefined)
+        for k in range(2):
+            part = _read(context, builder, dtype.underlying_float, _part(builder, place, k), mark)
+            pair = builder.insert_value(pair, part, k)
+        return pair
+    value = builder.load(place, align=_width(dtype))
+    mark(value)
     if dtype == types.boolean:
         return builder.icmp_unsigned("!=", value, ir.Constant(BYTE, 0))
-    return value
+    return builder.fpext(value, ir.FloatType()) if dtype == types.float16 else value
 
 
-def _to_storage(builder: Builder, dtype: types.Type, value: ir.Value) -> ir.Value:
-    return builder.zext(value, BYTE) if dtype == types.boolean else value
+def _write(builder: Builder, dtype: types.Type, place: ir.Value, value: ir.Value, mark: Mark) -> None:
+    if isinstance(dtype, types.Complex):
+        for k in range(2):
+            part = builder.extract_value(value, k)
+            _write(builder, dtype.underlying_float, _part(builder, place, k), part, mark)
+        return
+    if dtype == types.boolean:
+        value = builder.zext(value, BYTE)
+    elif dtype == types.float16:
+        value = builder.fptrunc(value, ir.HalfType())
+    mark(builder.store(value, place, align=_width(dtype)))
 
 
 def _require_pointer(given: types.Type, function: str) -> SlotPointer:
@@ -150,11 +183,10 @@ def load(typing: Any, pointer: Any, index: Any) -> Typed:
     dtype = _require_pointer(pointer, "load").dtype
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        value = builder.load(_element(builder, values[0], values[1]), align=_width(dtype))
-        _mark_loaded(builder, value)
-        return _from_storage(builder, dtype, value)
+        place = _element(builder, values[0], values[1])
+        return _read(context, builder, dtype, place, lambda each: _mark_loaded(builder, each))
 
-    return dtype(pointer, types.int64), generate
+    return _in_registers(dtype)(pointer, types.int64), generate
 
 
 @intrinsic
@@ -163,11 +195,10 @@ def reload(typing: Any, pointer: Any, index: Any) -> Typed:
     dtype, slot = _require_pointer(pointer, "reload").dtype, pointer.slot
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        value = builder.load(_element(builder, values[0], values[1]), align=_width(dtype))
-        _mark_stored(builder, value, slot)
-        return _from_storage(builder, dtype, value)
+        place = _element(builder, values[0], values[1])
+        return _read(context, builder, dtype, place, lambda each: _mark_stored(builder, each, slot))
 
-    return dtype(pointer, types.int64), generate
+    return _in_registers(dtype)(pointer, types.int64), generate
 
 
 @intrinsic
@@ -176,12 +207,11 @@ def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
     dtype, slot = _require_pointer(pointer, "store").dtype, pointer.slot
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        stored = _to_storage(builder, dtype, values[2])
-        written = builder.store(stored, _element(builder, values[0], values[1]), align=_width(dtype))
-        _mark_stored(builder, written, slot)
+        place = _element(builder, values[0], values[1])
+        _write(builder, dtype, place, values[2], lambda each: _mark_stored(builder, each, slot))
         return context.get_dummy_value()
 
-    return types.void(pointer, types.int64, dtype), generate
+    return types.void(pointer, types.int64, _in_registers(dtype)), generate
 
 
 @intrinsic
@@ -213,13 +243,20 @@ def _from_start(builder: Builder, index: ir.Value, extent: ir.Value) -> ir.Value
 
 
 def _accumulator(name: str, operation_on_floats: str, operation_on_integers: str) -> Any:
-    """An intrinsic `name(acc, v)` that LLVM may reassociate, which is what vectorises a reduction."""
+    """An intrinsic `name(acc, v)` that LLVM may reassociate, which is what vectorises a reduction; complex sums by parts."""
 
     def accumulate(typing: Any, accumulator: Any, value: Any) -> Typed:
-        if not isinstance(accumulator, (types.Float, types.Integer)):
+        by_parts = isinstance(accumulator, types.Complex) and name == "accumulate_add"
+        if not by_parts and not isinstance(accumulator, (types.Float, types.Integer)):
             raise TypingError(f"{name}() was given {accumulator}, expected an integer or a float")
 
         def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+            if by_parts:
+                total = values[0]
+                for k in range(2):
+                    parts = [builder.extract_value(each, k) for each in values]
+                    total = builder.insert_value(total, builder.fadd(*parts, flags=("reassoc",)), k)
+                return total
             if isinstance(accumulator, types.Float):
                 return getattr(builder, operation_on_floats)(*values, flags=("reassoc",))
             return getattr(builder, operation_on_integers)(*values)

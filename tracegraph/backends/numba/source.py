@@ -29,6 +29,7 @@ import numpy as np
 from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
 from tracegraph.ir import Node, aval_of
 from tracegraph.ops.leaf import input_node
+from tracegraph.ops.rules import real_of
 
 __all__ = ["ERRORS", "KernelSource", "Slot", "write_nest"]
 
@@ -140,7 +141,7 @@ class _Writer:
         """The innermost reduced loop, in blocks if rounding matters."""
         lo, hi = self.bounds(axis)
         i = self.index[axis]
-        if node.op.name != "reduce_sum" or node.dtype.kind != "f":
+        if node.op.name != "reduce_sum" or node.dtype.kind not in "fc":
             with self.block(f"for {i} in range({lo}, {hi}):"):
                 names = self.statements("v", self.nest.body, self.nest.body_stores)
                 self.line(f"total = {_accumulate(node, 'total', names[taken])}", node)
@@ -234,7 +235,8 @@ class _Writer:
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
             return f"cast_{each.dtype}({first} + {place})"
         if isinstance(each, Apply):
-            return each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
+            text: str = each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
+            return f"round_to_half({text})" if each.node.dtype == np.float16 else text
         assert isinstance(each, Reduce)
         return total
 
@@ -258,16 +260,24 @@ class _Writer:
 
     def literal(self, each: Literal) -> str:
         """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
-        name, word = f"c{len(self.remarks)}", f"args[{len(self.slots)}]"
-        if each.dtype.kind == "f":
-            value = int(np.float64(each.value).view(np.int64))
-            word = f"float_from_word({word})"
+        name = f"c{len(self.remarks)}"
+        if each.dtype.kind == "c":
+            re, im = (self._word(part) for part in (each.value.real, each.value.imag))
+            text = f"make_complex({re}, {im})"
         else:
-            value = int(np.asarray(each.value).astype(np.int64))
-        self.head.append(f"{name} = cast_{each.dtype}({word})")
+            text = self._word(each.value)
+        self.head.append(f"{name} = {text}")
         self.remarks[self.head[-1]] = str(each.value)
-        self.slots.append(Slot(None, value))
         return name
+
+    def _word(self, value: np.ndarray) -> str:
+        """A real number of the table, as an expression."""
+        text = f"args[{len(self.slots)}]"
+        if value.dtype.kind == "f":
+            text = f"float_from_word({text})"
+        word = np.float64(value).view(np.int64) if value.dtype.kind == "f" else value.astype(np.int64)
+        self.slots.append(Slot(None, int(word)))
+        return f"cast_{value.dtype}({text})"
 
     def pointer(self, address: Address) -> str:
         """The name of the pointer to an address's first element."""
@@ -323,6 +333,11 @@ def _type(dtype: np.dtype) -> str:
 def _start(node: Node) -> str:
     """The value that a reduction starts from."""
     starts = _REDUCTIONS[node.op.name].starts
+    if node.dtype.kind == "c":
+        part = f"{real_of(node.dtype)}({starts['f']!r})"
+        return f"make_complex({part}, {real_of(node.dtype)}(0.0))"
+    if node.dtype == np.float16:
+        return f"float32({starts['f']!r})"
     if node.dtype.kind in starts:
         value = starts[node.dtype.kind]
     else:

@@ -2,20 +2,39 @@
 
 A float out of an integer's range is undefined in C and poison in LLVM. NumPy gives what x86's conversions give, the
 smallest integer, and computes integers below 32 bits by way of 32 and uint32 by way of 64. (Its vector loop for
-uint32 differs from its scalar one below -2**31 and from 2**32 on; this is the scalar one.) It knows nothing of Numba.
+uint32 differs from its scalar one below -2**31 and from 2**32 on; this is the scalar one.) Halves are kept as singles
+that are rounded to half precision. It knows nothing of Numba.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from .rows import Row
-from .value import BOOLEAN, FLOAT32, FLOAT64, SIGNED, UNSIGNED, Kind, Value, select
+from .complex_numbers import Complex
+from .rows import Emitter, Row
+from .value import (
+    BOOLEAN,
+    COMPLEX64,
+    COMPLEX128,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    SIGNED,
+    UNSIGNED,
+    Kind,
+    Value,
+    constant,
+    part_kind,
+    select,
+)
 
 _TARGETS: dict[str, Kind] = {
     "bool": BOOLEAN,
     "float32": FLOAT32,
     "float64": FLOAT64,
+    "complex64": COMPLEX64,
+    "complex128": COMPLEX128,
     **{f"int{bits}": kind for bits, kind in SIGNED.items()},
     **{f"uint{bits}": kind for bits, kind in UNSIGNED.items()},
 }
@@ -63,9 +82,50 @@ def _integer_to(x: Value, kind: Kind) -> Value:
     return _resize(x, kind)
 
 
+def _real_to(x: Value, kind: Kind) -> Any:
+    if kind.family == "complex":
+        return Complex(_real_to(x, part_kind(kind)), constant(x.builder, part_kind(kind), 0))
+    return (_float_to if x.kind.is_float else _integer_to)(x, kind)
+
+
+def _complex_to(x: Complex, kind: Kind) -> Any:
+    """The imaginary part is dropped, but for truth."""
+    if kind.family == "complex":
+        return Complex(_float_to(x.re, part_kind(kind)), _float_to(x.im, part_kind(kind)))
+    return x.re.differs(0.0) | x.im.differs(0.0) if kind == BOOLEAN else _float_to(x.re, kind)
+
+
+def round_to_half(x: Value) -> Value:
+    """A single rounded to half precision; it stays a single."""
+    return x.convert("fptrunc", FLOAT16).convert("fpext", FLOAT32)
+
+
+def _double_to_half(x: Value) -> Value:
+    """In one rounding: the single on the way is the odd one of the two neighbours, if it is not exact."""
+    near = x.convert("fptrunc", FLOAT32)
+    back = near.convert("fpext", FLOAT64)
+    bits = near.bits()
+    step = select(abs(back) > abs(x), bits.constant(-1), 1)
+    is_odd_or_exact = (bits & 1).differs(0) | back.equals(x) | x.is_nan()
+    return round_to_half(select(is_odd_or_exact, bits, bits + step).as_float())
+
+
+def _to_half(x: Value) -> Value:
+    return _double_to_half(x) if x.kind == FLOAT64 else round_to_half(_real_to(x, FLOAT32))
+
+
 def _cast(name: str, kind: Kind) -> Row:
-    emitters = dict.fromkeys(("signed", "unsigned", "boolean"), lambda x: _integer_to(x, kind))
-    return Row(f"cast_{name}", 1, {"float": lambda x: _float_to(x, kind), **emitters}, result=kind)
+    emitters = dict.fromkeys(("float", "signed", "unsigned", "boolean"), lambda x: _real_to(x, kind))
+    return Row(f"cast_{name}", 1, {**emitters, "complex": lambda x: _complex_to(x, kind)}, result=kind)
 
 
-ROWS: list[Row] = [_cast(name, kind) for name, kind in _TARGETS.items()]
+_HALF: dict[str, Emitter] = {
+    **dict.fromkeys(("float", "signed", "unsigned", "boolean"), _to_half),
+    "complex": lambda x: _to_half(x.re),
+}
+
+ROWS: list[Row] = [
+    *(_cast(name, kind) for name, kind in _TARGETS.items()),
+    Row("cast_float16", 1, _HALF, result=FLOAT32),
+    Row("round_to_half", 1, {"float": round_to_half}),
+]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from .rows import ALL, BOOLEANS, FLOATS, INTEGERS, NUMBERS, Emitter, Row, row
-from .value import BOOLEAN, UNSIGNED, Value, copysign, rint, select
+from .value import BOOLEAN, UNSIGNED, Value, copysign, part_kind, rint, select
 
 
 def _either(x: Value, y: Value) -> Value:
@@ -102,7 +102,7 @@ ROWS: list[Row] = [
     row("multiply", 2, (NUMBERS, lambda x, y: x * y), (BOOLEANS, _both)),
     row("divide", 2, (FLOATS, lambda x, y: x / y)),
     row("negative", 1, (NUMBERS, lambda x: -x)),
-    row("absolute", 1, (("float", "signed"), abs), (("unsigned", "boolean"), _itself)),
+    row("absolute", 1, (("float", "signed"), abs), (("unsigned", "boolean"), _itself), result=part_kind),
     row("sign", 1, (FLOATS, _float_sign), (("signed",), _signed_sign), (("unsigned",), _unsigned_sign)),
     row("less", 2, (ALL, lambda x, y: x < y), result=BOOLEAN),
     row("less_equal", 2, (ALL, lambda x, y: x <= y), result=BOOLEAN),

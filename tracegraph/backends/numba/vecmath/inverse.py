@@ -83,7 +83,7 @@ def _arctan(x: Value) -> Value:
     return copysign(select(size.equals(math.inf), base, result), x)
 
 
-def _arctan2(y: Value, x: Value) -> Value:
+def arctan2(y: Value, x: Value) -> Value:
     """The angle of the point (x, y), in the quadrant that the signs tell, those of zeros included; at most 1.8 ULP off."""
     width, height = abs(x), abs(y)
     # Of infinite coordinates only the ratio of signs is left; large ones are scaled so that sums stay finite.
@@ -136,7 +136,7 @@ def _arccos(x: Value) -> Value:
 
 ROWS: list[Row] = [
     row("arctan", 1, (FLOATS, _arctan)),
-    row("arctan2", 2, (FLOATS, _arctan2)),
+    row("arctan2", 2, (FLOATS, arctan2)),
     row("arcsin", 1, (FLOATS, _arcsin)),
     row("arccos", 1, (FLOATS, _arccos)),
 ]

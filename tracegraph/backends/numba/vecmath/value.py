@@ -30,7 +30,7 @@ class Kind:
     @cached_property
     def ir(self) -> ir.Type:
         if self.is_float:
-            return ir.FloatType() if self.bits == 32 else ir.DoubleType()
+            return {16: ir.HalfType, 32: ir.FloatType, 64: ir.DoubleType}[self.bits]()
         return ir.IntType(self.bits)
 
     @property
@@ -62,9 +62,21 @@ class Kind:
         return math.ldexp(1.0, 1 - self.bias)
 
 
-FLOAT32, FLOAT64, BOOLEAN = Kind("float", 32), Kind("float", 64), Kind("boolean", 1)
+FLOAT16, FLOAT32, FLOAT64, BOOLEAN = Kind("float", 16), Kind("float", 32), Kind("float", 64), Kind("boolean", 1)
+COMPLEX64, COMPLEX128 = Kind("complex", 64), Kind("complex", 128)
 SIGNED = {bits: Kind("signed", bits) for bits in (8, 16, 32, 64)}
 UNSIGNED = {bits: Kind("unsigned", bits) for bits in (8, 16, 32, 64)}
+
+
+def part_kind(kind: Kind) -> Kind:
+    """The kind of the parts of a complex number; any other kind itself."""
+    return Kind("float", kind.bits // 2) if kind.family == "complex" else kind
+
+
+def complex_kind(kind: Kind) -> Kind:
+    """The kind of complex numbers with such parts."""
+    return Kind("complex", 2 * kind.bits)
+
 
 Operand: TypeAlias = Union["Value", int, float]
 

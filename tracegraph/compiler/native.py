@@ -1,0 +1,36 @@
+"""Which operations kernels have: all others run as steps of NumPy between stretches of native code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracegraph.ir import Node
+
+__all__ = ["has_blas", "has_kernel"]
+
+#: What kernels do of complex numbers, of operations that take or give them.
+COMPLEX = frozenset(
+    "part pick identity stop_gradient where convert reduce_sum "
+    "absolute add conj divide equal exp greater greater_equal imag isfinite isinf isnan less less_equal log make_complex "
+    "maximum minimum multiply negative not_equal real rint sqrt subtract".split()
+)
+#: What kernels, which compute halves as singles and round each result, do not do as NumPy does.
+NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
+#: The dtypes that BLAS multiplies matrices of.
+BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
+
+
+def has_blas(node: Node) -> bool:
+    """Whether a node is a product that BLAS does."""
+    return node.op.kind == "product" and node.dtype in BLAS
+
+
+def has_kernel(node: Node) -> bool:
+    """Whether a loop nest can compute a node."""
+    op = node.op
+    if op.kind in ("product", "opaque") or (op.kind == "elementwise" and op.loop is None):
+        return False
+    kinds = {each.dtype for each in (node, *node.inputs)}
+    if np.dtype(np.float16) in kinds and op.name in NOT_OF_HALVES:
+        return False
+    return op.name in COMPLEX or all(dtype.kind != "c" for dtype in kinds)
