@@ -847,8 +847,8 @@ def _random() -> list[Case]:
 
 
 CASES: Sequence[Case] = (
-    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_gathers(), *_scans(), *_segments(), *_special(),
-    *_counts(), *_sorting(), *_linalg(), *_random(),
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
+    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.
