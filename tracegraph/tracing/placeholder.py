@@ -25,7 +25,7 @@ from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, user_where
 
-__all__ = ["Placeholder"]
+__all__ = ["Placeholder", "put"]
 
 #: The operation, its parameters, and what it takes besides the array.
 View = tuple[str, dict[str, Any], tuple[Node, ...]]
@@ -424,9 +424,8 @@ class Placeholder:
         where = user_where()
         set_where(where)
         if is_basic(index):
-            located(
-                where, np.copyto, self.region(located(where, parse_index, index, self.shape)), value, casting="unsafe"
-            )
+            region = located(where, parse_index, index, self.shape)
+            located(where, put, self.region(region), value, is_element=region.is_scalar)
         else:
             handler: Any = self._trace.meaning(operator.setitem)
             located(where, handler, self, index, value)
@@ -462,6 +461,13 @@ class Placeholder:
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:
     return [n for n in shape if n != 1]
+
+
+def put(target: Any, value: Any, *, is_element: bool) -> None:
+    """Assigns to what an index has selected; to one element only one can be assigned."""
+    if is_element and (isinstance(value, (list, tuple)) or getattr(value, "ndim", False)):
+        raise ValueError("setting an array element with a sequence.")
+    np.copyto(target, value, casting="unsafe")
 
 
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

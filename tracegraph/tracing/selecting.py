@@ -37,7 +37,7 @@ from tracegraph.tracing.lift import (
     spread,
     tight,
 )
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import Placeholder, put
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import write
 
@@ -175,11 +175,12 @@ def _getitem(x: Placeholder, index: Any) -> Any:
 def _setitem(x: Placeholder, index: Any, value: Any) -> None:
     found = parse_index(_items(index), x.shape)
     if isinstance(found, Region):
-        _copy(x.region(found), value)
+        put(x.region(found), value, is_element=found.is_scalar)
         return
     base = _base(x, found)
     if not found.is_copy:
-        _copy(_row(base, found), value)
+        row = _row(base, found)
+        put(row, value, is_element=found.is_scalar and not row.shape)
         return
     old = base.node
     new = node_of(value, old.dtype) if type(value) in (bool, int, float) else cast(node_of(value), old.dtype)
@@ -187,12 +188,10 @@ def _setitem(x: Placeholder, index: Any, value: Any) -> None:
         base.write(_masked(old, found, new, is_whole=len(found.arrays[0][1].shape) == x.ndim))
         return
     picking = _Picking(old, found)
+    if found.is_scalar and not picking.shape and new.shape:
+        raise ValueError("setting an array element with a sequence.")
     values = picking.rearranged(_fitted(new, picking.shape))
     base.write(reshape_to(scatter(picking.source, values, *picking.indices, **picking.params), old.shape))
-
-
-def _copy(target: Any, value: Any) -> None:
-    np.copyto(target, value, casting="unsafe")
 
 
 def _base(x: Placeholder, found: Pick) -> Placeholder:
@@ -326,8 +325,8 @@ def _scattered(old: Node, found: Pick, condition: Node, value: Node, given: int,
     """``old`` with as many values as the mask selects, one for each."""
     known = _known(condition)
     rest = _with_added(found.region.shape, found.added)
-    if known is not None and np.count_nonzero(known) != given:
-        count = int(np.count_nonzero(known))
+    count = int(np.count_nonzero(known)) if known is not None else given if old.aval.size else _count(condition)
+    if count != given:
         if is_whole:
             raise ValueError(
                 f"NumPy boolean array indexing assignment cannot assign {given} input values to the {count} output values "
