@@ -493,7 +493,7 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero "
         "prod put ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
@@ -606,6 +606,10 @@ def _transpose_method(self: Placeholder, *axes: Any) -> Any:
     return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
 
+def _compress_method(self: Placeholder, condition: Any, *args: Any, **kwargs: Any) -> Any:
+    return np.compress(condition, self, *args, **kwargs)
+
+
 def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
@@ -631,7 +635,13 @@ def _install() -> None:
         setattr(Placeholder, name, _method(function))
     for name in ("partition", "sort"):
         setattr(Placeholder, name, _in_place(getattr(np, name)))
-    own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
+    own = {
+        "__pow__": _power,
+        "reshape": _reshape_method,
+        "transpose": _transpose_method,
+        "flatten": _flatten_method,
+        "compress": _compress_method,
+    }
     for name, method in own.items():
         setattr(Placeholder, name, method)
 

@@ -345,14 +345,17 @@ def _scattered(old: Node, found: Pick, condition: Node, value: Node, given: int,
 # -- take and put ------------------------------------------------------------------------------------------------------
 
 
-def _indices(value: Any) -> Node:
-    """Indices as NumPy's functions take them: what converts to int64 without loss."""
+def _indices(value: Any, rule: Any = "safe") -> Node:
+    """Indices as NumPy's functions take them: arrays that convert by a casting rule, and any numbers or lists of them."""
     array = value if isinstance(value, Placeholder) else listed(value)
-    if array.size == 0 and not isinstance(value, (np.ndarray, Placeholder)):
-        return fill(0, array.shape, INDEX)
-    if not np.can_cast(array.dtype, INDEX, "safe"):
-        raise TypeError(f"Cannot cast array data from {array.dtype!r} to {INDEX!r} according to the rule 'safe'")
-    return cast(node_of(array), INDEX)
+    if isinstance(value, np.ndarray) and not np.can_cast(array.dtype, INDEX, rule):
+        raise TypeError(f"Cannot cast array data from {array.dtype!r} to {INDEX!r} according to the rule {rule!r}")
+    return cast(node_of(array), INDEX) if isinstance(value, np.ndarray) else _own(array, INDEX)
+
+
+def _own(array: Any, dtype: np.dtype) -> Node:
+    """The node of an array that was made of numbers just now."""
+    return cast(array.node, dtype) if isinstance(array, Placeholder) else constant(array.astype(dtype))
 
 
 def _within(indices: Node, n: int, mode: str, axis: int) -> Node:
@@ -376,7 +379,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     else:
         x = x if x.shape else reshape_to(x, (1,))
         k = normalize_axis_index(operator.index(axis), x.aval.ndim)
-    at = _indices(indices)
+    at = _indices(indices, "same_kind")
     if x.shape[k] == 0 and at.aval.size:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     at = _within(at, x.shape[k], mode, k)
@@ -454,8 +457,8 @@ def _choose_flat(a: Placeholder, condition: Node, values: Node) -> None:
 
 
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    options = [_array(each) for each in choices]
-    dtype = common_dtype(options)
+    options = list(choices)
+    dtype = common_dtype([listed(each) if isinstance(each, (list, tuple)) else each for each in options])
     selector, *nodes = broadcast([_indices(a), *[node_of(each, dtype) for each in options]])
     if mode == "raise":
         last = like(selector, len(nodes) - 1)
