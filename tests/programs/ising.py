@@ -23,7 +23,7 @@ def ising(spins, draws, beta):
         for colour in (0, 1):
             flip(spins, chance[colour], beta, colour)
         magnetisation[sweep] = spins.mean()
-        energy.append(-float(np.sum(spins * np.roll(spins, 1, 0)) + np.sum(spins * np.roll(spins, 1, 1))))
+        energy.append(-np.sum(spins * np.roll(spins, 1, 0)) - np.sum(spins * np.roll(spins, 1, 1)))
     return magnetisation, energy
 
 

@@ -23,7 +23,7 @@ def jacobian(x):
 def newton_method(x, target, tolerance=1e-10):
     x = x.copy()
     r = residual(x, target)
-    history = [float(np.linalg.norm(r))]
+    history = [np.linalg.norm(r)]
     while history[-1] > tolerance and len(history) < 30:
         step = np.linalg.solve(jacobian(x), r)
         scale = 1.0
@@ -34,7 +34,7 @@ def newton_method(x, target, tolerance=1e-10):
                 break
             scale /= 2
         x, r = candidate, new
-        history.append(float(np.linalg.norm(r)))
+        history.append(np.linalg.norm(r))
     return x, len(history), math.log10(history[0]), np.abs(r).max() < 1e-9
 
 

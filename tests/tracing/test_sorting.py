@@ -8,7 +8,6 @@ import pytest
 from support.running import check_error, check_traced
 
 from tracegraph import compile, grad
-from tracegraph.errors import UnsupportedError
 from tracegraph.ir import DTYPES
 
 SHAPES = ((5,), (1,), (0,), (3, 4), (2, 0), (2, 3, 4), (1, 1))
@@ -157,7 +156,8 @@ def test_errors(function: Callable[..., Any], start: str) -> None:
     check_error(function, values((2, 3)), start=start)
 
 
-def test_place_must_be_known() -> None:
-    """The place by which to part is a setting."""
-    with pytest.raises(UnsupportedError, match="a traced value as kth is not traced"):
-        compile(lambda x, k: np.partition(x, [k]))(values((3,)), np.int64(1))
+def test_a_traced_place_is_found_out() -> None:
+    """The place by which to part may be an argument."""
+    compiled = compile(lambda x, k: np.partition(x, [k])[k])
+    x = values((5,))
+    assert [compiled(x, np.int64(k)) for k in (1, 3, 1)] == [np.sort(x)[k] for k in (1, 3, 1)]

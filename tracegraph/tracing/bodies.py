@@ -118,6 +118,7 @@ _namespaces: dict[int, _Namespace] = {}
 
 def translated(value: Any) -> Any:
     """What stands for a value of NumPy's modules in a body that runs on placeholders."""
+    value = getattr(value, "__stands_for__", value)
     maker = maker_of(value)
     if maker is not None:
         return maker
@@ -125,6 +126,8 @@ def translated(value: Any) -> Any:
         return _HELPERS.get(value.__name__) or _copied(value)
     if isinstance(value, ModuleType) and value.__name__.startswith("numpy"):
         return _Module(value)
+    if isinstance(value, np.ufunc):
+        return _Ufunc(value)
     if isinstance(value, BuiltinFunctionType):
         return _HELPERS.get(value.__name__) or _dispatchers().get(id(value), value)
     return _CLASSES.get(getattr(value, "__name__", ""), value)
@@ -137,8 +140,42 @@ def _broadcast(*args: Any) -> np.broadcast:
     )
 
 
+class _Ufunc:
+    """A ufunc, for which ``out=...`` asks for an array where there would be a number: NumPy keeps that to itself."""
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        self._ufunc = ufunc
+
+    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        return asarray(self._ufunc(*args, **kwargs)) if out is ... else self._ufunc(*args, out=out, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ufunc, name)
+
+
+class _Coefficients:
+    """Stands for `numpy.poly1d`, of which bodies use only that it leaves out leading zeros."""
+
+    def __new__(cls, coefficients: Any) -> Any:
+        kept = np.trim_zeros(np.atleast_1d(coefficients), "f")
+        return kept if np.size(kept) else asarray([0.0])
+
+
 #: Classes of NumPy's that bodies make objects of.
-_CLASSES: Mapping[str, Callable[..., Any]] = {"_array_converter": _Converter, "broadcast": _broadcast}
+_CLASSES: Mapping[str, Callable[..., Any]] = {
+    "_array_converter": _Converter,
+    "broadcast": _broadcast,
+    "poly1d": _Coefficients,
+}
+
+
+def _nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False) -> Any:
+    """The mean of the two in the middle of those that are numbers, which sorting puts first."""
+    lines = np.ravel(a) if axis is None else np.moveaxis(a, axis, -1)
+    count = np.sum(~np.isnan(lines), axis=-1, keepdims=True)
+    ordered = np.sort(lines, axis=-1)
+    middle = [np.take_along_axis(ordered, np.maximum(count - k, 0) // 2, axis=-1)[..., 0] for k in (1, 0)]
+    return np.mean(np.stack(middle), axis=0, out=out)
 
 
 @cache
@@ -159,6 +196,7 @@ def _monotonicity(x: Any) -> int:
 _HELPERS: Mapping[str, Callable[..., Any]] = {
     "_monotonicity": _monotonicity,
     "_unique_hash": lambda ar, *, equal_nan=True: NotImplemented,
+    "_nanmedian": _nanmedian,
     "_divide_by_count": lambda a, b, out=None: np.divide(a, b, out=out),
 }
 

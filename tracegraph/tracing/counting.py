@@ -202,7 +202,7 @@ def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, w
         widths = cast(_differences(edges), FLOAT)
         total = cast(reduce_sum(counts, axes=(0,)), FLOAT)
         counts = ew.divide(ew.divide(cast(counts, FLOAT), widths), spread(total, counts.shape))
-    return result(counts), bins if isinstance(bins, Placeholder) else result(edges)
+    return result(counts), bins if isinstance(bins, Placeholder) and bins.ndim else result(edges)
 
 
 def _differences(edges: Node) -> Node:
@@ -213,7 +213,7 @@ def _differences(edges: Node) -> Node:
 def _histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     x, _ = _counted(a, weights)
     edges, _ = _bins(x, bins, range, weights)
-    return bins if isinstance(bins, Placeholder) else result(edges)
+    return bins if isinstance(bins, Placeholder) and bins.ndim else result(edges)
 
 
 def _histogramdd(

@@ -5,7 +5,6 @@ A maker is what stands for one of NumPy's functions that make arrays and ask non
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from tracegraph.ir import DTYPES
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import constant
-from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, node_of, result, spread
+from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, node_of, result, sizes, spread
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
 
@@ -32,35 +31,25 @@ def made(value: Any) -> Any:
     return value
 
 
-def _is_traced(dtype: Any) -> bool:
-    return np.dtype(dtype) in DTYPES
-
-
-def _sizes(shape: Any) -> tuple[int, ...]:
-    if isinstance(shape, Placeholder):
-        return tuple(map(operator.index, shape)) if shape.ndim else (operator.index(shape),)
-    return tuple(map(operator.index, shape)) if isinstance(shape, (tuple, list)) else (operator.index(shape),)
-
-
 def _filled(value: int, original: Maker) -> Maker:
     """zeros, ones and empty, whose elements must not be counted on but may as well be zeros."""
 
     def maker(shape: Any, dtype: Any = None, order: str = "C", **kwargs: Any) -> Any:
         to = np.dtype(float) if dtype is None else np.dtype(dtype)
-        sizes = shape if isinstance(shape, np.ndarray) and not isinstance(shape, Placeholder) else _sizes(shape)
-        if to not in DTYPES or kwargs or isinstance(sizes, np.ndarray) or min(sizes, default=0) < 0:
-            return made(original(sizes, to, order, **kwargs))
-        return result(fill(value, sizes, to), is_array=True)
+        extents = sizes(shape)
+        if to not in DTYPES or min(extents, default=0) < 0:
+            return made(original(extents, to, order, **kwargs))
+        return result(fill(value, extents, to), is_array=True)
 
     return maker
 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     if not has_placeholder(fill_value):
-        return made(np.full(_sizes(shape), fill_value, dtype, order, **kwargs))
+        return made(np.full(sizes(shape), fill_value, dtype, order, **kwargs))
     value = listed(fill_value)
     to = value.dtype if dtype is None else check_dtype(np.dtype(dtype))
-    return result(spread(node_of(value, to), _sizes(shape)), is_array=True)
+    return result(spread(node_of(value, to), sizes(shape)), is_array=True)
 
 
 def _plain(value: Any) -> Any:
@@ -101,6 +90,13 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, *
     return _array(a, dtype, copy=copy)
 
 
+def _asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    array = asarray(a, dtype)
+    if np.dtype(array.dtype).kind in "fc" and not np.isfinite(array).all():
+        raise ValueError("array must not contain infs or NaNs")
+    return array
+
+
 def _contiguous(a: Any, dtype: Any = None, **kwargs: Any) -> Any:
     return _array(a, dtype, copy=None, ndmin=1)
 
@@ -115,7 +111,7 @@ def _like(original: Maker) -> Maker:
 
 
 def _fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
-    return made(function(*made(tuple(np.indices(_sizes(shape), dtype))), **kwargs))
+    return made(function(*made(tuple(np.indices(sizes(shape), dtype))), **kwargs))
 
 
 def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
@@ -140,6 +136,7 @@ MAKERS: Mapping[Maker, Maker] = {
     np.array: _array,
     np.asarray: asarray,
     np.asanyarray: asarray,
+    np.asarray_chkfinite: _asarray_chkfinite,
     np.ascontiguousarray: _contiguous,
     np.asfortranarray: _contiguous,
     np.require: lambda a, dtype=None, requirements=None, **kwargs: asarray(a, dtype),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from itertools import dropwhile, pairwise
 from typing import Any
@@ -18,7 +17,7 @@ from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.counting import FUNCTIONS as COUNTING
-from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, sizes, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
@@ -40,17 +39,17 @@ def _array(value: Any) -> Placeholder:
 
 
 def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Placeholder:
-    if order not in ("C", "A", "K"):
-        raise UnsupportedError(f"np.reshape with order={order!r} is not traced; transpose, reshape and transpose back")
     x = _array(a)
+    if order == "F":
+        return _transpose(_reshape(_transpose(x), _complete(x.shape, shape)[::-1]))
     return x.seen_as("reshape", shape=_complete(x.shape, shape))
 
 
 def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     """The shape with its one -1 worked out."""
-    if not isinstance(shape, Sequence) and not hasattr(shape, "__index__"):
+    if not isinstance(shape, (Sequence, np.ndarray)) and not hasattr(shape, "__index__"):
         raise TypeError(f"expected a sequence of integers or a single integer, got {str(shape)!r}")
-    new = tuple(map(operator.index, shape)) if isinstance(shape, Sequence) else (operator.index(shape),)
+    given = new = sizes(shape)
     size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
     unknown = new.count(-1)
@@ -59,16 +58,16 @@ def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     if unknown and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
-        given = dropwhile(lambda n: n < 0, map(operator.index, shape) if isinstance(shape, Sequence) else new)
-        text = ",".join("newaxis" if n < 0 else str(n) for n in given)
+        named = dropwhile(lambda n: n < 0, given)
+        text = ",".join("newaxis" if n < 0 else str(n) for n in named)
         raise ValueError(f"cannot reshape array of size {size} into shape ({text}{',' * (len(new) == 1)})")
     return new
 
 
 def _ravel(a: Any, order: str = "C") -> Placeholder:
     """A view where the elements lie one after another; else a copy, even where a reshape would be a view."""
-    x = _array(a)
-    flat = _reshape(x, (x.size,), order)
+    x = _transpose(a) if order == "F" else _array(a)
+    flat = _reshape(x, (x.size,))
     return flat if x.is_contiguous else x.reshaped_copy(flat.node)
 
 
@@ -385,6 +384,16 @@ def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return np.sum(_as_bool(_array(a)), axis=axis, keepdims=keepdims)
 
 
+def _can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    return np.can_cast(from_.dtype if isinstance(from_, Placeholder) else from_, to, casting)
+
+
+def _min_scalar_type(a: Any, /) -> np.dtype:
+    if not a.shape:
+        raise UnsupportedError("np.min_scalar_type of a traced number is not traced: it hangs on its value")
+    return np.min_scalar_type(np.empty(1, a.dtype))
+
+
 def _as_bool(x: Placeholder) -> Placeholder:
     """What is not zero is true."""
     return result(cast(x.node, np.dtype(bool)), is_array=True)
@@ -435,6 +444,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.real: lambda val: _array(val),
     np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
     np.count_nonzero: _count_nonzero,
+    np.can_cast: _can_cast,
+    np.min_scalar_type: _min_scalar_type,
     **REDUCTIONS,
     **LINEAR,
     **SORTING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ from tracegraph.tracing.trace import Storage, active_trace
 
 __all__ = [
     "as_dtype", "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
-    "node_of", "result", "spread", "tight",
+    "node_of", "result", "sizes", "spread", "tight",
 ]  # fmt: skip
 
 #: A dtype, or for a Python number its class: NumPy lets such a number take the dtype of what it meets (NEP 50).
@@ -122,6 +123,13 @@ def common_dtype(values: Sequence[Any]) -> np.dtype:
     strong = [kind for kind in kinds if isinstance(kind, np.dtype)]
     weak = [np.dtype(kind).type(0).item() for kind in kinds if not isinstance(kind, np.dtype)]
     return check_dtype(np.result_type(*strong, *weak))
+
+
+def sizes(shape: Any) -> Shape:
+    """A shape, however it is given: a number, a sequence, an array; what of it is traced is found out."""
+    if isinstance(shape, Placeholder):
+        shape = list(shape) if shape.ndim else shape
+    return tuple(map(operator.index, shape)) if isinstance(shape, (Sequence, np.ndarray)) else (operator.index(shape),)
 
 
 def cast(node: Node, dtype: np.dtype) -> Node:

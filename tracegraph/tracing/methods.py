@@ -304,8 +304,8 @@ def _is_mask(index: Any, shape: tuple[int, ...]) -> bool:
 
 def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: Sequence[Node]) -> Node:
     operand = listed(operand) if isinstance(operand, (list, tuple)) else operand
-    *_, dtype = loop_dtypes(ufunc, (descriptor(target), descriptor(operand)), None)
-    value = node_of(operand, dtype)
+    dtypes = loop_dtypes(ufunc, (descriptor(target), descriptor(operand)), None)
+    value = node_of(operand, dtypes[1])
     shape = (*indices[0].shape, *node.shape[len(indices) :])
     lead = value.aval.ndim - len(shape)
     if lead < 0 or value.shape[:lead] == (1,) * lead:
@@ -314,7 +314,7 @@ def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: 
         value = spread(value, shape)
     except ValueError:
         raise ValueError("array is not broadcastable to correct shape") from None
-    if ufunc is np.add and value.dtype == node.dtype and dtype != BOOL:
+    if ufunc is np.add and value.dtype == node.dtype and value.dtype != BOOL:
         return add_at(node, value, *indices)
     return scatter_at(node, value, *indices, ufunc=ufunc.__name__)
 

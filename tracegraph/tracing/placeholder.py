@@ -273,7 +273,8 @@ class Placeholder:
         if not args and self.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
         one = self if not args else np.reshape(self, -1)[args[0]] if len(args) == 1 else self[args]
-        return self.fresh(reshape_to(one.node, ()), _PYTHON_KINDS[self.dtype.kind])
+        kind = _PYTHON_KINDS[self.dtype.kind]
+        return self.fresh(convert(reshape_to(one.node, ()), dtype=np.dtype(kind)), kind)
 
     def tolist(self) -> Any:
         return [each.tolist() for each in self] if self.shape else self.item()
@@ -390,8 +391,27 @@ class Placeholder:
         self[...] = np.resize(value, self.shape)
 
     @property
-    def base(self) -> None:
-        return None
+    def base(self) -> Any:
+        """The array that this one is a view of."""
+        return Placeholder(self._trace, self._storage) if self._views else None
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        if (dtype is None or np.dtype(dtype) == self.dtype) and type in (None, np.ndarray):
+            return self[...]
+        message = "looking at the bits of an array as another dtype is not traced; write x.astype(dtype)"
+        raise UnsupportedError(at(message, user_where()))
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return np.compress(condition, self, axis, out)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and hasattr(np.ndarray, name):
+            raise UnsupportedError(at(f"x.{name} of an array is not traced", user_where()))
+        raise AttributeError(f"'{self.__class__.__name__}' object has no attribute '{name}'")
 
     @property
     def T(self) -> Any:
@@ -500,7 +520,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
 
 
 #: What Python makes of an operation on two of its own numbers.
-_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float}
+_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float}
 
 
 #: What two of Python's bools do as bools; all else they do as integers.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node
 from tracegraph.ops import sorting
 from tracegraph.ops.broadcast import zeros_like
@@ -49,8 +49,7 @@ def _sorting(op: Callable[..., Node]) -> Callable[..., Placeholder]:
 def _partitioning(op: Callable[..., Node]) -> Callable[..., Placeholder]:
     def handler(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Placeholder:
         node, k = _line(a, axis)
-        if has_placeholder(kth):
-            raise UnsupportedError("a traced value as kth is not traced; sort, and index by it")
+        kth = [operator.index(each) for each in np.ravel(kth)] if has_placeholder(kth) else kth
         _one_line(node, k).partition(kth, k, kind, order)
         n = node.shape[k]
         places = tuple(sorted({int(each) % n for each in np.ravel(kth)})) if n else ()

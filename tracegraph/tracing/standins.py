@@ -23,6 +23,7 @@ import numpy as np
 
 from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made
+from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
 
@@ -66,6 +67,40 @@ def _function(original: Any, maker: Callable[..., Any]) -> Any:
         return (maker if is_asked else original)(*args, **kwargs)
 
     return standin
+
+
+def _of_lists(original: Any) -> Any:
+    """NumPy asks the arguments of most functions what they should do, but not what is in lists."""
+
+    @functools.wraps(original)
+    def standin(*args: Any, **kwargs: Any) -> Any:
+        if active_trace() is not None and any(type(each) in (list, tuple) for each in (*args, *kwargs.values())):
+            args = tuple(map(_gathered, args))
+            kwargs = {name: _gathered(value) for name, value in kwargs.items()}
+        return original(*args, **kwargs)
+
+    standin.__stands_for__ = original  # type: ignore[attr-defined]
+    return standin
+
+
+def _gathered(value: Any) -> Any:
+    return listed(value) if type(value) in (list, tuple) and has_placeholder(value) else value
+
+
+#: Functions that take sequences of arrays as such.
+_OF_SEQUENCES = frozenset(
+    "array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to choose column_stack concat "
+    "concatenate "
+    "dstack einsum einsum_path empty_like expand_dims full_like histogram2d histogramdd hstack ix_ lexsort meshgrid "
+    "multi_dot pad piecewise ravel_multi_index reshape select stack transpose unravel_index unstack vstack".split()
+)
+
+
+def _functions_of_lists() -> Iterator[tuple[Any, str, Any, Any]]:
+    for module in (np, np.linalg, np.fft):
+        for name, function in vars(module).items():
+            if hasattr(function, "_implementation") and function not in MAKERS and name not in _OF_SEQUENCES:
+                yield module, name, function, _of_lists(function)
 
 
 class _Indexed:
@@ -161,6 +196,7 @@ _STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
     *((np, original.__name__, original, _function(original, maker)) for original, maker in MAKERS.items()),
     *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
     *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
+    *_functions_of_lists(),
     *((math, name, getattr(math, name), _of_number(getattr(math, name), function)) for name, function in _MATH.items()),
 ]
 _lock = threading.Lock()
