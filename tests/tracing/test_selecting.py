@@ -201,6 +201,104 @@ def test_derivatives(function: Callable[[Any], Any]) -> None:
     assert tg.grad(scalar)(x) == pytest.approx(np.array(expected), abs=1e-7)
 
 
+def _escape(z: Any, c: Any) -> Any:
+    n = np.zeros(z.shape, int)
+    for k in range(4):
+        inside = abs(z) < 2
+        n[inside] = k
+        z[inside] = z[inside] ** 2 + c[inside]
+        z[inside] -= 0.25 * c[inside]
+    return z, n
+
+
+def _several(z: Any, c: Any) -> Any:
+    m = z > 0
+    m[m] = c[m] < 1
+    part = z[m]
+    same = part
+    part *= 2
+    part += same
+    z[m] = np.maximum(np.sqrt(part), 1)
+    c[m] /= z[m] * z.dtype.type(3)
+    z[m] += c.sum()
+    return z, c
+
+
+def _rows(z: Any, c: Any) -> Any:
+    square = np.outer(z, c)
+    square[z > 0] *= -2
+    square[square < 0] += z[0]
+    square[1:][z[1:] < 0] *= 2
+    return (square,)
+
+
+@pytest.mark.parametrize("function", [_escape, _several, _rows])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_what_one_mask_selects_needs_no_count(function: Callable[..., Any], dtype: str) -> None:
+    """Both sides are worked out for all elements: one graph, however many the mask selects."""
+    rng = np.random.default_rng(0)
+    compiled = tg.compile(function)
+    for _ in range(3):
+        z, c = rng.normal(size=(2, 20)).astype(dtype)
+        given = z.copy(), c.copy()
+        expected, actual = function(z, c), compiled(*given)
+        assert np.allclose([z, c], given, rtol=1e-5)
+        for want, have in zip(expected, actual, strict=True):
+            assert want.dtype == have.dtype
+            assert np.allclose(want, have, rtol=1e-5)
+    assert not any(node.op.name in ("gather", "nonzero") for node in compiled.graph(z, c).nodes)
+
+
+def _mixed(z: Any, c: Any) -> Any:
+    m = z > 0
+    part = z[m] + 1
+    other = part * 2
+    other[0] = 7
+    part -= other.mean()
+    view = part[1:]
+    part *= 2
+    c[m] = part
+    z[:] = 0
+    return (
+        part,
+        other,
+        view,
+        part.shape,
+        c[m] * np.arange(len(part)),
+        c[z == 0] + z[z == 0],
+        np.sum(c[m] > 0),
+        z[m] + c[m],
+    )
+
+
+def test_what_a_mask_selects_is_an_array_to_anyone_who_asks() -> None:
+    """Its shape, its elements, its views, other functions of it."""
+    z, c = np.random.default_rng(1).normal(size=(2, 9))
+    check_traced(_mixed, z.copy(), c.copy())
+    check_traced(lambda z, c: z[z > 0] + z[c > 0], np.array([1.0, -1.0]), np.array([-1.0, 1.0]))
+    check_traced(lambda z, c: z[z > 0] + z[c > 0], np.array([1.0, 1.0, 2.0]), np.array([-1.0, 1.0, 1.0]))
+    check_traced(lambda z: np.power(z[z > 1], z[z > 1]), np.array([-1, 2, 3]))
+    check_traced(lambda z: np.exp(z[z > 0], dtype="f4"), np.array([-1, 2, 3], "f4"))
+    check_traced(lambda z: (z[z > 0] * [1, 2], [1, 2] + z[z > 0]), np.array([-1.0, 2.0, 3.0]))
+
+
+def test_no_derivative_comes_from_what_a_mask_leaves_out() -> None:
+    """Where a function has none there, or an infinite one; of numbers too."""
+
+    def function(x: Any, a: Any, b: Any) -> Any:
+        y = np.zeros_like(x)
+        m = x > 1
+        y[m] = a * np.arccosh(x[m])
+        y[m] = a * np.log(x[m] - 1) * b
+        return y.sum()
+
+    x = np.array([0.5, 1.0, 2.0, 3.0, -1.0])
+    by_x, by_a, by_b = tg.grad(function, argnums=(0, 1, 2))(x, np.float64(2), 3.0)
+    assert by_x.tolist() == [0, 0, 6, 3, 0]
+    assert by_a == pytest.approx(3 * np.log(2))
+    assert by_b == pytest.approx(2 * np.log(2))
+
+
 def test_native() -> None:
     """The same through kernels."""
 

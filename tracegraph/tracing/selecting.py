@@ -38,6 +38,7 @@ from tracegraph.tracing.lift import (
     tight,
 )
 from tracegraph.tracing.placeholder import Placeholder, put
+from tracegraph.tracing.selected import Selected
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import write
 
@@ -167,9 +168,25 @@ def _getitem(x: Placeholder, index: Any) -> Any:
     if not found.is_copy:
         row = _row(base, found)
         return row.fresh(row.node) if found.is_scalar and not row.shape else row
-    picking = _Picking(base.node, found)
-    node = gather(picking.source, *picking.indices, **picking.params)
-    return result(picking.arranged(node), is_array=not found.is_scalar)
+    node, mask = base.node, _sole_mask(found, x)
+    if mask is not None and _known(mask) is None:
+        return Selected.of(node, mask, lambda: _gathered(node, found))
+    return _gathered(node, found)
+
+
+def _gathered(node: Node, found: Pick) -> Placeholder:
+    picking = _Picking(node, found)
+    picked = gather(picking.source, *picking.indices, **picking.params)
+    return result(picking.arranged(picked), is_array=not found.is_scalar)
+
+
+def _sole_mask(found: Pick, x: Placeholder) -> Node | None:
+    """The mask over the first axes that is all of an index; None if there is more to it."""
+    axis, mask = found.arrays[0]
+    if len(found.arrays) > 1 or axis or found.added or not isinstance(mask, Mask) or 0 in mask.shape or not mask.shape:
+        return None
+    is_whole = found.region.sizes == x.shape and all(step == 1 for step in found.region.steps)
+    return node_of(mask.value) if is_whole else None
 
 
 def _setitem(x: Placeholder, index: Any, value: Any) -> None:
@@ -182,7 +199,11 @@ def _setitem(x: Placeholder, index: Any, value: Any) -> None:
         row = _row(base, found)
         put(row, value, is_element=found.is_scalar and not row.shape)
         return
-    old = base.node
+    old, mask = base.node, _sole_mask(found, x)
+    if type(value) is Selected and mask is not None and value.replaces(mask, old.shape):
+        aligned = reshape_to(mask, (*mask.shape, *(1,) * (old.aval.ndim - mask.aval.ndim)))
+        base.write(ew.where(spread(aligned, old.shape), cast(value.whole.node, old.dtype), old))
+        return
     new = node_of(value, old.dtype) if type(value) in (bool, int, float) else cast(node_of(value), old.dtype)
     if len(found.arrays) == 1 and isinstance(found.arrays[0][1], Mask):
         base.write(_masked(old, found, new, is_whole=len(found.arrays[0][1].shape) == x.ndim))
