@@ -285,7 +285,7 @@ class _Writer:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
-            kind = "out" if key in self._written else "a"
+            kind = "errors" if address.buffer is ERRORS else "out" if key in self._written else "a"
             name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
