@@ -170,6 +170,9 @@ def test_an_index_that_only_values_rule_out() -> None:
     assert [each.tolist() for each in run(np.array([0, 5]))] == [[0, 1], [0, 2]]
     with pytest.raises(ValueError, match="out of bounds for array with size 6"):
         run(np.array([0, 6]))
+    best = tg.compile(lambda x: np.unravel_index(np.argmax(x), x.shape))
+    assert best(X) == np.unravel_index(np.argmax(X), X.shape)
+    assert len(best.graph(X).outputs) == 3
     choose = tg.compile(lambda at, x: np.choose(at, [x, -x]))
     assert choose(np.array([0, 1]), np.array([4.0, 5.0])).tolist() == [4, -5]
     with pytest.raises(ValueError, match="invalid entry in choice array"):

@@ -21,10 +21,10 @@ from tracegraph.ops.elementwise import like
 from tracegraph.ops.gather import INDEX, check_bounds, gather, scatter
 from tracegraph.ops.gather import nonzero as nonzero_op
 from tracegraph.ops.leaf import constant, iota
-from tracegraph.ops.reduce import reduce_max, reduce_min
+from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.ops.sorting import argsort, lexsort, searchsorted
+from tracegraph.ops.sorting import argpartition, argsort, lexsort, searchsorted
 from tracegraph.tracing.indexing import NO_INDEX, Mask, Pick, Region, parse_index
 from tracegraph.tracing.lift import (
     broadcast,
@@ -626,7 +626,20 @@ def _ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: 
     return result(total)
 
 
+def _bound(index: Node) -> int | None:
+    """What an index that comes of a search is below; None if that is not plain to see."""
+    while index.op.kind == "view":
+        (index,) = index.inputs
+    if index.op in (argmax, argmin, argsort, argpartition):
+        axis: int = index.params["axis"]
+        return index.inputs[0].shape[axis]
+    return index.inputs[0].shape[-1] if index.op is nonzero_op else None
+
+
 def _require_range(index: Node, n: int, text: str) -> None:
+    bound = _bound(index)
+    if bound is not None and bound <= n:
+        return
     inside = ew.logical_and(ew.greater_equal(index, like(index, 0)), ew.less(index, like(index, n)))
     if not _decided(_every(inside), "an index might be out of range", "mode='clip'"):
         raise ValueError(text)
