@@ -24,7 +24,7 @@ from tracegraph.ops.leaf import constant, iota
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.ops.sorting import argpartition, argsort, lexsort, searchsorted
+from tracegraph.ops.sorting import argpartition, argsort, lexsort, searchsorted, sort
 from tracegraph.tracing.indexing import NO_INDEX, Mask, Pick, Region, parse_index
 from tracegraph.tracing.lift import (
     broadcast,
@@ -675,13 +675,20 @@ def _unique(
     if axis is not None and x.ndim != 1:
         return _unique_rows(x, axis, return_index, return_inverse, return_counts)
     line = reshape_to(x.node, (x.size,))
-    order = argsort(line, axis=0, kind="stable")
-    in_order = gather(line, order, axes=(0,), distinct=True)
+    in_order, order = _sorted(line, by_index=return_index or return_inverse)
     firsts = _places(_is_first(in_order, equal_nan=equal_nan))
     found = [gather(in_order, firsts, axes=(0,), distinct=True)]
     found += _described(order, firsts, x.shape, return_index, return_inverse, return_counts)
     results = tuple(map(result, found))
     return results[0] if len(results) == 1 else results
+
+
+def _sorted(line: Node, *, by_index: bool) -> tuple[Node, Node]:
+    """A line in order and, if it is asked for, the indices that bring it there."""
+    if not by_index:
+        return sort(line, axis=0, kind=None), iota(length=line.shape[0], dtype=INDEX)
+    order = argsort(line, axis=0, kind="stable")
+    return gather(line, order, axes=(0,), distinct=True), order
 
 
 def _unique_rows(x: Placeholder, axis: int, index: bool, inverse_: bool, counts: bool) -> Any:
