@@ -111,7 +111,7 @@ class _Writer:
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
         self._is_checked = False
-        self._numbers: dict[Pick, int] = {}
+        self._numbers: dict[Pick | Store, int] = {}
         self.remarks: dict[str, str] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
@@ -220,7 +220,12 @@ class _Writer:
                     each.node if isinstance(each, (Apply, Pick)) else None,
                 )
         for store in stores:
-            self.line(f"store({self.pointer(store.address)}, {self.place(store.address)}, {names[store.value]})")
+            if store.places:
+                self._check(store, names)
+            pointer, place, value = self.pointer(store.address), self._place_of(store, names), names[store.value]
+            if store.is_sum:
+                value = f"add(reload({pointer}, {place}), {value})"
+            self.line(f"store({pointer}, {place}, {value})")
         return names
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
@@ -228,8 +233,7 @@ class _Writer:
             function = "reload" if each.address[:2] in self._written else "load"
             return f"{function}({self.pointer(each.address)}, {self.place(each.address)})"
         if isinstance(each, Pick):
-            terms = [self.place(each.address), *self._moves(each, names)]
-            return f"load({self.pointer(each.address)}, {' + '.join(term for term in terms if term != '0')})"
+            return f"load({self.pointer(each.address)}, {self._place_of(each, names)})"
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -240,7 +244,12 @@ class _Writer:
         assert isinstance(each, Reduce)
         return total
 
-    def _check(self, each: Pick, names: Sequence[str]) -> None:
+    def _place_of(self, each: Pick | Store, names: Sequence[str]) -> str:
+        """How far what is read or written lies from the address's first element."""
+        terms = [self.place(each.address), *(self._moves(each, names) if each.places else ())]
+        return " + ".join(term for term in terms if term != "0") or "0"
+
+    def _check(self, each: Pick | Store, names: Sequence[str]) -> None:
         """Notes whether an index is out of bounds. It then counts as 0."""
         if not self._is_checked:
             self._is_checked = True
@@ -248,9 +257,12 @@ class _Writer:
         number = self._numbers.setdefault(each, len(self._numbers))
         for k, (operand, _, extent) in enumerate(each.places):
             n = self._number(f"m{number}_{k}", extent)
-            self.line(f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))", each.node)
+            self.line(
+                f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))",
+                each.node if isinstance(each, Pick) else None,
+            )
 
-    def _moves(self, each: Pick, names: Sequence[str]) -> list[str]:
+    def _moves(self, each: Pick | Store, names: Sequence[str]) -> list[str]:
         """How far the indices move an address."""
         number, moves = self._numbers[each], []
         for k, (operand, stride, extent) in enumerate(each.places):
@@ -283,7 +295,7 @@ class _Writer:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
-            kind = "out" if key in self._written else "a"
+            kind = "errors" if address.buffer is ERRORS else "out" if key in self._written else "a"
             name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
