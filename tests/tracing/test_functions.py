@@ -266,7 +266,7 @@ def test_functions(k: int) -> None:
 
 def test_every_function_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables above call every function that is traced; libraries have files of their own."""
-    from tracegraph.tracing import linear, placeholder, sorting
+    from tracegraph.tracing import fourier, linear, placeholder, sorting
 
     called = set()
     plain = placeholder.Placeholder.__array_function__
@@ -280,7 +280,7 @@ def test_every_function_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         interpreted(function)(*(x.copy() if isinstance(x, np.ndarray) else x for x in args))
     for function in (*ON_ANY.values(), *SUMS.values(), *ARGS.values()):
         interpreted(lambda x, function=function: function(x))(values((2, 3)))
-    assert called == set(FUNCTIONS) - set(linear.FUNCTIONS) - set(sorting.FUNCTIONS)
+    assert called == set(FUNCTIONS) - set(linear.FUNCTIONS) - set(sorting.FUNCTIONS) - set(fourier.FUNCTIONS)
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

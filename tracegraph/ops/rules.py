@@ -41,7 +41,7 @@ Params = Mapping[str, Any]
 
 def is_float(node: Node) -> bool:
     """Whether a derivative can flow through the node's value."""
-    return node.aval.dtype in FLOATS
+    return node.aval.dtype.kind in "fc"
 
 
 def each(*rules: Callable[..., Node | None] | None) -> Vjp:

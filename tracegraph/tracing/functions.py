@@ -16,6 +16,7 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.fourier import FUNCTIONS as FOURIER
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.placeholder import Placeholder
@@ -391,4 +392,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     **REDUCTIONS,
     **LINEAR,
     **SORTING,
+    **FOURIER,
 }  # fmt: skip
