@@ -57,6 +57,11 @@ def _put(x, v, starts, steps=None):
     return update(x, v, starts=starts, steps=steps or (1,) * len(starts))
 
 
+def _put_in_region(x, v, starts, sizes, steps, shape, *place):
+    part = _put(reshape(_cut(x, starts, sizes, steps), shape=shape), v, *place)
+    return _put(x, reshape(part, shape=sizes), starts, steps)
+
+
 def _softmax(axes, *, by_reciprocal=0):
     def build(x):
         e = ew.exp(x)
@@ -217,6 +222,13 @@ CASES = [
     Case("update_of_all", f"{M} f64[0,2]", lambda x, v: _put(x, v, (0, 0))),
     Case("update_of_update", "f64[9] f64[3] f64[3]", lambda x, v, w: _put(_put(x, v, (1,), (2,)), w, (1,), (2,))),
     Case("update_with_own", "f64[9]", lambda x: _put(x, _cut(x, (1,), (3,), (2,)), (1,), (2,))),
+    Case("update_with_own", "f64[9] f64[3]", lambda x, v: _put(_put(x, v, (1,), (2,)), v, (1,), (2,))),
+    Case("update_of_region", "f64[4,5] f64[2]", lambda x, v: _put_in_region(
+        x, v, (2, 4), (1, 3), (1, -2), (3,), (2,), (-1,))),
+    Case("update_of_region", "f64[4,1,5] f64[1,2]", lambda x, v: _put_in_region(
+        x, v, (1, 0, 0), (2, 1, 5), (1, 1, 1), (2, 5), (1, 1), (1, 3))),
+    Case("update_of_transpose", "f64[4,3,5] f64[2,2,3]", lambda x, v: transpose(
+        _put(transpose(x, axes=(2, 0, 1)), v, (0, 3, 0), (2, -2, 1)), axes=(1, 2, 0))),
     Case("concatenate_empty", "f64[3]", lambda x: concatenate(x, axis=0)),
     Case("concatenate_empty", "f64[0] f64[3] f64[0] f64[2]", lambda *xs: concatenate(*xs, axis=0)),
     Case("concatenate_empty", "f64[2,0] f64[2,0]", lambda *xs: concatenate(*xs, axis=1)),

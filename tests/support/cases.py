@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
+    "real lapack": tuple(d for d in _ALL if d.char in "fd"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
 }
@@ -407,6 +408,14 @@ def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
     return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
 
 
+def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Square matrices with a pair of complex eigenvalues."""
+    x = _well(rng, shape, dtype, k)
+    x[..., 0, 1] += 3
+    x[..., 1, 0] -= 3
+    return x
+
+
 def _linalg() -> list[Case]:
     shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
     symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
@@ -420,6 +429,10 @@ def _linalg() -> list[Case]:
     def qr(x: np.ndarray, mode: str) -> np.ndarray:
         parts = np.linalg.qr(x, mode=mode)
         return packed([parts] if mode == "r" else parts, x.shape[:-2])
+
+    def eig(x: np.ndarray) -> np.ndarray:
+        w, v = np.linalg.eig(x)
+        return packed((w.real, w.imag, v.real, v.imag), x.shape[:-2])
 
     def svd(x: np.ndarray, full: bool) -> np.ndarray:
         return packed(np.linalg.svd(x, full_matrices=full), x.shape[:-2])
@@ -437,7 +450,8 @@ def _linalg() -> list[Case]:
 
     return [
         *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
-        *(Case("inv", (shape,), numpy=np.linalg.inv, **shared) for shape in squares),
+        *(Case("inv", (shape,), {"or_nan": False}, numpy=lambda x, or_nan: np.linalg.inv(x), **shared)
+          for shape in squares),
         *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),
         *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
           for shape in squares),
@@ -448,6 +462,11 @@ def _linalg() -> list[Case]:
                **symmetric) for shape in squares for uplo in "LU"),
         *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
           for shape in squares for uplo in "LU"),
+        *(Case("eig", (shape,), numpy=eig, **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("eigvals", (shape,), numpy=lambda x: eig(x)[..., : 2 * x.shape[-1]],
+               **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
         *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),

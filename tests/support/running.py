@@ -37,8 +37,7 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
         results = reference.run(graph, arrays)
         for k, value in zip(reversed(done.changed), reversed(results), strict=False):
             np.copyto(leaves[k], value)
-        kept = zip(results, done.is_scalar, strict=False)
-        return unflatten(done.out_structure, [value[()] if is_scalar else value for value, is_scalar in kept])
+        return done.value(results)
 
     return run
 

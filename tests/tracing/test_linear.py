@@ -113,6 +113,13 @@ def test_lstsq(rows: int) -> None:
     check_traced(np.linalg.lstsq, dependent, b, native=True, slack=1e-12)
 
 
+def test_eig() -> None:
+    """Real where all eigenvalues are."""
+    for x in (np.triu(matrix((3, 3))), np.diag([1.0, 2]), np.zeros((0, 0)), symmetric((2, 3, 3), "f4")):
+        check_traced(np.linalg.eig, x, native=True, slack=CLOSE)
+        check_traced(lambda x: (np.linalg.eigvals(x), np.linalg.eig(x).eigenvectors), x, native=True, slack=CLOSE)
+
+
 def test_pinv() -> None:
     """Every way to say what counts as zero."""
     for x in (matrix((4, 3)), matrix((2, 2, 3)), np.outer([1.0, 2], [3.0, 4, 5]), matrix((0, 3))):
@@ -122,7 +129,8 @@ def test_pinv() -> None:
 
 def test_every_function_is_tried() -> None:
     """The tables above call every function that is traced."""
-    names = {*OF_SQUARES, *OF_SYMMETRIC, *OF_OBLONGS, "lstsq", "pinv"}
+    names = {*OF_SQUARES, *OF_SYMMETRIC, *OF_OBLONGS, "lstsq", "pinv", "eig", "eigvals"}
+    names |= {"cond", "tensorsolve", "diagonal", "trace"}  # in test_matrices
     assert {function.__name__ for function in FUNCTIONS} <= names
 
 
@@ -171,6 +179,7 @@ def test_errors(function: Callable[..., Any], start: str) -> None:
         (lambda x: np.linalg.solve(x, np.ones(3)), "Singular matrix"),
         (lambda x: np.linalg.cholesky(x - 1), "Matrix is not positive definite"),
         (lambda x: np.linalg.svd(x + np.nan), "SVD did not converge"),
+        (lambda x: np.linalg.eig(x + np.inf), "Array must not contain infs or NaNs"),
     ],
 )
 def test_errors_of_values(function: Callable[..., Any], text: str) -> None:
@@ -221,6 +230,7 @@ def _definite(x: Any) -> Any:
         lambda x: (np.linalg.qr(x)[0] ** 3).sum() + (np.linalg.qr(x, "r") ** 2 * np.arange(3)).sum(),
         lambda x: (np.linalg.svd(x)[0] ** 3).sum() + (np.linalg.svdvals(x) ** 3).sum(),
         lambda x: (np.linalg.pinv(x[..., :2]) ** 2).sum(),
+        lambda x: (np.linalg.eig(_definite(x))[1] ** 4).sum() + (np.linalg.eigvals(_definite(x)) ** 2).sum(),
         lambda x: (np.linalg.svd(_definite(x), hermitian=True)[2] ** 4 * np.arange(3)).sum(),
     ],
 )

@@ -87,6 +87,17 @@ def test_searchsorted() -> None:
     check_traced(lambda x, v: np.searchsorted(x, v[0, 0]), x, v)
 
 
+def test_digitize() -> None:
+    """Bins that rise or fall, known or traced; others are refused."""
+    x, bins = values((3, 4)), np.array([-2.0, 0.0, 0.0, 1.5])
+    for right in (False, True):
+        check_traced(lambda x, right=right: np.digitize(x, bins, right), x)
+        check_traced(
+            lambda x, b, right=right: (np.digitize(x, b, right), np.digitize(x, b[::-1])), x, bins, native=True
+        )
+    check_traced(lambda x, b: np.digitize(x, np.sin(b * 9)), x, bins, native=True)
+
+
 def test_lexsort() -> None:
     """Keys of other dtypes, rows of one array, another axis."""
     x, y = values((3, 4)), values((3, 4), "i4")

@@ -24,7 +24,6 @@ from tracegraph.errors import TraceError, TracegraphWarning, at
 from tracegraph.ir import Graph, Node, Where
 from tracegraph.ops.leaf import input_node
 from tracegraph.tracing import GiveUp, user_where
-from tracegraph.tree import LEAF, unflatten
 
 __all__ = ["Paths", "Segment"]
 
@@ -69,16 +68,13 @@ class Segment:
         if traced.order_matters:
             _check_order(leaves)
         if not (traced.changed or traced.borrowed):
-            results = self.run(values)
-            if traced.out_structure is LEAF:
-                return results[0][()] if traced.is_scalar[0] else results[0]
-            return _nested(traced, results)
+            return traced.value(self.run(values))
         _check_separate(leaves, traced.changed)
         results = self.run(values)
         targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
-        for target, value in zip(targets, results[len(traced.is_scalar) :], strict=False):
+        for target, value in zip(targets, results[traced.returned :], strict=False):
             np.copyto(target, value)
-        return _nested(traced, results)
+        return traced.value(results)
 
 
 class Paths:
@@ -318,14 +314,6 @@ def _shape_of(graph: Graph) -> Hashable:
         else:
             rows.append((node.op, node.aval, *sorted(node.params.items())))
     return tuple(rows)
-
-
-def _nested(traced: Traced, results: Sequence[np.ndarray]) -> Any:
-    """The value of the function: its results nested as it nests them, numbers where NumPy has numbers."""
-    return unflatten(
-        traced.out_structure,
-        [value[()] if scalar else value for value, scalar in zip(results, traced.is_scalar, strict=False)],
-    )
 
 
 def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import access
+from tracegraph.compiler.materialise import access, place_of
 from tracegraph.compiler.nest import Address, Apply, Axis, Index, Instruction, Literal, Load, Nest, Reduce, Store
 from tracegraph.ir import Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
@@ -94,9 +94,14 @@ class Membership:
         return list(found)
 
 
-def build_nest(members: Membership) -> Nest:
-    """The loop nest of a kernel's nodes."""
-    body, epilogue = _Emitter(members, Level.BODY), _Emitter(members, Level.EPILOGUE)
+def build_nest(members: Membership, memory: Mapping[Node, Node]) -> Nest:
+    """The loop nest of a kernel's nodes.
+
+    Args:
+        members: which nodes those are.
+        memory: for nodes that share a buffer, the one that stands for it.
+    """
+    body, epilogue = (_Emitter(members, level, memory) for level in Level)
     taken = None
     if members.reduction is not None:
         taken = body.value(members.reduction.inputs[0], ())
@@ -120,9 +125,10 @@ def build_nest(members: Membership) -> Nest:
 class _Emitter:
     """Writes the instructions of one level. Addresses are over all axes of the space."""
 
-    def __init__(self, members: Membership, level: Level) -> None:
+    def __init__(self, members: Membership, level: Level, memory: Mapping[Node, Node]) -> None:
         self.members = members
         self.level = level
+        self.memory = memory
         self.instructions: list[Instruction] = []
         self.stores: list[Store] = []
         self._known: dict[tuple[Node, Layout | None], int] = {}
@@ -154,7 +160,8 @@ class _Emitter:
             return self._append(Reduce(node))
         if node not in self.members.views[self.level]:
             return self._append(Load(self._address(node, layout)))
-        operands = tuple([self.value(source, views) for source in node.inputs])
+        sources = node.inputs[:1] if node.op.kind == "part" else node.inputs
+        operands = tuple([self.value(source, views) for source in sources])
         return operands[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, operands))
 
     def store(self, node: Node) -> None:
@@ -171,9 +178,8 @@ class _Emitter:
         """Over all axes of the space: a value of the epilogue does not move along reduced axes."""
         strides = iter(layout.strides)
         reduced = self.members.axes if self.level is Level.EPILOGUE else ()
-        return Address(
-            buffer, layout.offset, tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
-        )
+        along = tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
+        return Address(self.memory.get(buffer, buffer), layout.offset, along)
 
 
 def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
@@ -181,8 +187,7 @@ def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
     whole = members.assembled
     if node.op.kind != "part" or whole is None:
         return node, contiguous(node.shape)
-    starts, steps = whole.params["regions"][whole.inputs.index(node)]
-    return whole, contiguous(whole.shape).slice(starts, steps, node.shape)
+    return whole, place_of(node, whole)
 
 
 # -- canonical loops ---------------------------------------------------------------------------------------------------

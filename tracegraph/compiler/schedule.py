@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
 from tracegraph.compiler.kernel import Fused, Kernel, NestKernel
+from tracegraph.compiler.materialise import overwrite
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
 
@@ -64,14 +65,19 @@ class Schedule(NamedTuple):
 
 
 def schedule(fused: Fused) -> Schedule:
-    """Puts every kernel into the first wave in which all that it reads is there."""
+    """Puts every kernel into the first wave in which all that it reads is there and nobody needs what it writes over."""
     levels: dict[int, list[int]] = {}
-    ready: dict[Node, int] = {}
+    written: dict[Node, int] = {}
+    read: dict[Node, int] = {}
     for number, kernel in enumerate(fused.kernels):
-        level = max((ready.get(node, 0) for node in (*kernel.reads, *_overwritten(kernel))), default=0)
+        over = _overwritten(kernel)
+        before = [written.get(node, 0) for node in (*kernel.reads, *over)] + [read.get(node, 0) for node in over]
+        level = max(before, default=0)
         levels.setdefault(level, []).append(number)
         for node in kernel.writes:
-            ready[node] = max(ready.get(node, 0), level + 1)
+            written[node] = max(written.get(node, 0), level + 1)
+        for node in kernel.reads:
+            read[node] = max(read.get(node, 0), level + 1)
     waves: list[Wave] = []
     total = 0.0
     for level in sorted(levels):
@@ -85,8 +91,8 @@ def schedule(fused: Fused) -> Schedule:
 
 
 def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
-    """Buffers of which an earlier kernel writes what this one writes over."""
-    return tuple(node for node in kernel.writes if node.params.get("is_ordered", False))
+    """Buffers in which it may write over what an earlier kernel has written or reads."""
+    return tuple(node for node in kernel.writes if node.op is overwrite or node.params.get("is_ordered", False))
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import DTYPES, Aval, Node, Op, Shape
 from tracegraph.ir.node import Vjp
-from tracegraph.ops.broadcast import broadcast_to, expand_leading, zeros_like
+from tracegraph.ops.broadcast import broadcast_to, expand_leading, reduce_sum, zeros_like
 from tracegraph.ops.elementwise import (
     add,
     divide,
@@ -35,17 +35,19 @@ from tracegraph.ops.elementwise import (
 )
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
+from tracegraph.ops.reduce import argmax
 from tracegraph.ops.region import concatenate, slice_
 from tracegraph.ops.rules import Params, batch_all, each
 from tracegraph.ops.shape import reshape_to
 
 __all__ = [
-    "OPS", "cholesky", "cofactor", "det", "eigh", "eigh_parts", "eigvalsh", "inv", "lstsq", "lstsq_parts", "pinv", "qr",
-    "qr_parts", "slogdet", "solve", "svd", "svd_parts", "svdvals", "unpack",
+    "OPS", "cholesky", "cofactor", "det", "eig", "eig_parts", "eigh", "eigh_parts", "eigvals", "eigvalsh", "inv", "lstsq",
+    "lstsq_parts", "pinv", "qr", "qr_parts", "slogdet", "solve", "svd", "svd_parts", "svdvals", "unpack",
 ]  # fmt: skip
 
 #: What LAPACK computes with.
 _DTYPES = frozenset(dtype for dtype in DTYPES if dtype.char in "fdFD")
+_REALS = frozenset(dtype for dtype in _DTYPES if dtype.kind == "f")
 
 OPS: list[Op] = []
 
@@ -80,13 +82,20 @@ def _packed(lead: Shape, parts: Sequence[Any], shapes: Sequence[Shape], dtype: n
 # -- the form of rows --------------------------------------------------------------------------------------------------
 
 
-def _row(name: str, shape: Callable[..., Shape], reference: Callable[..., Any], vjp: Vjp) -> Op:
+def _row(
+    name: str,
+    shape: Callable[..., Shape],
+    reference: Callable[..., Any],
+    vjp: Vjp,
+    *,
+    dtypes: frozenset[np.dtype] = _DTYPES,
+) -> Op:
     """An operation on stacks of matrices; ``shape(*shapes, **params)`` is that of one matrix's result."""
 
     def rule(*avals: Aval, **params: Any) -> Aval:
         first = avals[0]
         for aval in avals:
-            if aval.dtype not in _DTYPES:
+            if aval.dtype not in dtypes:
                 raise TypeError(f"{name} does not take {aval.dtype}")
             if aval.ndim < 2 or aval.dtype != first.dtype or aval.shape[:-2] != first.shape[:-2]:
                 raise TypeError(f"{name}: operands of a strict operation do not fit: {', '.join(map(repr, avals))}")
@@ -213,6 +222,17 @@ def _solve_shape(a: Shape, b: Shape) -> Shape:
     return b
 
 
+def _inv_reference(a: np.ndarray, *, or_nan: bool) -> np.ndarray:
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        if not or_nan:
+            raise
+        if a.ndim == 2:
+            return np.full_like(a, np.nan)
+        return np.stack([_inv_reference(each, or_nan=True) for each in a])
+
+
 def _inv_vjp(ct: Node, out: Node, a: Node) -> Node:
     turned = swap_last(out)
     return negative(_product(turned, ct, turned))
@@ -249,7 +269,7 @@ def _slogdet_reference(a: np.ndarray) -> np.ndarray:
 
 def _slogdet_vjp(ct: Node, out: Node, a: Node) -> Node:
     _, of_log = unpack(ct, ((), ()))
-    return multiply(_numbers(of_log, a.shape), swap_last(inv(a)))
+    return multiply(_numbers(of_log, a.shape), swap_last(inv(a, or_nan=False)))
 
 
 #: ``a @ x = b`` for x; b has columns.
@@ -260,7 +280,8 @@ solve: Op = _row(
         lambda ct, out, a, b: solve(swap_last(a), ct),
     ),
 )  # fmt: skip
-inv: Op = _row("inv", _same_square, np.linalg.inv, each(_inv_vjp))
+#: ``or_nan``: singular matrices have NaN for an inverse, and are no error.
+inv: Op = _row("inv", lambda a, or_nan: _same_square(a), _inv_reference, each(_inv_vjp))
 det: Op = _row(
     "det", _number, lambda a: np.asarray(np.linalg.det(a)),
     each(lambda ct, out, a: multiply(_numbers(ct, a.shape), cofactor(a))),
@@ -437,6 +458,96 @@ eigvalsh: Op = _row(
     lambda a, *, uplo: np.linalg.eigvalsh(a, uplo).astype(a.dtype, copy=False),
     _of_reals(each(_eigvalsh_vjp)),
 )  # fmt: skip
+
+
+# -- eigenvalues of any matrix -----------------------------------------------------------------------------------------
+
+
+class _Complex(NamedTuple):
+    """A complex value as two real nodes."""
+
+    re: Node
+    im: Node
+
+    def times(self, other: _Complex, product: Callable[[Node, Node], Node] = multiply) -> _Complex:
+        """The product of the elements, or of matrices."""
+        re = subtract(product(self.re, other.re), product(self.im, other.im))
+        return _Complex(re, add(product(self.re, other.im), product(self.im, other.re)))
+
+    def plus(self, other: _Complex) -> _Complex:
+        return _Complex(add(self.re, other.re), add(self.im, other.im))
+
+    def scaled(self, by: Node) -> _Complex:
+        return _Complex(multiply(self.re, by), multiply(self.im, by))
+
+    def adjoint(self) -> _Complex:
+        """The conjugate transpose."""
+        return _Complex(swap_last(self.re), negative(swap_last(self.im)))
+
+    def each(self, function: Callable[..., Node], *args: Any) -> _Complex:
+        """The same done to both parts."""
+        return _Complex(function(self.re, *args), function(self.im, *args))
+
+    def inverse(self) -> _Complex:
+        """Of a matrix; NaN where it has none."""
+        n = self.re.shape[-1]
+        whole = inv(_below(_beside(self.re, negative(self.im)), _beside(self.im, self.re)), or_nan=True)
+        left = swap_last(_split_columns(whole, n)[0])
+        return _Complex(*(swap_last(part) for part in _split_columns(left, n)))
+
+
+def _below(upper: Node, lower: Node) -> Node:
+    return concatenate(upper, lower, axis=upper.aval.ndim - 2)
+
+
+def eig_parts(n: int) -> tuple[Shape, ...]:
+    """The shapes of the eigenvalues and the eigenvectors: of real and imaginary parts of each."""
+    return (n,), (n,), (n, n), (n, n)
+
+
+def _eig_reference(a: np.ndarray) -> np.ndarray:
+    w, v = np.linalg.eig(a)
+    return _packed(a.shape[:-2], (w.real, w.imag, v.real, v.imag), eig_parts(a.shape[-1]), a.dtype)
+
+
+def _eigvals_reference(a: np.ndarray) -> np.ndarray:
+    w = np.linalg.eigvals(a)
+    return np.concatenate((w.real, w.imag), axis=-1)
+
+
+def _eig_vjp(ct: Node, out: Node, a: Node) -> Node:
+    """LAPACK makes each vector's length 1 and its largest component real: neither moves."""
+    if not a.aval.size:
+        return zeros_like(a)
+    parts = eig_parts(a.shape[-1])
+    wr, wi, vr, vi = unpack(out, parts)
+    of_wr, of_wi, of_vr, of_vi = unpack(ct, parts)
+    v, of_v, shape = _Complex(vr, vi), _Complex(of_vr, of_vi), a.shape
+    along = _Complex(add(multiply(of_vr, vr), multiply(of_vi, vi)), subtract(multiply(of_vr, vi), multiply(of_vi, vr)))
+    length, phase = (_columns(reduce_sum(part, axes=(part.aval.ndim - 2,)), shape) for part in along)
+    size = add(multiply(vr, vr), multiply(vi, vi))
+    largest = argmax(size, axis=size.aval.ndim - 2)
+    index = iota(length=shape[-1], dtype=largest.dtype)
+    is_largest = equal(_columns(largest, shape), broadcast_to(reshape_to(index, (*index.shape, 1)), shape=shape))
+    turn = where(is_largest, multiply(phase, _inverse_or_zero(vr)), zeros_like(vr))
+    of_v = of_v.plus(v.scaled(negative(length))).plus(_Complex(zeros_like(vr), turn))
+    gap = _Complex(*(subtract(_columns(w, shape), _rows(w, shape)) for w in (wr, wi)))
+    slope = gap.scaled(_inverse_or_zero(add(multiply(gap.re, gap.re), multiply(gap.im, gap.im))))
+    inner = slope.times(v.adjoint().times(of_v, matmul)).plus(_Complex(of_wr, of_wi).each(_diagonal))
+    return v.inverse().adjoint().times(inner, matmul).times(v.adjoint(), matmul).re
+
+
+def _eigvals_vjp(ct: Node, out: Node, a: Node) -> Node:
+    n = a.shape[-1]
+    _, _, vr, vi = unpack(eig(a), eig_parts(n))
+    v, of_w = _Complex(vr, vi), _Complex(*unpack(ct, ((n,), (n,))))
+    return v.inverse().adjoint().times(of_w.each(_diagonal), matmul).times(v.adjoint(), matmul).re
+
+
+#: Packed: eigenvalues and eigenvectors of a real matrix, as `eig_parts` says.
+eig: Op = _row("eig", lambda a: (2 * _square(a) * (a[0] + 1),), _eig_reference, each(_eig_vjp), dtypes=_REALS)
+#: Packed: the real and the imaginary parts of the eigenvalues of a real matrix.
+eigvals: Op = _row("eigvals", lambda a: (2 * _square(a),), _eigvals_reference, each(_eigvals_vjp), dtypes=_REALS)
 
 
 # -- least squares -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """Operations that native kernels do not have, in terms of those that they do. Only for the final graph: it is larger, but
-every part of it fuses, vectorises and splits over threads."""
+every part of it fuses, vectorises and splits over threads. Writes that nobody reads go, for it is known now who reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tracegraph.ops.elementwise import equal, like, logical_and, logical_or, mul
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
+from tracegraph.ops.region import update
 from tracegraph.ops.rules import is_float
 from tracegraph.ops.shape import reshape
 from tracegraph.rewrite.engine import Rules, rule
@@ -74,4 +75,13 @@ def _is_vector(node: Node, axis: int) -> bool:
     return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[axis] == 1
 
 
-LOWER: Rules = (arg_reduction, whole_matmul, vector_product)
+@rule("update_of_update", update, lone=True)
+def update_of_update(node: Node) -> Node | None:
+    """Of two writes to one region only the second counts, unless someone reads in between."""
+    x, v = node.inputs
+    if x.op is not update or x.params != node.params or x.inputs[1].shape != v.shape:
+        return None
+    return update(x.inputs[0], v, **node.params)
+
+
+LOWER: Rules = (arg_reduction, whole_matmul, vector_product, update_of_update)

@@ -9,10 +9,14 @@ from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
-from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.rewrite.engine import Rules, rule
+from tracegraph.rewrite.match import unview
 
 __all__ = ["VIEWS"]
+
+#: Writes that a read looks through.
+LOOKED_THROUGH = 8
 
 REDUCTIONS = (reduce_sum, reduce_prod, reduce_max, reduce_min)
 
@@ -142,18 +146,24 @@ def slice_of_broadcast(node: Node) -> Node | None:
 
 @rule("slice_of_update", slice_)
 def slice_of_update(node: Node) -> Node | None:
-    """Reads what was written, or what was there before, where the two regions are the same or apart."""
+    """Reads what was written, or what was there before, where the two regions are the same or apart.
+
+    Not what was there before a long chain of writes: each read would have to look through all of it.
+    """
     (source,) = node.inputs
-    if source.op is not update:
-        return None
-    x, v = source.inputs
-    read, written = node.params, source.params
-    places = (written["starts"], written["steps"], v.shape)
-    if (read["starts"], read["steps"], node.shape) == places:
-        return v
-    if any(map(_are_apart, read["starts"], read["steps"], node.shape, *places)):
-        return slice_(x, **read)
-    return None
+    read, looked_through = node.params, 0
+    while source.op is update:
+        x, v = source.inputs
+        places = (source.params["starts"], source.params["steps"], v.shape)
+        if (read["starts"], read["steps"], node.shape) == places:
+            return v
+        if not any(map(_are_apart, read["starts"], read["steps"], node.shape, *places)):
+            return None
+        source = x
+        looked_through += 1
+        if looked_through > LOOKED_THROUGH:
+            return None
+    return slice_(source, **read) if looked_through else None
 
 
 def _are_apart(start: int, step: int, size: int, start2: int, step2: int, size2: int) -> bool:
@@ -191,21 +201,54 @@ def update_of_all(node: Node) -> Node | None:
     return v if _is_all(x.shape, node.params["starts"], node.params["steps"], v.shape) else None
 
 
-@rule("update_of_update", update)
-def update_of_update(node: Node) -> Node | None:
-    """Of two writes to one region only the second counts."""
-    x, v = node.inputs
-    if x.op is not update or x.params != node.params or x.inputs[1].shape != v.shape:
-        return None
-    return update(x.inputs[0], v, **node.params)
-
-
 @rule("update_with_own", update)
 def update_with_own(node: Node) -> Node | None:
     """Writes back what stands there."""
     x, v = node.inputs
-    same = v.op is slice_ and v.inputs[0] is x and v.params == {**node.params, "sizes": v.shape}
-    return x if same else None
+    if v.op is slice_ and v.inputs[0] is x and v.params == {**node.params, "sizes": v.shape}:
+        return x
+    return x if x.op is update and x.inputs[1] is v and x.params == node.params else None
+
+
+@rule("update_of_region", update)
+def update_of_region(node: Node) -> Node | None:
+    """Writes into a region of a region are writes into the whole: ``update(x, update(x[r], v, q), r)``, where axes of
+    extent 1 may have gone or come in between."""
+    x, value = node.inputs
+    _, inner = unview(value, frozenset({reshape}))
+    written = inner[-1].inputs[0] if inner else value
+    if written.op is not update:
+        return None
+    part, v = written.inputs
+    own, _ = unview(part, frozenset({reshape}))
+    starts, steps = node.params["starts"], node.params["steps"]
+    if own.op is not slice_ or own.inputs[0] is not x or own.params != {**node.params, "sizes": value.shape}:
+        return None
+    axes = [axis for axis in zip(part.shape, *written.params.values(), v.shape, strict=True) if axis[0] != 1]
+    if [n for n in value.shape if n != 1] != [n for n, *_ in axes] or not v.aval.size:
+        return None
+    left = iter(axes)
+    moves = [next(left) if n != 1 else (1, 0, 1, 1) for n in value.shape]
+    return update(
+        x,
+        reshape_to(v, tuple(size for *_, size in moves)),
+        starts=tuple(start + step * move[1] for start, step, move in zip(starts, steps, moves, strict=True)),
+        steps=tuple(step * move[2] for step, move in zip(steps, moves, strict=True)),
+    )
+
+
+@rule("update_of_transpose", transpose)
+def update_of_transpose(node: Node) -> Node | None:
+    """Writes into a transposed array are writes into the array: ``update(x.T, v).T -> update(x, v.T)``"""
+    (source,) = node.inputs
+    if source.op is not update or source.inputs[0].op is not transpose:
+        return None
+    seen, v = source.inputs
+    axes, (x,) = node.params["axes"], seen.inputs
+    if axes != inverse(seen.params["axes"]):
+        return None
+    starts, steps = (tuple(source.params[name][axis] for axis in axes) for name in ("starts", "steps"))
+    return update(x, transpose(v, axes=axes), starts=starts, steps=steps)
 
 
 @rule("concatenate_empty", concatenate)
@@ -261,8 +304,9 @@ VIEWS: Rules = (
     slice_of_update,
     slice_of_concatenate,
     update_of_all,
-    update_of_update,
     update_with_own,
+    update_of_region,
+    update_of_transpose,
     concatenate_empty,
     reduce_no_axes,
     reduce_of_reduce,

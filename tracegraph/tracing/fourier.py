@@ -1,4 +1,5 @@
-"""numpy.fft on placeholders: an axis is cut or padded, then transformed; several axes follow each other in NumPy's order."""
+"""numpy.fft on placeholders: an axis is cut or padded, then transformed. What NumPy writes in Python on top of that, over
+several axes and with shifts, runs as it stands."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.fft._pocketfft import _cook_nd_args  # type: ignore[attr-defined]
 from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.ir import Node
@@ -100,89 +100,11 @@ def _to_real(forward: bool) -> Transform:
     return handler
 
 
-_fft, _ifft = _complex(forward=True), _complex(forward=False)
-_rfft, _ihfft = _from_real(forward=True), _from_real(forward=False)
-_irfft, _hfft = _to_real(forward=False), _to_real(forward=True)
-
-
-# -- over several axes -------------------------------------------------------------------------------------------------
-
-
-def _array(a: Any) -> Any:
-    return result(node_of(a), is_array=True)
-
-
-def _over_axes(transform: Transform, axes: Any) -> Transform:
-    def handler(a: Any, s: Any = None, axes: Any = axes, norm: Any = None, out: Any = None) -> Any:
-        a = _array(a)
-        lengths, over = _cook_nd_args(a, s, axes)
-        for n, axis in zip(reversed(lengths), reversed(list(over)), strict=True):
-            a = transform(a, n, axis, norm, out)
-        return a
-
-    return handler
-
-
-def _over_axes_from_real(axes: Any) -> Transform:
-    def handler(a: Any, s: Any = None, axes: Any = axes, norm: Any = None, out: Any = None) -> Any:
-        a = _array(a)
-        lengths, over = _cook_nd_args(a, s, axes)
-        a = _rfft(a, lengths[-1], over[-1], norm, out)
-        for n, axis in zip(reversed(lengths[:-1]), reversed(list(over)[:-1]), strict=True):
-            a = _fft(a, n, axis, norm, out)
-        return a
-
-    return handler
-
-
-def _over_axes_to_real(axes: Any) -> Transform:
-    def handler(a: Any, s: Any = None, axes: Any = axes, norm: Any = None, out: Any = None) -> Any:
-        a = _array(a)
-        lengths, over = _cook_nd_args(a, s, axes, invreal=1)
-        for n, axis in zip(lengths[:-1], list(over)[:-1], strict=True):
-            a = _ifft(a, n, axis, norm)
-        return _irfft(a, lengths[-1], over[-1], norm, out)
-
-    return handler
-
-
-def _shifted(part: Callable[[int], int]) -> Transform:
-    """Rolls axes by a part of their length: what comes behind that comes first."""
-
-    def handler(x: Any, axes: Any = None) -> Any:
-        node = node_of(x)
-        ndim = node.aval.ndim
-        given = range(ndim) if axes is None else axes if isinstance(axes, (tuple, list)) else (axes,)
-        for axis, n in [(k % ndim, node.shape[k]) for k in given]:
-            if n > 1:
-                cut = part(n)
-                node = concatenate(_piece(node, axis, cut, n), _piece(node, axis, 0, cut), axis=axis)
-        return result(node, is_array=True)
-
-    return handler
-
-
-def _piece(node: Node, axis: int, start: int, stop: int) -> Node:
-    starts = tuple(start if k == axis else 0 for k in range(node.aval.ndim))
-    sizes = tuple(stop - start if k == axis else n for k, n in enumerate(node.shape))
-    return slice_(node, starts=starts, steps=(1,) * len(sizes), sizes=sizes)
-
-
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
-    np.fft.fft: _fft,
-    np.fft.ifft: _ifft,
-    np.fft.rfft: _rfft,
-    np.fft.irfft: _irfft,
-    np.fft.hfft: _hfft,
-    np.fft.ihfft: _ihfft,
-    np.fft.fftn: _over_axes(_fft, None),
-    np.fft.ifftn: _over_axes(_ifft, None),
-    np.fft.fft2: _over_axes(_fft, (-2, -1)),
-    np.fft.ifft2: _over_axes(_ifft, (-2, -1)),
-    np.fft.rfftn: _over_axes_from_real(None),
-    np.fft.rfft2: _over_axes_from_real((-2, -1)),
-    np.fft.irfftn: _over_axes_to_real(None),
-    np.fft.irfft2: _over_axes_to_real((-2, -1)),
-    np.fft.fftshift: _shifted(lambda n: n - n // 2),
-    np.fft.ifftshift: _shifted(lambda n: n // 2),
+    np.fft.fft: _complex(forward=True),
+    np.fft.ifft: _complex(forward=False),
+    np.fft.rfft: _from_real(forward=True),
+    np.fft.irfft: _to_real(forward=False),
+    np.fft.hfft: _to_real(forward=True),
+    np.fft.ihfft: _from_real(forward=False),
 }

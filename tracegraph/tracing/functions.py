@@ -346,6 +346,20 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
+def _sample(value: Any) -> Any:
+    """An operand, or for a dtype, however it is spelled, an array of it."""
+    return np.empty((), value) if isinstance(value, (type, np.dtype, str)) else value
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(_as_bool(_array(a)), axis=axis, keepdims=keepdims)
+
+
+def _as_bool(x: Placeholder) -> Placeholder:
+    """What is not zero is true."""
+    return result(cast(x.node, np.dtype(bool)), is_array=True)
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.reshape: _reshape,
     np.ravel: _ravel,
@@ -388,7 +402,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.ndim: lambda a: _array(a).ndim,
     np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
     np.real: lambda val: _array(val),
-    np.result_type: lambda *values: common_dtype(values),
+    np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
+    np.count_nonzero: _count_nonzero,
     **REDUCTIONS,
     **LINEAR,
     **SORTING,

@@ -56,7 +56,8 @@ def parse_index(index: Any, shape: tuple[int, ...]) -> Region:
         sizes.append(size)
         if is_kept:
             seen.append(size)
-    is_scalar = not seen and Ellipsis not in (index if isinstance(index, tuple) else (index,))
+    given = index if isinstance(index, tuple) else (index,)
+    is_scalar = not seen and not any(item is Ellipsis for item in given)
     return Region(tuple(starts), tuple(steps), tuple(sizes), tuple(seen), is_scalar)
 
 

@@ -17,7 +17,7 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, active_trace
 
 __all__ = [
-    "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
+    "as_dtype", "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
     "node_of", "result", "spread", "tight",
 ]  # fmt: skip
 
@@ -69,6 +69,12 @@ def has_placeholder(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(has_placeholder, value))
     return isinstance(value, Placeholder)
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """A dtype, spelled in any way that NumPy takes, its class among them."""
+    is_class = isinstance(dtype, type) and issubclass(dtype, np.dtype)
+    return dtype() if is_class else np.dtype(dtype)  # type: ignore[no-any-return]
 
 
 def check_dtype(dtype: np.dtype) -> np.dtype:

@@ -1,4 +1,5 @@
-"""numpy.linalg on placeholders: what LAPACK does. NumPy's own checks come first, then one operation, then its parts."""
+"""numpy.linalg on placeholders: what LAPACK does. NumPy's own checks come first, then one operation, then its parts. What
+NumPy writes in Python (norms, powers, products of many) runs as it stands on these."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.linalg import LinAlgError
-from numpy.linalg._linalg import EighResult, QRResult, SlogdetResult, SVDResult
+from numpy.linalg._linalg import EighResult, EigResult, QRResult, SlogdetResult, SVDResult
 
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Shape
@@ -15,7 +17,7 @@ from tracegraph.ops import linalg
 from tracegraph.ops.product import swap_last
 from tracegraph.ops.shape import reshape_to
 from tracegraph.ops.sorting import take_along
-from tracegraph.tracing.lift import cast, check_dtype, descriptor, node_of, result, spread
+from tracegraph.tracing.lift import cast, check_dtype, descriptor, listed, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 
 __all__ = ["FUNCTIONS"]
@@ -49,6 +51,10 @@ def _check_stack(shape: Shape, *, square: bool = False) -> None:
 
 def _array(node: Node) -> Any:
     return result(node, is_array=True)
+
+
+def _operand(value: Any) -> Any:
+    return value if isinstance(value, Placeholder) else _array(node_of(listed(value)))
 
 
 def _unpacked(packed: Node, shapes: tuple[Shape, ...]) -> list[Any]:
@@ -92,7 +98,7 @@ def _broadcast_lead(first: Shape, second: Shape) -> Shape:
 
 
 def _inv(a: Any) -> Any:
-    return _array(linalg.inv(_stack(a, square=True)))
+    return _array(linalg.inv(_stack(a, square=True), or_nan=False))
 
 
 def _det(a: Any) -> Placeholder:
@@ -102,6 +108,23 @@ def _det(a: Any) -> Placeholder:
 def _slogdet(a: Any) -> SlogdetResult:
     sign, logarithm = linalg.unpack(linalg.slogdet(_stack(a, square=True)), ((), ()))
     return SlogdetResult(result(sign), np.real(result(logarithm)))
+
+
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    x, y = _operand(a), _operand(b)
+    if axes is not None:
+        order = list(range(x.ndim))
+        for k in axes:
+            order.remove(k)
+            order.insert(x.ndim, k)
+        x = np.transpose(x, order)
+    shape = x.shape[-(x.ndim - y.ndim) :]
+    size = int(np.prod(shape, dtype=int))
+    if x.size != size**2:
+        raise LinAlgError(
+            "Input arrays must satisfy the requirement             prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+        )
+    return np.reshape(np.linalg.solve(np.reshape(x, (size, size)), np.ravel(y)), shape)
 
 
 # -- factorisations ----------------------------------------------------------------------------------------------------
@@ -179,6 +202,29 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return np.real(_array(linalg.eigvalsh(_stack(a, square=True), uplo=uplo)))
 
 
+def _eig(a: Any) -> EigResult:
+    node = _of_reals(a)
+    wr, wi, vr, vi = _unpacked(linalg.eig(node), linalg.eig_parts(node.shape[-1]))
+    if np.all(wi == 0):
+        return EigResult(wr, vr)
+    return EigResult(wr + 1j * wi, vr + 1j * vi)
+
+
+def _eigvals(a: Any) -> Any:
+    node = _of_reals(a)
+    re, im = _unpacked(linalg.eigvals(node), (node.shape[-1:],) * 2)
+    return re if np.all(im == 0) else re + 1j * im
+
+
+def _of_reals(a: Any) -> Node:
+    node = _stack(a, square=True)
+    if node.dtype.kind == "c":
+        raise UnsupportedError(
+            "eigenvalues of complex matrices are not traced, unless they are hermitian: np.linalg.eigh"
+        )
+    return node
+
+
 # -- least squares -----------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +270,44 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np.
     return _array(linalg.pinv(node, rcond=float(limit)))
 
 
+# -- condition, diagonals ----------------------------------------------------------------------------------------------
+
+
+def _cond(x: Any, p: Any = None) -> Any:
+    x = _operand(x)
+    if x.size == 0 and 0 in x.shape[-2:]:
+        raise LinAlgError("cond is not defined on empty arrays")
+    if p is None or p in (2, -2):
+        s = np.linalg.svd(x, compute_uv=False)
+        ratio = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        inverse = _array(linalg.inv(_stack(x, square=True), or_nan=True))
+        ratio = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inverse, p, axis=(-2, -1))
+    unknown = np.logical_and(np.isnan(ratio), np.logical_not(np.any(np.isnan(x), axis=(-2, -1))))
+    infinite = np.asarray(np.inf, ratio.dtype)
+    return result(np.where(unknown, infinite, ratio).node)  # type: ignore[attr-defined]
+
+
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Elements that lie at equal distances in the matrices, one row after another."""
+    x = _operand(a)
+    if x.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    i, j = normalize_axis_index(axis1, x.ndim, "axis1"), normalize_axis_index(axis2, x.ndim, "axis2")
+    if i == j:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    moved = np.moveaxis(x, (i, j), (-2, -1))
+    *lead, n, m = moved.shape
+    start = max(offset, 0) + max(-offset, 0) * m
+    size = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
+    flat = np.reshape(moved, (*lead, n * m))
+    return flat[..., start : start + size * (m + 1) : m + 1] if size else flat[..., :0]
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    return np.sum(_diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.solve: _solve,
     np.linalg.inv: _inv,
@@ -235,6 +319,12 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.svdvals: lambda x, /: _svd(x, compute_uv=False),
     np.linalg.eigh: _eigh,
     np.linalg.eigvalsh: _eigvalsh,
+    np.linalg.eig: _eig,
+    np.linalg.eigvals: _eigvals,
     np.linalg.lstsq: _lstsq,
     np.linalg.pinv: _pinv,
+    np.linalg.cond: _cond,
+    np.linalg.tensorsolve: _tensorsolve,
+    np.diagonal: _diagonal,
+    np.trace: _trace,
 }

@@ -28,6 +28,22 @@ __all__ = ["Placeholder"]
 View = tuple[str, dict[str, Any]]
 
 
+class Flags:
+    """What can be said of how an array lies in memory, taking arguments to be in C order."""
+
+    def __init__(self, array: Placeholder) -> None:
+        in_order = array.is_contiguous
+        self.c_contiguous = self.contiguous = in_order
+        self.f_contiguous = array.T.is_contiguous
+        self.fnc = self.f_contiguous and not in_order
+        self.forc = self.f_contiguous or in_order
+        self.owndata = self.aligned = True
+        self.writeable = not array.is_read_only
+
+    def __getitem__(self, name: str) -> bool:
+        return bool(getattr(self, name.lower()))
+
+
 class Placeholder:
     """Stands for an array (or, if ``weak`` is set, for a Python number) of known shape and dtype."""
 
@@ -151,16 +167,22 @@ class Placeholder:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         where = user_where()
         set_where(where)
-        handler = self._trace.functions.get(function)
+        handler = self._trace.meaning(function)
         if handler is None:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
             raise UnsupportedError(at(f"{name} is not traced", where))
         return located(where, handler, *args, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        if self._weak is int:
+            return np.array(int(self), dtype)
         value = self._trace.known(self.node)
         if value is None:
-            self._refuse("it was asked for its values, to be written into a NumPy array made outside", "np.stack")
+            self._refuse(
+                "it was asked for its values (to be written into an array made outside, or by a function that is not "
+                "np.something)",
+                "np.stack, x.astype(dtype)",
+            )
         return np.array(value, dtype)
 
     # -- what Python asks: numbers that the function goes on by ---------------------------------------------------------
@@ -188,6 +210,8 @@ class Placeholder:
         return zero[()] if self._is_scalar else np.broadcast_to(zero, self.shape)
 
     def __float__(self) -> float:
+        if self._weak in (int, bool):
+            return float(int(self))
         return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
     def __complex__(self) -> complex:
@@ -278,6 +302,13 @@ class Placeholder:
     def shape(self) -> tuple[int, ...]:
         return self._node.aval.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        seen: Any = np.reshape(self, shape)
+        if seen._storage is not self._storage:
+            raise AttributeError("incompatible shape for in-place modification; use `.reshape()` to make a copy")
+        self._views, self._layout, self._node = seen._views, seen._layout, seen._node
+
     @property
     def dtype(self) -> np.dtype:
         return self._node.aval.dtype
@@ -293,6 +324,10 @@ class Placeholder:
     @property
     def strides(self) -> tuple[int, ...]:
         return tuple(stride * self.itemsize for stride in self._layout.strides)
+
+    @property
+    def flags(self) -> Flags:
+        return Flags(self)
 
     @property
     def nbytes(self) -> int:
@@ -316,6 +351,11 @@ class Placeholder:
     def real(self) -> Any:
         return self
 
+    def conj(self) -> Any:
+        return self
+
+    conjugate = conj
+
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
         set_where(where)
@@ -327,7 +367,7 @@ class Placeholder:
         where = user_where()
         set_where(where)
         region = located(where, parse_index, index, self.shape)
-        located(where, self._trace.functions[np.copyto], self._region(region), value, casting="unsafe")
+        located(where, np.copyto, self._region(region), value, casting="unsafe")
 
     def _region(self, region: Region) -> Placeholder:
         whole = region.sizes == self.shape and all(step == 1 for step in region.steps)
@@ -418,6 +458,17 @@ def _binary(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     return method
 
 
+def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Placeholder, Any], Any]:
+    """A comparison with None or a text tells nothing of the value: it is what it is for any value."""
+
+    def method(self: Placeholder, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return compare(self._stand_in(), other)
+        return NotImplemented if _defers(other) else _operate(ufunc, self, other)
+
+    return method
+
+
 def _reflected(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     def method(self: Placeholder, other: Any) -> Any:
         return NotImplemented if _defers(other) else _operate(ufunc, other, self)
@@ -499,7 +550,7 @@ def _install() -> None:
         setattr(Placeholder, f"__r{name}__", _reflected(ufunc))
         setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
     for name, ufunc in _COMPARISONS.items():
-        setattr(Placeholder, f"__{name}__", _binary(ufunc))
+        setattr(Placeholder, f"__{name}__", _comparison(ufunc, getattr(operator, name)))
     for name, ufunc in _UNARY.items():
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():

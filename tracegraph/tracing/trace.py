@@ -94,6 +94,7 @@ class Trace:
         ufuncs: what each of NumPy's ufuncs does to placeholders.
         functions: what each of NumPy's other functions does.
         fork: finds out the value of a node, where the function depends on it; None if no values are at hand.
+        otherwise: finds what a function of NumPy's that is not in the table does, None if that is not known.
 
     Attributes:
         is_open: whether the function is still running.
@@ -107,9 +108,11 @@ class Trace:
         ufuncs: Mapping[Any, Callable[..., Any]],
         functions: Mapping[Any, Callable[..., Any]],
         fork: Fork | None = None,
+        otherwise: Callable[[Any], Callable[..., Any] | None] = lambda function: None,
     ) -> None:
         self.ufuncs = ufuncs
-        self.functions = functions
+        self._functions = functions
+        self._otherwise = otherwise
         self.is_open = False
         self.order_matters = False
         self.borrowed: dict[int, tuple[np.ndarray, Node, Storage]] = {}
@@ -149,6 +152,10 @@ class Trace:
             return node
         _check_unchanged(*seen[:2])
         return seen[2]
+
+    def meaning(self, function: Any) -> Callable[..., Any] | None:
+        """What one of NumPy's functions does to placeholders."""
+        return self._functions.get(function) or self._otherwise(function)
 
     def adopt(self, storage: Storage) -> None:
         """Notes memory that the function has in hand for as long as a placeholder of it lives."""

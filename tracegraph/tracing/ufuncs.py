@@ -16,7 +16,18 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
 from tracegraph.ops.shape import reshape, reshape_to
-from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
+from tracegraph.tracing.lift import (
+    as_dtype,
+    broadcast,
+    cast,
+    descriptor,
+    listed,
+    loop_dtypes,
+    node_of,
+    result,
+    spread,
+    tight,
+)
 from tracegraph.tracing.placeholder import Placeholder
 
 __all__ = ["METHODS", "call", "product", "write"]
@@ -102,14 +113,17 @@ def call(
     **kwargs: Any,
 ) -> Placeholder:
     """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given."""
+    where = True if where is np._NoValue else where
     if kwargs:
         raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
     if ufunc is np.matmul:
         node = product(*inputs)
     else:
-        node = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
+        node = _elementwise(ufunc, inputs, None if dtype is None else as_dtype(dtype))
     target = out[0] if isinstance(out, tuple) else out
+    if target is ...:
+        return result(node, is_array=True)
     if target is None:
         if where is not True:
             raise UnsupportedError(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; use np.where")

@@ -106,7 +106,7 @@ class _Writer:
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
         self.remarks: dict[str, str] = {}
-        self._written = {store.address.buffer for store in (*nest.body_stores, *nest.stores)}
+        self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
     # -- the three forms -------------------------------------------------------------------------------------------
@@ -216,7 +216,8 @@ class _Writer:
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):
-            return f"load({self.pointer(each.address)}, {self.place(each.address)})"
+            function = "reload" if each.address[:2] in self._written else "load"
+            return f"{function}({self.pointer(each.address)}, {self.place(each.address)})"
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -243,7 +244,7 @@ class _Writer:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
-            kind = "out" if address.buffer in self._written else "a"
+            kind = "out" if key in self._written else "a"
             name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
