@@ -11,7 +11,7 @@ from support.compare import assert_same_values
 from tracegraph import pipeline
 from tracegraph.backends import reference
 from tracegraph.ir import DTYPES, Aval, Graph, Node, check
-from tracegraph.ops import ALL, linalg
+from tracegraph.ops import ALL, fourier, linalg
 from tracegraph.ops.broadcast import reduce_sum
 from tracegraph.ops.elementwise import add, multiply
 from tracegraph.ops.leaf import constant, input_node
@@ -26,7 +26,7 @@ MOVED = tuple(np.dtype(name) for name in ("f4", "f8", "i4", "?"))
 
 
 #: Operations of libraries, whose sums may be in another order in a stack.
-INEXACT = frozenset({"matmul", *(op.name for op in linalg.OPS)})
+INEXACT = frozenset({"matmul", *(op.name for op in (*linalg.OPS, *fourier.OPS))})
 
 
 def over(cases: list[Case]) -> Any:

@@ -4,6 +4,7 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +23,14 @@ __all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "UNDIFFERENTIATED", "Case"]
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
 
-_ALL = tuple(DTYPES)
+_ALL = tuple(d for d in DTYPES if d.kind != "c")
 KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "floats": tuple(d for d in _ALL if d.kind == "f"),
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
     "real lapack": tuple(d for d in _ALL if d.char in "fd"),
+    "complex": tuple(d for d in DTYPES if d.kind == "c"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
 }
@@ -84,6 +86,7 @@ class Case:
         sample: where it is tried.
         smooth: where its derivatives are; None if it has none.
         prepare: makes of those operands what the operation needs: symmetric matrices, for one.
+        finish: makes a real value of what it gives.
         numpy: what it should give.
         ulps: how far a kernel may be off the reference.
         slack: the same, absolutely, for sums: from the operands.
@@ -98,6 +101,7 @@ class Case:
     sample: Sample = anything
     smooth: Sample | None = None
     prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
+    finish: Callable[[Node], Node] | None = None
     numpy: Callable[..., Any] | None = None
     ulps: float = 0
     slack: Callable[..., Any] | None = None
@@ -129,8 +133,9 @@ class Case:
         return ALL[self.op](*inputs, **self.params)
 
     def apply_smoothly(self, inputs: Sequence[Node]) -> Node:
-        """With `prepare`, for derivatives."""
-        return self.apply(inputs if self.prepare is None else self.prepare(inputs))
+        """With `prepare` and `finish`, for derivatives."""
+        out = self.apply(inputs if self.prepare is None else self.prepare(inputs))
+        return out if self.finish is None else self.finish(out)
 
 
 BOOL, F64, INDEX = np.dtype(bool), np.dtype(float), np.dtype(np.int64)
@@ -481,6 +486,49 @@ def _linalg() -> list[Case]:
     ]  # fmt: skip
 
 
+def _gaussian(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = rng.normal(size=shape)
+    return (x + 1j * rng.normal(size=shape) if dtype.kind == "c" else x).astype(dtype)
+
+
+def _fourier() -> list[Case]:
+    """Complex operands of derivatives come from real ones, and their results become real, by the transforms themselves."""
+    norms = {True: {"none": "backward", "full": "forward"}, False: {"none": "forward", "full": "backward"}}
+
+    def dft(x: np.ndarray, axis: int, forward: bool, scale: str) -> np.ndarray:
+        return (np.fft.fft if forward else np.fft.ifft)(x, axis=axis, norm=norms[forward].get(scale, scale))
+
+    def weighed(x: np.ndarray, axis: int, length: int, weight: float) -> np.ndarray:
+        weights = np.array([weight if 0 < 2 * k < length else 1 for k in range(x.shape[axis])], x.real.dtype)
+        return x * np.expand_dims(weights, tuple(range(1, x.ndim - axis)))
+
+    def real(x: np.ndarray, axis: int, forward: bool, scale: str, doubled: bool) -> np.ndarray:
+        y = np.fft.rfft(x, axis=axis, norm=norms[True].get(scale, scale))
+        return weighed(y if forward else np.conj(y), axis, x.shape[axis], 2 if doubled else 1)
+
+    def hermitian(x: np.ndarray, axis: int, length: int, forward: bool, scale: str, halved: bool) -> np.ndarray:
+        y = weighed(np.conj(x) if forward else x, axis, length, 0.5 if halved else 1)
+        return np.fft.irfft(y, length, axis, norms[False].get(scale, scale))
+
+    def into(inputs: Sequence[Node]) -> Sequence[Node]:
+        return [ALL["real_dft"](inputs[0], axis=1, forward=True, scale="none", doubled=False)]
+
+    def out_of(node: Node) -> Node:
+        n = 2 * node.shape[0] - 1
+        return ALL["hermitian_dft"](node, axis=0, length=n, forward=False, scale="ortho", halved=False)
+
+    shared: Mapping[str, Any] = {"sample": _gaussian, "smooth": _gaussian, "slack": _some_ulps}
+    ways = tuple(itertools.product((True, False), ("none", "ortho", "full"), (True, False)))
+    return [
+        *(Case("dft", ((4, 5),), {"axis": axis, "forward": forward, "scale": scale}, "complex", numpy=dft, prepare=into,
+               finish=out_of, **shared) for axis in (0, 1) for forward, scale, flag in ways if flag),
+        *(Case("real_dft", (shape,), {"axis": 0, "forward": forward, "scale": scale, "doubled": flag}, "real lapack",
+               numpy=real, finish=out_of, **shared) for shape in ((5,), (4, 3), (1,)) for forward, scale, flag in ways),
+        *(Case("hermitian_dft", ((3, 3),), {"axis": 0, "length": n, "forward": forward, "scale": scale, "halved": flag},
+               "complex", numpy=hermitian, prepare=into, **shared) for n in (4, 5) for forward, scale, flag in ways),
+    ]  # fmt: skip
+
+
 def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
     """LAPACK's answer may depend on where the operands lie in memory."""
     return 64 * np.finfo(x.dtype).eps
@@ -537,7 +585,16 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_sorting(), *_linalg())
+CASES: Sequence[Case] = (
+    *_leaves(),
+    *_views(),
+    *_elementwise(),
+    *_reductions(),
+    *_products(),
+    *_sorting(),
+    *_linalg(),
+    *_fourier(),
+)
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
