@@ -11,7 +11,7 @@ from support.compare import assert_same_values
 from tracegraph import pipeline
 from tracegraph.backends import reference
 from tracegraph.ir import DTYPES, Aval, Graph, Node, check
-from tracegraph.ops import ALL, linalg
+from tracegraph.ops import ALL, fourier, linalg
 from tracegraph.ops.broadcast import reduce_sum
 from tracegraph.ops.elementwise import add, multiply, real
 from tracegraph.ops.leaf import constant, input_node
@@ -26,7 +26,7 @@ INEXACT = {"sigmoid": 4, "polygamma": 64, "histogram": 8}
 #: Structural operations are tried on some dtypes, for they only move elements.
 MOVED = tuple(np.dtype(name) for name in ("f2", "f4", "f8", "c16", "i4", "?"))
 #: Operations of libraries, whose sums may be in another order in a stack.
-ROUNDED = frozenset({"matmul", *(op.name for op in linalg.OPS)})
+ROUNDED = frozenset({"matmul", *(op.name for op in (*linalg.OPS, *fourier.OPS))})
 
 
 def over(cases: list[Case]) -> Any:

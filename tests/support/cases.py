@@ -4,6 +4,7 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -530,6 +531,41 @@ def _linalg() -> list[Case]:
     ]  # fmt: skip
 
 
+def _gaussian(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = rng.normal(size=shape)
+    return (x + 1j * rng.normal(size=shape) if dtype.kind == "c" else x).astype(dtype)
+
+
+def _fourier() -> list[Case]:
+    norms = {True: {"none": "backward", "full": "forward"}, False: {"none": "forward", "full": "backward"}}
+
+    def dft(x: np.ndarray, axis: int, forward: bool, scale: str) -> np.ndarray:
+        return (np.fft.fft if forward else np.fft.ifft)(x, axis=axis, norm=norms[forward].get(scale, scale))
+
+    def weighed(x: np.ndarray, axis: int, length: int, weight: float) -> np.ndarray:
+        weights = np.array([weight if 0 < 2 * k < length else 1 for k in range(x.shape[axis])], x.real.dtype)
+        return x * np.expand_dims(weights, tuple(range(1, x.ndim - axis)))
+
+    def real(x: np.ndarray, axis: int, forward: bool, scale: str, doubled: bool) -> np.ndarray:
+        y = np.fft.rfft(x, axis=axis, norm=norms[True].get(scale, scale))
+        return weighed(y if forward else np.conj(y), axis, x.shape[axis], 2 if doubled else 1)
+
+    def hermitian(x: np.ndarray, axis: int, length: int, forward: bool, scale: str, halved: bool) -> np.ndarray:
+        y = weighed(np.conj(x) if forward else x, axis, length, 0.5 if halved else 1)
+        return np.fft.irfft(y, length, axis, norms[False].get(scale, scale))
+
+    shared: Mapping[str, Any] = {"sample": _gaussian, "smooth": _gaussian, "slack": _some_ulps}
+    ways = tuple(itertools.product((True, False), ("none", "ortho", "full"), (True, False)))
+    return [
+        *(Case("dft", ((4, 5),), {"axis": axis, "forward": forward, "scale": scale}, "complex", numpy=dft,
+               **shared) for axis in (0, 1) for forward, scale, flag in ways if flag),
+        *(Case("real_dft", (shape,), {"axis": 0, "forward": forward, "scale": scale, "doubled": flag}, "real lapack",
+               numpy=real, **shared) for shape in ((5,), (4, 3), (1,)) for forward, scale, flag in ways),
+        *(Case("hermitian_dft", ((3, 3),), {"axis": 0, "length": n, "forward": forward, "scale": scale, "halved": flag},
+               "complex", numpy=hermitian, **shared) for n in (4, 5) for forward, scale, flag in ways),
+    ]  # fmt: skip
+
+
 def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
     """LAPACK's answer may depend on where the operands lie in memory."""
     return 64 * np.finfo(x.dtype).eps
@@ -700,7 +736,7 @@ def _scans() -> list[Case]:
     for ufunc in ("add", "multiply", "maximum", "minimum"):
         for shape, axis in ((LARGE, 0), ((301, 403), 0), ((301, 403), 1), ((20, 300, 40), 1)):
             cases.append(Case("cumulate", (shape,), {"ufunc": ufunc, "axis": axis}, numpy=accumulated, is_large=True))
-    shared = {"dtypes": "floats", "numpy": recurred, "sample": within(-1, 1), "ulps": 4}
+    shared = {"dtypes": "inexact", "numpy": recurred, "sample": within(-1, 1), "ulps": 4}
     for shape, axis in shapes:
         cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, smooth=anything, **shared))
     for shape, axis in (((301, 43), 0), ((301, 43), 1)):
@@ -731,7 +767,7 @@ def _segments() -> list[Case]:
         for ufunc, dtypes, smooth in rows for shapes, axis in segments
     ]  # fmt: skip
     cases += [
-        Case("spread_segments", shapes, {"length": length, "axis": axis}, "floats", {1: INDEX}, given=_below_three,
+        Case("spread_segments", shapes, {"length": length, "axis": axis}, "inexact", {1: INDEX}, given=_below_three,
              smooth=anything, numpy=spread)
         for shapes, length, axis in ((((3,), (3,)), 5, 0), (((2, 3), (2,)), 4, 0), (((2, 4), (4,)), 4, 1))
     ]  # fmt: skip
@@ -837,9 +873,16 @@ def _counts() -> list[Case]:
 
 
 def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return 0.0
-    return np.finfo(x.dtype).eps * w.shape[-1] * np.abs(x).max() * np.abs(w).max() * w.shape[-1]
+    return (
+        np.finfo(x.dtype).eps
+        * (4 if x.dtype == np.float16 else 1)
+        * w.shape[-1]
+        * np.abs(x).max()
+        * np.abs(w).max()
+        * w.shape[-1]
+    )
 
 
 def _each(function: Callable[[float], float]) -> Callable[..., Any]:
@@ -892,7 +935,7 @@ def _random() -> list[Case]:
 
 CASES: Sequence[Case] = (
     *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
-    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_random(),
+    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_fourier(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.

@@ -225,9 +225,10 @@ def test_chains_are_fused(dtype: str) -> None:
     z, c = sample(dtype, (40, 50), scale=0.5), sample(dtype, (40, 50), 1, scale=0.5)
     seen: dict[str, Any] = {}
     from tracegraph.api.signature import leaf_of
-    from tracegraph.api.tracer import trace
+    from tracegraph.api.tracer import input_nodes, trace
 
-    graph = trace(lambda given: mandelbrot(*given), [leaf_of(x, lambda: "x") for x in (z, c)], None).graph
+    leaves = [leaf_of(x, lambda: "x") for x in (z, c)]
+    graph = trace(lambda given: mandelbrot(*given), leaves, input_nodes(leaves, None), None).graph
     pipeline.build(graph, seen.__setitem__)
     assert len(seen["fuse"].kernels) == 1
     check_traced(mandelbrot, z, c, native=True)

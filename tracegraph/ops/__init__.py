@@ -7,6 +7,7 @@ from tracegraph.ops import (
     broadcast,
     count,
     elementwise,
+    fourier,
     gather,
     leaf,
     linalg,
@@ -22,13 +23,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "count", "elementwise", "gather", "leaf", "linalg", "product", "random", "reduce", "region",
-    "scan", "shape", "sorting", "special", "window",
+    "ALL", "broadcast", "count", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random", "reduce",
+    "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
     leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
-    random,
+    fourier, random,
 )  # fmt: skip
 
 #: Every operation by its name.

@@ -37,7 +37,7 @@ from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax
 from tracegraph.ops.region import concatenate, slice_
-from tracegraph.ops.rules import Params, batch_all, each
+from tracegraph.ops.rules import Params, batch_all, each, real_of
 from tracegraph.ops.shape import reshape_to
 
 __all__ = [
@@ -89,8 +89,10 @@ def _row(
     vjp: Vjp,
     *,
     dtypes: frozenset[np.dtype] = _DTYPES,
+    is_real: bool = False,
 ) -> Op:
-    """An operation on stacks of matrices; ``shape(*shapes, **params)`` is that of one matrix's result."""
+    """An operation on stacks of matrices; ``shape(*shapes, **params)`` is that of one matrix's result, ``is_real`` says that
+    it is real even of complex ones."""
 
     def rule(*avals: Aval, **params: Any) -> Aval:
         first = avals[0]
@@ -99,7 +101,10 @@ def _row(
                 raise TypeError(f"{name} does not take {aval.dtype}")
             if aval.ndim < 2 or aval.dtype != first.dtype or aval.shape[:-2] != first.shape[:-2]:
                 raise TypeError(f"{name}: operands of a strict operation do not fit: {', '.join(map(repr, avals))}")
-        return Aval((*first.shape[:-2], *shape(*(aval.shape[-2:] for aval in avals), **params)), first.dtype)
+        return Aval(
+            (*first.shape[:-2], *shape(*(aval.shape[-2:] for aval in avals), **params)),
+            real_of(first.dtype) if is_real else first.dtype,
+        )
 
     def batch(inputs: Sequence[Node], axes: Sequence[bool], params: Params) -> Node:
         return op(*batch_all(op, inputs, axes, expand_leading), **params)
@@ -130,7 +135,7 @@ def _of_reals(vjp: Vjp) -> Vjp:
     """A rule that holds for real matrices only."""
 
     def rule(ct: Node, node: Node, i: int) -> Node | None:
-        if node.dtype.kind == "c":
+        if node.inputs[0].dtype.kind == "c":
             raise UnsupportedError(f"the derivative of {node.op.name} of complex matrices is not known")
         return vjp(ct, node, i)
 
@@ -423,8 +428,8 @@ svd: Op = _row(
     "svd", lambda a, full: (sum(map(math.prod, svd_parts(a, full))),), _svd_reference, _of_reals(each(_svd_vjp))
 )
 svdvals: Op = _row(
-    "svdvals", lambda a: (min(a),), lambda a: np.linalg.svd(a, compute_uv=False).astype(a.dtype, copy=False),
-    _of_reals(each(_svdvals_vjp)),
+    "svdvals", lambda a: (min(a),), lambda a: np.linalg.svd(a, compute_uv=False),
+    _of_reals(each(_svdvals_vjp)), is_real=True,
 )  # fmt: skip
 
 
@@ -455,8 +460,8 @@ def _eigvalsh_vjp(ct: Node, out: Node, a: Node) -> Node:
 eigh: Op = _row("eigh", lambda a, uplo: (_square(a) * (a[0] + 1),), _eigh_reference, _of_reals(each(_eigh_vjp)))
 eigvalsh: Op = _row(
     "eigvalsh", lambda a, uplo: (_square(a),),
-    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo).astype(a.dtype, copy=False),
-    _of_reals(each(_eigvalsh_vjp)),
+    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo),
+    _of_reals(each(_eigvalsh_vjp)), is_real=True,
 )  # fmt: skip
 
 

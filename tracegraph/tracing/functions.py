@@ -17,6 +17,7 @@ from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.counting import FUNCTIONS as COUNTING
+from tracegraph.tracing.fourier import FUNCTIONS as FOURIER
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, sizes, spread
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
@@ -467,4 +468,5 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     **CONTRACTING,
     **COUNTING,
     **SELECTING,
+    **FOURIER,
 }  # fmt: skip
