@@ -9,6 +9,7 @@ from support.running import check_error, check_traced
 
 import tracegraph as tg
 from tracegraph import pipeline
+from tracegraph.compiler import native
 from tracegraph.tracing import ufuncs
 
 over = pytest.mark.parametrize
@@ -43,7 +44,25 @@ def test_ufuncs_in_one_program(dtype: str) -> None:
         check_error(lambda x, ufunc=ufunc: ufunc(*[x] * ufunc.nin), x, start="ufunc")
 
 
-@over("name", ["exp", "log", "sqrt", "absolute", "divide", "multiply", "square", "less", "maximum"])
+@over(
+    "name",
+    [
+        "exp",
+        "log",
+        "sqrt",
+        "absolute",
+        "divide",
+        "multiply",
+        "square",
+        "less",
+        "maximum",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "sign",
+    ],
+)
 @over("dtype", ["c8", "c16"])
 def test_complex_kernels_over_the_whole_range(name: str, dtype: str) -> None:
     """Parts of all sizes, subnormal to huge, and of very different sizes; infinities and NaN.
@@ -77,6 +96,15 @@ def test_conversions(dtype: str, to: str) -> None:
         middle = (bits + np.nextafter(bits.astype("f2"), np.float16(np.inf)).astype("f8")) / 2
         cases = [bits, middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf)]
         check_traced(lambda x: x.astype(to), np.concatenate(cases).astype(dtype), native=True, ulps=0)
+
+
+def test_every_kernel_of_complex_numbers_is_there() -> None:
+    """What the compiler counts on is what there is to call."""
+    from tracegraph.backends.numba.vecmath import complex_numbers
+
+    ours = {*complex_numbers.EMITTERS, *(row.name for row in complex_numbers.ROWS)}
+    structural = {"part", "identity", "stop_gradient", "convert", "reduce_sum"}
+    assert ours == native.COMPLEX - structural
 
 
 @over("dtype", DTYPES)
