@@ -271,6 +271,25 @@ def test_gradients_of_halves() -> None:
     np.testing.assert_allclose(slope, np.tanh(wide) + wide / np.cosh(wide) ** 2, atol=4e-3)
 
 
+@over(
+    "function",
+    [
+        lambda z: np.sum(np.exp(z) / np.sum(np.exp(z)) * np.arange(4)),
+        lambda z: np.log(np.sum(np.exp(z))),
+        lambda z: np.sum(1 / (1 + np.exp(-z))),
+        lambda z: np.sum(np.log(1 + np.exp(z)) + np.log1p(np.exp(z))),
+    ],
+)
+def test_formulas_of_reals_are_left_alone(function: Any) -> None:
+    """Softmax, log-sum-exp, sigmoid and softplus of complex numbers are as they are written."""
+    z = sample("c16", (4,), scale=0.5)
+    check_traced(function, z, native=True, ulps=16)
+    slope, h = tg.grad(function, holomorphic=True)(z), 1e-6
+    for k in range(4):
+        step = h * np.eye(4)[k]
+        assert slope[k] == pytest.approx((function(z + step) - function(z - step)) / (2 * h), rel=1e-7, abs=1e-8)
+
+
 def test_derivatives_agree_for_all_parts() -> None:
     """Gradients through every way between reals and complex numbers, by differences."""
 
