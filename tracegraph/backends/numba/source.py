@@ -152,7 +152,7 @@ class _Writer:
         nest, (node, taken) = self.nest, reduction
         *outer, last = nest.kept
         held = next(store for store in nest.stores if isinstance(nest.epilogue[store.value], Reduce))
-        out, at = self.pointer(held.address), self.place(held.address)
+        before = self._read("reload", held.address)
         reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
         across = f"for {self.index[last]} in range(start, stop):"
         with self.loops(outer):
@@ -160,14 +160,14 @@ class _Writer:
             with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
                 self.line(f"stop = min(start + {STRIP}, {hi})")
                 with self.block(across):
-                    self.line(f"store({out}, {at}, {_start(node)})", node)
+                    self._write(held.address, _start(node), node)
                 with self.loops(reduced), self.block(across):
                     names = self.statements("v", nest.body, nest.body_stores)
-                    self.line(f"store({out}, {at}, {_accumulate(node, f'reload({out}, {at})', names[taken])})", node)
+                    self._write(held.address, _accumulate(node, before, names[taken]), node)
                 rest = [store for store in nest.stores if store is not held]
                 if rest:
                     with self.block(across):
-                        self.statements("w", nest.epilogue, rest, total=f"reload({out}, {at})")
+                        self.statements("w", nest.epilogue, rest, total=before)
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -212,12 +212,21 @@ class _Writer:
                     each.node if isinstance(each, Apply) else None,
                 )
         for store in stores:
-            self.line(f"store({self.pointer(store.address)}, {self.place(store.address)}, {names[store.value]})")
+            self._write(store.address, names[store.value])
         return names
+
+    def _read(self, function: str, address: Address) -> str:
+        """An element as an expression: halves are kept as their bits and computed as singles."""
+        text = f"{function}({self.pointer(address)}, {self.place(address)})"
+        return f"from_half({text})" if address.buffer.dtype == np.float16 else text
+
+    def _write(self, address: Address, value: str, node: Node | None = None) -> None:
+        value = f"to_half({value})" if address.buffer.dtype == np.float16 else value
+        self.line(f"store({self.pointer(address)}, {self.place(address)}, {value})", node)
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):
-            return f"load({self.pointer(each.address)}, {self.place(each.address)})"
+            return self._read("load", each.address)
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -293,7 +302,7 @@ def _letter(k: int, is_reduced: bool) -> str:
 
 
 def _type(dtype: np.dtype) -> str:
-    return "boolean" if dtype.kind == "b" else str(dtype)
+    return {"bool": "boolean", "float16": "uint16"}.get(str(dtype), str(dtype))
 
 
 def _start(node: Node) -> str:
