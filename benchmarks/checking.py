@@ -11,10 +11,12 @@ import numpy as np
 
 from benchmarks.workload import Arguments, Workload, bound, leaves, map_leaves
 
-__all__ = ["WrongAnswer", "check"]
+__all__ = ["WrongAnswer", "check", "first_difference"]
 
 #: Largest error allowed, relative to the largest element of the same result.
-TOLERANCE = {np.dtype(np.float32): 2e-4, np.dtype(np.float64): 1e-9}
+TOLERANCE = {
+    np.dtype(np.float32): 2e-4, np.dtype(np.float64): 1e-9, np.dtype(np.complex64): 2e-4, np.dtype(np.complex128): 1e-9
+}  # fmt: skip
 #: The same for a directional derivative against central differences with this step in float64.
 STEP, SLOPE_TOLERANCE = 1e-6, {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-5}
 
@@ -39,33 +41,40 @@ def check(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -> No
     for library in sorted(answers, key=lambda name: name != "autograd"):
         if workload.argnums:
             value, gradient = answers[library]
-            fault = _first_difference(value, wanted) or _slope_difference(workload, args, gradient)
+            fault = first_difference(value, wanted) or _slope_difference(workload, args, gradient)
             if fault is None and "autograd" in answers:
-                fault = _first_difference(gradient, answers["autograd"][1])
+                fault = first_difference(gradient, answers["autograd"][1])
         else:
-            fault = _first_difference(answers[library], wanted, workload.stray)
+            fault = first_difference(answers[library], wanted, workload.stray)
         if fault:
             raise WrongAnswer(f"{workload.name}: {library} gives {fault}")
 
 
-def _first_difference(value: Any, wanted: Any, stray: float = 0.0) -> str | None:
+def first_difference(value: Any, wanted: Any, stray: float = 0.0, tolerance: float | None = None) -> str | None:
+    """What a value has wrong; None if nothing.
+
+    Args:
+        stray: the share of elements that may be quite other ones.
+        tolerance: in place of the usual ones.
+    """
     found, right = list(leaves(value)), list(leaves(wanted))
     if len(found) != len(right):
         return f"{len(found)} results in place of {len(right)}"
-    faults = (_difference(np.asarray(a), np.asarray(b), stray) for a, b in zip(found, right, strict=True))
+    faults = (_difference(np.asarray(a), np.asarray(b), stray, tolerance) for a, b in zip(found, right, strict=True))
     return next((fault for fault in faults if fault), None)
 
 
-def _difference(mine: np.ndarray, other: np.ndarray, stray: float) -> str | None:
+def _difference(mine: np.ndarray, other: np.ndarray, stray: float, tolerance: float | None) -> str | None:
     if mine.shape != other.shape:
         return f"shape {mine.shape} in place of {other.shape}"
     if mine.dtype != other.dtype:
         return f"{mine.dtype} in place of {other.dtype}"
     if not np.all(np.isfinite(other)):
         return "nothing to compare with: NumPy's own result is not finite"
-    allowed = TOLERANCE.get(other.dtype, 0) * np.max(np.abs(other))
+    relative = tolerance or TOLERANCE.get(other.dtype, 0)
+    allowed = relative * np.max(np.abs(other), initial=0) if relative else 0
     # A NaN compares as false, so this asks for what is right and not for what is wrong.
-    wrong = ~(np.abs(mine.astype(np.float64) - other) <= allowed)
+    wrong = ~(np.abs(mine.astype(np.result_type(mine, np.float64)) - other) <= allowed)
     if np.count_nonzero(wrong) <= stray * wrong.size:
         return None
     first = tuple(np.argwhere(wrong)[0])

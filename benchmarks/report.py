@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.libraries import OURS, PEERS
+from benchmarks.libraries import EAGER, OURS, PEERS
+from benchmarks.programs import geometric_mean
 
 __all__ = ["TABLES", "machine_text"]
 
@@ -56,6 +57,21 @@ def _first(first: Mapping[str, Mapping[str, Any]], compiling: Sequence[str]) -> 
 
 def _added(kernels: int) -> str:
     return f" (+{kernels})" if kernels else ""
+
+
+def program_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Times of whole programs, what is not computed and why, and the mean over the others."""
+    lines = [["program", "eager", OURS, "eager/ours", "first call"]]
+    for row in rows:
+        eager, ours = row["seconds"][EAGER], row["seconds"].get(OURS)
+        ratio = _ratio(eager, ours) if ours else MISSING
+        lines.append([row["name"], duration(eager), duration(ours), ratio, duration(row.get("first"))])
+    faults = "".join(f"\n{row['name']}: {row['fault']}" for row in rows if "fault" in row)
+    done = [row for row in rows if OURS in row["seconds"]]
+    slower = sum(row["seconds"][EAGER] < row["seconds"][OURS] for row in done)
+    mean = geometric_mean(rows)
+    summary = f"geometric mean of eager/ours: {mean:.2f}, " if mean else ""
+    return f"{_aligned(lines)}\n{faults}\n{summary}{len(done)} of {len(rows)} programs, {slower} slower than eager"
 
 
 def import_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -115,6 +131,7 @@ def _aligned(cells: Cells) -> str:
 #: The printer of each section of `rows`.
 TABLES: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     "workloads": workload_table,
+    "programs": program_table,
     "imports": import_table,
     "compile": compile_table,
     "memory": memory_table,

@@ -14,6 +14,7 @@ import tracegraph
 from benchmarks.checking import check
 from benchmarks.libraries import LIBRARIES
 from benchmarks.processes import first_calls, import_seconds, peak_memory
+from benchmarks.programs import program_rows
 from benchmarks.timing import Effort, race
 from benchmarks.workload import Arguments, Workload, random
 from benchmarks.workloads import WORKLOADS
@@ -116,6 +117,7 @@ def memory_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row
 #: The tables in the order in which they are printed.
 SECTIONS: dict[str, Callable[[Sequence[str], str, Effort], list[Row]]] = {
     "workloads": workload_rows,
+    "programs": program_rows,
     "imports": import_rows,
     "compile": compile_rows,
     "memory": memory_rows,

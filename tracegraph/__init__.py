@@ -10,8 +10,21 @@
 [1.213, 1.82]
 """
 
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
 from tracegraph.api import CacheInfo, Compiled, compile, grad, value_and_grad
-from tracegraph.errors import FeedError, GraphError, LeakError, TraceError, TracegraphError, UnsupportedError
+from tracegraph.errors import (
+    FeedError,
+    GraphError,
+    LeakError,
+    TraceError,
+    TracegraphError,
+    TracegraphWarning,
+    UnsupportedError,
+)
 
 __all__ = [
     "CacheInfo",
@@ -21,8 +34,17 @@ __all__ = [
     "LeakError",
     "TraceError",
     "TracegraphError",
+    "TracegraphWarning",
     "UnsupportedError",
     "compile",
     "grad",
+    "random",
     "value_and_grad",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`tracegraph.random`, imported when it is first asked for."""
+    if name == "random":
+        return importlib.import_module("tracegraph.random")
+    raise AttributeError(f"module 'tracegraph' has no attribute {name!r}")

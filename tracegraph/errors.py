@@ -9,25 +9,29 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "UnsupportedError", "at"]
+__all__ = [
+    "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning", "UnsupportedError", "at",
+]  # fmt: skip
 
 
 class TracegraphError(Exception):
     """Base of all errors that are tracegraph's own."""
 
 
+class TracegraphWarning(UserWarning):
+    """A function runs, and rightly, but not as fast as it could."""
+
+
 class TraceError(TracegraphError, TypeError):
     """A function did something that has no meaning while its values are not known yet.
 
-    Wrong, because ``if`` needs a number now and a traced value has none::
+    Wrong, because ``float`` would freeze the number of the first call::
 
         @tg.compile
         def f(x):
-            if x > 0:
-                return x
-            return -x
+            return np.sum(x) * float(x[0])
 
-    Right: say it as one expression, ``np.where(x > 0, x, -x)``, or make the argument static with
+    Right: leave it an array, ``np.sum(x) * x[0]``, or make the argument static with
     ``tg.compile(f, static_argnames="x")`` if it is a setting rather than data.
     """
 
@@ -67,3 +71,21 @@ def at(message: str, where: Any) -> str:
     'bad axis'
     """
     return message if where is None else f"{message}\n  at {where}"
+
+
+def append_place(error: Exception, where: Any) -> None:
+    """Appends the user's file and line to an error that is not tracegraph's own, unless it has one.
+
+    >>> error = ValueError("bad axis")
+    >>> append_place(error, "program.py:3")
+    >>> print(error)
+    bad axis
+      at program.py:3
+    """
+    text = str(error)
+    if "\n  at " in text:
+        return
+    if error.args and text == str(error.args[0]):
+        error.args = (at(text, where), *error.args[1:])
+    else:  # NumPy makes the text of some of its errors from other parts
+        error.add_note(at("", where).strip())

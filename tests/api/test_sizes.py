@@ -71,3 +71,11 @@ def test_elementwise_and_writes(n: int) -> None:
     x = np.linspace(-1, 1, n)
     for expected, actual in zip(f(x), tg.compile(f)(x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("n", [*range(1, 20), *SIZES[2:]])
+def test_two_calls_side_by_side(n: int) -> None:
+    """Functions that call C's for rare operands, twice in one loop, end where their arrays end."""
+    x = np.linspace(-3, 3, n)
+    y = tg.compile(lambda x: np.cos(x) + np.cos(x * 3.0))(x)
+    np.testing.assert_allclose(y, np.cos(x) + np.cos(x * 3.0), rtol=1e-14, atol=1e-15)

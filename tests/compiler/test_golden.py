@@ -30,6 +30,13 @@ def stencil(x: Any) -> Any:
     return x
 
 
+def in_place(x: Any) -> Any:
+    x[:2] *= 2
+    x[1, 1:] -= x[0, 0] * x[2, :-1]
+    x[2, 3] += x[1, 1:] @ x[0, 1:]
+    return x
+
+
 #: Each program and its arguments: one of every form that a kernel can take.
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "scalars": (lambda a, x, b, y, c: np.exp(a * x + b * y + c), (1.0, 2.0, 3.0, 4.0, 5.0)),
@@ -44,7 +51,11 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "softmax_f32": (softmax, (SINGLE,)),
     "concatenate": (lambda x, b: np.concatenate([x, x * b]), (MATRIX, VECTOR)),
     "stencil": (stencil, (VECTOR,)),
+    "in_place": (in_place, (MATRIX,)),
     "mixed_dtypes": (lambda x: x.astype(np.int32) // 2 > 1, (SINGLE,)),
+    "scan_rows": (lambda x: np.cumsum(x, axis=1), (MATRIX,)),
+    "scan_columns": (lambda x: np.maximum.accumulate(x), (MATRIX,)),
+    "recurrence": (tg.grad(lambda x: np.sum(np.cumprod(x))), (VECTOR,)),
     "gradient": (tg.grad(lambda x: np.sum(np.tanh(x) ** 2)), (VECTOR,)),
 }
 
@@ -54,7 +65,7 @@ def test_the_source_of_kernels_is_as_reviewed(name: str) -> None:
     """The kernels of each program are those of its golden file."""
     function, arguments = PROGRAMS[name]
     compiled = function if isinstance(function, tg.Compiled) else tg.compile(function)
-    program = compiled._entry(arguments, {})[0].program
+    program = compiled._path(arguments, {})[0].program
     actual = "\n\n".join(text.rstrip() for text in program.kernels) + "\n"
     path = FOLDER / f"{name}.py.txt"
     if os.environ.get("TRACEGRAPH_GOLDEN") == "write":

@@ -49,8 +49,7 @@ def stages(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str
     """The value of each stage for a program, the traced graph among them."""
     compiled = function if isinstance(function, tg.Compiled) else tg.compile(function)
     seen: dict[str, Any] = {}
-    call = compiled._split(tuple(np.array(each) for each in arguments), {})
-    compiled._build(call, seen.__setitem__)
+    compiled._path(tuple(np.array(each) for each in arguments), {}, seen.__setitem__)
     return seen
 
 
@@ -212,5 +211,5 @@ def test_no_batch_size_makes_a_kernel_of_its_own() -> None:
         arguments = (parameters, RNG.normal(size=(n, 8)), RNG.integers(0, 10, n).astype(float))
         (value, _), _ = step(*arguments)
         assert np.isfinite(value)
-        kernels.append(set(step._entry(arguments, {})[0].program.kernels))
+        kernels.append(set(step._path(arguments, {})[0].program.kernels))
     assert all(each == kernels[0] for each in kernels)

@@ -18,6 +18,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.window import correlate
 from tracegraph.rewrite import LOWER, OPTIMISE
 
 F64, F32, I64, I32, I8, U8, BOOL = (np.dtype(name) for name in "f8 f4 i8 i4 i1 u1 ?".split())
@@ -55,6 +56,11 @@ def _cut(x, starts, sizes, steps=None):
 
 def _put(x, v, starts, steps=None):
     return update(x, v, starts=starts, steps=steps or (1,) * len(starts))
+
+
+def _put_in_region(x, v, starts, sizes, steps, shape, *place):
+    part = _put(reshape(_cut(x, starts, sizes, steps), shape=shape), v, *place)
+    return _put(x, reshape(part, shape=sizes), starts, steps)
 
 
 def _softmax(axes, *, by_reciprocal=0):
@@ -217,6 +223,13 @@ CASES = [
     Case("update_of_all", f"{M} f64[0,2]", lambda x, v: _put(x, v, (0, 0))),
     Case("update_of_update", "f64[9] f64[3] f64[3]", lambda x, v, w: _put(_put(x, v, (1,), (2,)), w, (1,), (2,))),
     Case("update_with_own", "f64[9]", lambda x: _put(x, _cut(x, (1,), (3,), (2,)), (1,), (2,))),
+    Case("update_with_own", "f64[9] f64[3]", lambda x, v: _put(_put(x, v, (1,), (2,)), v, (1,), (2,))),
+    Case("update_of_region", "f64[4,5] f64[2]", lambda x, v: _put_in_region(
+        x, v, (2, 4), (1, 3), (1, -2), (3,), (2,), (-1,))),
+    Case("update_of_region", "f64[4,1,5] f64[1,2]", lambda x, v: _put_in_region(
+        x, v, (1, 0, 0), (2, 1, 5), (1, 1, 1), (2, 5), (1, 1), (1, 3))),
+    Case("update_of_transpose", "f64[4,3,5] f64[2,2,3]", lambda x, v: transpose(
+        _put(transpose(x, axes=(2, 0, 1)), v, (0, 3, 0), (2, -2, 1)), axes=(1, 2, 0))),
     Case("concatenate_empty", "f64[3]", lambda x: concatenate(x, axis=0)),
     Case("concatenate_empty", "f64[0] f64[3] f64[0] f64[2]", lambda *xs: concatenate(*xs, axis=0)),
     Case("concatenate_empty", "f64[2,0] f64[2,0]", lambda *xs: concatenate(*xs, axis=1)),
@@ -237,6 +250,8 @@ CASES = [
     Case("vector_product", "f32[4] f32[4,5]", lambda x, y: matmul(reshape(x, shape=(1, 4)), y), 1e-5, False),
     Case("vector_product", "f64[2,4] f64[2,4,5]", lambda x, y: matmul(reshape(x, shape=(2, 1, 4)), y), 1e-13, False),
     Case("vector_product", "f64[0] f64[0,5]", lambda x, y: matmul(reshape(x, shape=(1, 0)), y)),
+    *(Case("short_window", spec, correlate, 1e-5, False) for spec in ("f64[7] f64[3]", "f32[2,5] f32[2,5]")),
+    Case("short_window", "i8[9] i8[4]", correlate),
     # stabilising, here on tame inputs; see test_stable
     *(Case("softmax", "f64[3,4,5]", _softmax(axes), 1e-13, False) for axes in [(0,), (1,), (2,), (0, 2), (0, 1, 2)]),
     Case("softmax", "f32[4,4]", _softmax((1,)), 1e-5, False),

@@ -4,18 +4,22 @@ An operation with a new row here is tested for its rule, its reference, its deri
 its kernel.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import mpmath
 import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
 from tracegraph.ops import ALL
+from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
+from tracegraph.ops.product import swap_last
 
-__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "UNDIFFERENTIATED", "Case"]
+__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
@@ -30,7 +34,11 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "integers": tuple(d for d in _ALL if d.kind in "iu"),
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
+    "real lapack": tuple(d for d in _ALL if d.char in "fd"),
+    "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
+    "doubles": (np.dtype(float),),
+    "words": (np.dtype(np.uint64),),
 }
 
 
@@ -89,7 +97,9 @@ class Case:
         dtypes: which it takes, a key of `KINDS`; operands have one dtype, except
         fixed: operands that always have one of their own.
         sample: where it is tried.
+        given: the same for fixed operands.
         smooth: where its derivatives are; None if it has none.
+        prepare: makes of those operands what the operation needs: symmetric matrices, for one.
         numpy: what it should give.
         ulps: how far a kernel may be off the reference.
         slack: the same, absolutely, for sums: from the operands.
@@ -102,7 +112,9 @@ class Case:
     dtypes: str = "any"
     fixed: Mapping[int, np.dtype] = field(default_factory=dict)
     sample: Sample = anything
+    given: Sample | None = None
     smooth: Sample | None = None
+    prepare: Callable[[Sequence[Node]], Sequence[Node]] | None = None
     numpy: Callable[..., Any] | None = None
     ulps: float = 0
     slack: Callable[..., Any] | None = None
@@ -128,13 +140,18 @@ class Case:
         rng = np.random.default_rng(7)
         pick = sample or self.sample
         avals = enumerate(self.avals(dtype, lead))
-        return [np.asarray((pick if aval.dtype == dtype else anything)(rng, *aval, k)) for k, aval in avals]
+        return [np.asarray(((self.given or pick) if k in self.fixed else pick)(rng, *aval, k)) for k, aval in avals]
 
     def apply(self, inputs: Sequence[Node]) -> Node:
         return ALL[self.op](*inputs, **self.params)
 
+    def apply_smoothly(self, inputs: Sequence[Node]) -> Node:
+        """With `prepare`, for derivatives."""
+        return self.apply(inputs if self.prepare is None else self.prepare(inputs))
 
-BOOL, F64, C128, I32 = np.dtype(bool), np.dtype(float), np.dtype(complex), np.dtype("i4")
+
+BOOL, F64, C128 = np.dtype(bool), np.dtype(float), np.dtype(complex)
+INDEX, I32 = np.dtype(np.int64), np.dtype("i4")
 SHAPES: tuple[Shape, ...] = ((2, 3), (), (1,), (0,), (3, 0, 2), (1, 1))
 LARGE: Shape = (100_003,)
 
@@ -421,6 +438,207 @@ def _products() -> list[Case]:
     ]
 
 
+def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Matrices with singular values that are apart and far from zero; nearly the same in a stack."""
+    m, n = shape[-2:]
+    base = np.zeros((m, n))
+    np.fill_diagonal(base, np.arange(min(m, n)) + 2.0)
+    noise = rng.uniform(-0.3, 0.3, shape)
+    return np.asarray(base + noise + (1j * rng.uniform(-0.3, 0.3, shape) if dtype.kind == "c" else 0), dtype)
+
+
+def _definite(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = _well(rng, shape, dtype, k)
+    return np.asarray((x + np.conj(x).swapaxes(-1, -2)) / 2, dtype)
+
+
+def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
+    (x,) = inputs
+    return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
+
+
+def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Square matrices with a pair of complex eigenvalues."""
+    x = _well(rng, shape, dtype, k)
+    x[..., 0, 1] += 3
+    x[..., 1, 0] -= 3
+    return x
+
+
+def _linalg() -> list[Case]:
+    shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
+    symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
+    squares: Sequence[Shape] = ((3, 3), (1, 1), (2, 2, 2), (0, 0))
+    oblongs: Sequence[Shape] = ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
+
+    def packed(parts: Sequence[Any], lead: Shape) -> np.ndarray:
+        sizes = [math.prod(np.shape(part)[len(lead) :]) for part in parts]
+        return np.concatenate([np.reshape(part, (*lead, n)) for part, n in zip(parts, sizes, strict=True)], -1)
+
+    def qr(x: np.ndarray, mode: str) -> np.ndarray:
+        parts = np.linalg.qr(x, mode=mode)
+        return packed([parts] if mode == "r" else parts, x.shape[:-2])
+
+    def eig(x: np.ndarray) -> np.ndarray:
+        w, v = np.linalg.eig(x)
+        return packed((w.real, w.imag, v.real, v.imag), x.shape[:-2])
+
+    def svd(x: np.ndarray, full: bool) -> np.ndarray:
+        return packed(np.linalg.svd(x, full_matrices=full), x.shape[:-2])
+
+    def lstsq(a: np.ndarray, b: np.ndarray, rcond: float) -> np.ndarray:
+        x, residuals, rank, _ = np.linalg.lstsq(a, b, rcond)
+        return packed(
+            [
+                x,
+                np.resize(residuals, b.shape[-1]) if residuals.size else np.zeros(b.shape[-1], x.dtype),
+                x.dtype.type(rank),
+            ],
+            (),
+        )
+
+    return [
+        *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
+        *(Case("inv", (shape,), {"or_nan": False}, numpy=lambda x, or_nan: np.linalg.inv(x), **shared)
+          for shape in squares),
+        *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),
+        *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
+          for shape in squares),
+        *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
+        *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
+          for shape in squares for upper in (False, True)),
+        *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
+               **symmetric) for shape in squares for uplo in "LU"),
+        *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
+          for shape in squares for uplo in "LU"),
+        *(Case("eig", (shape,), numpy=eig, **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("eigvals", (shape,), numpy=lambda x: eig(x)[..., : 2 * x.shape[-1]],
+               **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
+          for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
+        *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),
+        *(Case("qr", (shape,), {"mode": mode}, numpy=qr, **{**shared, "smooth": None})
+          for shape in oblongs for mode in ("complete", "raw")),
+        *(Case("svd", (shape,), {"full": False}, numpy=svd, **shared) for shape in oblongs),
+        *(Case("svd", (shape,), {"full": True}, numpy=svd, **{**shared, "smooth": None}) for shape in oblongs),
+        *(Case("svdvals", (shape,), numpy=np.linalg.svdvals, **shared) for shape in oblongs),
+        *(Case("lstsq", (shape, (*shape[:-1], 2)), {"rcond": 1e-9}, numpy=lstsq, **shared)
+          for shape in ((3, 3), (4, 2), (2, 4))),
+        *(Case("pinv", (shape,), {"rcond": 1e-9}, numpy=np.linalg.pinv, **shared) for shape in oblongs),
+    ]  # fmt: skip
+
+
+def _some_ulps(x: np.ndarray, *others: np.ndarray, **params: Any) -> Any:
+    """LAPACK's answer may depend on where the operands lie in memory."""
+    return 64 * np.finfo(x.dtype).eps
+
+
+def _indices(below: int) -> Sample:
+    """The first operand as it comes, then indices."""
+    return lambda rng, shape, dtype, k: rng.integers(0, below, shape) if k else anything(rng, shape, dtype, k)
+
+
+def _sorting() -> list[Case]:
+    def put(x: np.ndarray, i: np.ndarray, axis: int, length: int, distinct: bool) -> np.ndarray:
+        result = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
+        for at in np.ndindex(x.shape):
+            result[(*at[:axis], i[at], *at[axis + 1 :])] += x[at]
+        return result
+
+    def search(a: np.ndarray, v: np.ndarray, side: Any) -> np.ndarray:
+        if a.ndim == 1:
+            return np.searchsorted(a, v, side)
+        return np.stack([search(*pair, side) for pair in zip(a, v, strict=True)])
+
+    def rising(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        x = anything(rng, shape, dtype, k)
+        return x if k else np.sort(x)
+
+    axes: Sequence[tuple[Shape, int]] = (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((1,), 0), ((0, 2), 1))
+    along = {"axis": 1, "distinct": False}
+    return [
+        *(Case("sort", (shape,), {"axis": axis, "kind": kind}, numpy=np.sort, smooth=_apart)
+          for shape, axis in axes for kind in (None, "stable")),
+        *(Case("argsort", (shape,), {"axis": axis, "kind": "stable"}, numpy=np.argsort) for shape, axis in axes),
+        *(Case("partition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.partition, smooth=_apart)
+          for shape, axis in axes),
+        *(Case("argpartition", (shape,), {"axis": axis, "kth": (0,)}, numpy=np.argpartition) for shape, axis in axes),
+        *(Case("lexsort", (shape,) * 2, {"axis": axis}, numpy=lambda x, y, axis: np.lexsort((x, y), axis))
+          for shape, axis in axes),
+        *(Case("searchsorted", pair, {"side": side}, numpy=search, sample=rising)
+          for pair in (((5,), (3,)), ((2, 4), (2, 2)), ((1,), (0,))) for side in ("left", "right")),
+        Case("take_along", ((2, 3), (2, 4)), along, fixed={1: INDEX}, sample=_indices(3), smooth=_indices(3),
+             numpy=lambda x, i, axis, distinct: np.take_along_axis(x, i, axis)),
+        Case("put_along_add", ((2, 4), (2, 4)), {**along, "length": 3}, "numbers", {1: INDEX}, _indices(3),
+             smooth=_indices(3), numpy=put),
+    ]  # fmt: skip
+
+
+def _gathers() -> list[Case]:
+    def by_loop(picked: Callable[[np.ndarray, Any, Any], None]) -> Callable[..., Any]:
+        """What a loop over the indices makes of the operands."""
+
+        def function(x: np.ndarray, *rest: np.ndarray, axes: Any, distinct: bool, **params: Any) -> np.ndarray:
+            *values, indices = (*rest[: len(rest) - len(axes)], rest[len(rest) - len(axes) :])
+            others = tuple(n for k, n in enumerate(x.shape) if k not in axes)
+            out = x.copy() if values else np.empty((*indices[0].shape, *others), x.dtype)
+            for at in np.ndindex(indices[0].shape):
+                place: list[Any] = [slice(None)] * x.ndim
+                for axis, index in zip(axes, indices, strict=True):
+                    place[axis] = index[at]
+                if values:
+                    picked(out, tuple(place), values[0][at])
+                else:
+                    out[at] = x[tuple(place)]
+            return out
+
+        return function
+
+    def put(out: np.ndarray, place: Any, value: Any) -> None:
+        out[place] = value
+
+    def add(out: np.ndarray, place: Any, value: Any) -> None:
+        out[place] += value
+
+    def below(arrays: int) -> Sample:
+        return lambda rng, shape, dtype, k: (
+            rng.integers(-3, 3, shape) if k >= arrays else anything(rng, shape, dtype, k)
+        )
+
+    rows: Sequence[tuple[Shape, Shape, tuple[int, ...]]] = (
+        ((3,), (4,), (0,)), ((3, 2), (4,), (0,)), ((2, 3), (2, 2), (1,)), ((3, 4), (5,), (0, 1)), ((3, 2, 4), (2,), (0, 2)),
+        ((3,), (), (0,)), ((3, 2), (), (0,)), ((3, 2), (0,), (0,)), ((3, 0), (2,), (0,)), ((0, 3), (2,), (1,)),
+    )  # fmt: skip
+    large: Sequence[tuple[Shape, Shape, tuple[int, ...]]] = (
+        (LARGE, LARGE, (0,)), ((301, 403), (301,), (0,)), ((31, 4, 301), (7, 403), (0, 2)),
+    )  # fmt: skip
+    cases = []
+    for (shape, index, axes), is_large in (*((row, False) for row in rows), *((row, True) for row in large)):
+        picked = (*index, *(n for k, n in enumerate(shape) if k not in axes))
+        shared = {"params": {"axes": axes, "distinct": False}, "is_large": is_large}
+        for name, dtypes, do in (("gather", "any", None), ("scatter", "any", put), ("scatter_add", "numbers", add)):
+            arrays = 1 if do is None else 2
+            cases.append(
+                Case(
+                    name, (shape, picked)[:arrays] + (index,) * len(axes), dtypes=dtypes, numpy=by_loop(do or put),
+                    fixed=dict.fromkeys(range(arrays, arrays + len(axes)), INDEX), sample=below(arrays),
+                    smooth=None if is_large else below(arrays), **shared,
+                )
+            )  # fmt: skip
+
+    def some(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        return np.broadcast_to(np.arange(shape[-1]) % 2 == 0, shape).copy()
+
+    return [
+        *cases,
+        *(Case("nonzero", (shape,), {"count": -(-shape[-1] // 2)}, "bool", sample=some,
+               numpy=lambda mask, count: np.nonzero(mask)[-1].reshape(*mask.shape[:-1], count), is_large=shape == LARGE)
+          for shape in ((5,), (1,), (0,), (2, 4), LARGE)),
+    ]  # fmt: skip
+
+
 def _leaves() -> list[Case]:
     return [
         *(Case("iota", (), {"length": n, "dtype": np.dtype(dtype)},
@@ -431,10 +649,257 @@ def _leaves() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Sequence[Case] = (*_leaves(), *_views(), *_elementwise(), *_reductions(), *_products())
+def _below_three(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 3, shape)
+
+
+def _scans() -> list[Case]:
+    def accumulated(x: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).accumulate(x, axis=axis, dtype=x.dtype)
+
+    def recurred(a: np.ndarray, b: np.ndarray, axis: int) -> Any:
+        def along(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            out = b[:1]
+            for factor, value in zip(a[1:], b[1:], strict=True):
+                out = np.append(out, factor * out[-1] + value)
+            return out
+
+        if not a.size:
+            return b
+        pairs = np.moveaxis(np.stack([a, b]), axis + 1, 1).reshape(2, a.shape[axis], -1)
+        lines = [along(*pair) for pair in np.moveaxis(pairs, 2, 0)]
+        shape = np.moveaxis(a, axis, 0).shape
+        return np.moveaxis(np.asarray(lines, a.dtype).reshape(len(lines), -1).T.reshape(shape), 0, axis)
+
+    rows: Sequence[tuple[str, str, Sample | None]] = (
+        ("add", "any", anything), ("multiply", "any", anything), ("maximum", "any", _apart), ("minimum", "any", _apart),
+        ("fmax", "any", _apart), ("fmin", "any", _apart), ("logaddexp", "floats", anything),
+        ("subtract", "numbers", anything), ("divide", "floats", _away_from_zero), ("hypot", "floats", _away_from_zero),
+        ("bitwise_xor", "integers", None),
+    )  # fmt: skip
+    shapes: Sequence[tuple[Shape, int]] = (
+        ((5,), 0),
+        ((2, 3), 0),
+        ((2, 3), 1),
+        ((2, 3, 4), 1),
+        ((0, 3), 1),
+        ((3, 1), 1),
+    )
+    cases = []
+    for ufunc, dtypes, smooth in rows:
+        shared = {"dtypes": dtypes, "smooth": smooth}
+        for shape, axis in shapes:
+            params = {"ufunc": ufunc, "axis": axis}
+            cases.append(Case("cumulate", (shape,), params, numpy=accumulated, **shared))
+            if ufunc not in ("add", "multiply", "maximum", "minimum"):
+                cases.append(
+                    Case("reduce_ufunc", (shape,), params, numpy=lambda x, ufunc, axis: getattr(np, ufunc).reduce(
+                        x, axis=axis, dtype=x.dtype), **shared)
+                )  # fmt: skip
+        cases.append(Case("cumulate", ((0,),), {"ufunc": ufunc, "axis": 0}, numpy=accumulated, **shared))
+    for ufunc in ("add", "multiply", "maximum", "minimum"):
+        for shape, axis in ((LARGE, 0), ((301, 403), 0), ((301, 403), 1), ((20, 300, 40), 1)):
+            cases.append(Case("cumulate", (shape,), {"ufunc": ufunc, "axis": axis}, numpy=accumulated, is_large=True))
+    shared = {"dtypes": "floats", "numpy": recurred, "sample": within(-1, 1), "ulps": 4}
+    for shape, axis in shapes:
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, smooth=anything, **shared))
+    for shape, axis in (((301, 43), 0), ((301, 43), 1)):
+        cases.append(Case("recurrence", (shape,) * 2, {"axis": axis}, is_large=True, **shared))
+    return cases
+
+
+def _segments() -> list[Case]:
+    def reduced(x: np.ndarray, indices: np.ndarray, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).reduceat(x, indices, axis=axis, dtype=x.dtype)
+
+    def spread(x: np.ndarray, indices: np.ndarray, length: int, axis: int) -> np.ndarray:
+        stops = np.maximum([*indices[1:], length], indices + 1)
+        places = np.arange(length)[:, None]
+        matrix = (places >= indices) & (places < stops)
+        return np.moveaxis(np.tensordot(matrix.astype(x.dtype), x, (1, axis)), 0, axis)
+
+    def scattered(x: np.ndarray, v: np.ndarray, *indices: np.ndarray, ufunc: str) -> np.ndarray:
+        x = x.copy()
+        getattr(np, ufunc).at(x, indices, v)
+        return x
+
+    rows = (("add", "any", anything), ("maximum", "any", _apart), ("multiply", "any", None))
+    segments = ((((5,), (3,)), 0), (((4, 3), (2,)), 0), (((2, 4), (4,)), 1))
+    cases = [
+        Case("reduceat", shapes, {"ufunc": ufunc, "axis": axis}, dtypes, {1: INDEX}, given=_below_three, smooth=smooth,
+             numpy=reduced)
+        for ufunc, dtypes, smooth in rows for shapes, axis in segments
+    ]  # fmt: skip
+    cases += [
+        Case("spread_segments", shapes, {"length": length, "axis": axis}, "floats", {1: INDEX}, given=_below_three,
+             smooth=anything, numpy=spread)
+        for shapes, length, axis in ((((3,), (3,)), 5, 0), (((2, 3), (2,)), 4, 0), (((2, 4), (4,)), 4, 1))
+    ]  # fmt: skip
+    rows = (
+        ("add", "any", anything),
+        ("subtract", "numbers", anything),
+        ("maximum", "any", _apart),
+        ("multiply", "any", None),
+    )
+    cases += [
+        Case("scatter_at", shapes, {"ufunc": ufunc}, dtypes, dict.fromkeys(range(2, len(shapes)), INDEX), given=_below_three,
+             smooth=smooth, numpy=scattered)
+        for ufunc, dtypes, smooth in rows
+        for shapes in (((4,), (6,), (6,)), ((3, 2), (2, 2, 2), (2, 2)), ((3, 4), (5,), (5,), (5,)), ((3,), (), ()))
+    ]  # fmt: skip
+    return cases
+
+
+def _special() -> list[Case]:
+    def called(*xs: np.ndarray, ufunc: np.ufunc, output: int = 0) -> Any:
+        values = ufunc(*xs)
+        return values[output] if ufunc.nout > 1 else values
+
+    rows: Sequence[tuple[np.ufunc, str, Mapping[str, Any], Sample | None]] = (
+        (np.gcd, "integers", {}, None), (np.lcm, "integers", {}, None), (np.bitwise_count, "integers", {}, None),
+        (np.nextafter, "floats", {}, anything), (np.frexp, "floats", {"output": 0}, within(0.6, 0.9)),
+        (np.frexp, "floats", {"output": 1}, None), (np.reciprocal, "integers", {}, None),
+    )  # fmt: skip
+
+    def slid(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-1], -1)
+        values = windows * w[..., None, :]
+        return np.asarray(values.any(-1) if x.dtype == BOOL else values.sum(-1), x.dtype)
+
+    cases = [
+        Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
+        for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
+    ]
+    cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
+    cases += [
+        Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
+        for ufunc, dtypes, params, smooth in rows for shape in SHAPES
+    ]  # fmt: skip
+    for name, function in (("erf", math.erf), ("erfc", math.erfc)):
+        cases += [
+            Case(name, (shape,), dtypes="floats", smooth=None if shape == LARGE else within(-1, 1), ulps=4,
+                 is_large=shape == LARGE, numpy=_each(function))
+            for shape in (*SHAPES, LARGE)
+        ]  # fmt: skip
+    cases += [
+        Case("polygamma", (shape,), {"n": n}, "floats", sample=within(-4.9, 20), smooth=within(1, 3),
+             numpy=lambda x, n: _each(lambda value: float(mpmath.polygamma(n, value)))(x))
+        for shape in SHAPES for n in (0, 1, 2)
+    ]  # fmt: skip
+    cases += [
+        Case("gammaln", (shape,), dtypes="floats", sample=within(0.1, 9), smooth=None if shape == LARGE else within(1, 3),
+             ulps=4, slack=lambda x: 8 * np.finfo(x.dtype).eps, is_large=shape == LARGE, numpy=_each(math.lgamma))
+        for shape in (*SHAPES, LARGE)
+    ]  # fmt: skip
+    return cases
+
+
+def _counts() -> list[Case]:
+    def edges(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = anything(rng, shape, dtype, k)
+        return np.sort(values, axis=-1) if k == 1 else values
+
+    def knots(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        values = rng.uniform(0.35, 0.65, shape)
+        return np.asarray(values + np.arange(shape[-1]) if k == 1 else values + rng.integers(-1, 5, shape))
+
+    def interpolated(x: np.ndarray, xp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(x, xp, fp), x.dtype)
+
+    def counted(x: np.ndarray, edges: np.ndarray, *w: np.ndarray, is_uniform: bool) -> np.ndarray:
+        return np.histogram(x, edges, weights=w[0] if w else None)[0]
+
+    def fixed(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        return np.broadcast_to(np.linspace(-2.0, 3.0, shape[-1]), shape)
+
+    tables = (((4,), (3,)), ((2, 3), (4,)), ((), (1,)), ((0,), (2,)))
+    cases = [
+        Case("digitize", shapes, {"right": right}, "numbers", sample=edges, numpy=np.digitize)
+        for shapes in tables for right in (False, True)
+    ]  # fmt: skip
+    cases += [
+        Case("interp", (*shapes, shapes[1]), {}, "floats", sample=edges, smooth=knots, numpy=interpolated)
+        for shapes in tables
+    ]
+    for shapes in tables[:2]:
+        for more in ((), (shapes[0],)):
+            for is_uniform in (False, True):
+                cases.append(
+                    Case("histogram", (*shapes, *more), {"is_uniform": is_uniform}, "numbers", {1: F64}, given=fixed,
+                         smooth=within(0.6, 1.2) if more else None, numpy=counted)
+                )  # fmt: skip
+    cases += [
+        Case("bin_count", (shape,), {"bins": "sturges", "range": range}, "numbers",
+             numpy=lambda x, bins, range: np.int64(len(np.histogram_bin_edges(x, bins, range)) - 1))
+        for shape in ((7,), (2, 3)) for range in (None, (0, 5))
+    ]  # fmt: skip
+    return cases
+
+
+def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
+    if x.dtype.kind != "f":
+        return 0.0
+    return np.finfo(x.dtype).eps * w.shape[-1] * np.abs(x).max() * np.abs(w).max() * w.shape[-1]
+
+
+def _each(function: Callable[[float], float]) -> Callable[..., Any]:
+    return lambda x: np.asarray([function(float(value)) for value in x.flat], x.dtype).reshape(x.shape)
+
+
+def _words(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return rng.integers(0, 1 << 64, shape, dtype=np.uint64)
+
+
+def _threefry(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Threefry-2x32-20 on Python's integers, a word at a time."""
+
+    def word(counter: int, key: int) -> int:
+        mask = 0xFFFFFFFF
+        k = [key & mask, key >> 32, 0x1BD11BDA ^ key & mask ^ key >> 32]
+        x, y = (counter + k[0]) & mask, ((counter >> 32) + k[1]) & mask
+        for i in range(20):
+            r = (13, 15, 26, 6, 17, 29, 16, 24)[i % 8]
+            x = (x + y) & mask
+            y = ((y << r | y >> (32 - r)) ^ x) & mask
+            if i % 4 == 3:
+                j = i // 4 + 1
+                x, y = (x + k[j % 3]) & mask, (y + k[(j + 1) % 3] + j) & mask
+        return x | y << 32
+
+    words = [word(int(c), int(k)) for c, k in zip(np.ravel(counter), np.ravel(key), strict=True)]
+    return np.array(words, np.uint64).reshape(np.shape(counter))
+
+
+def _gamma(counter: Any, key: Any, a: np.ndarray, law: str, size: Shape, event: Shape, dtype: np.dtype) -> np.ndarray:
+    philox = np.random.Philox(counter=[0, 0, 0, int(counter)], key=[int(key), 0])
+    return np.random.Generator(philox).standard_gamma(a, size).astype(dtype)
+
+
+def _random() -> list[Case]:
+    bits = {"dtypes": "words", "sample": _words, "numpy": _threefry}
+    word = np.dtype(np.uint64)
+    drawn = {"law": "standard_gamma", "event": (), "dtype": F64}
+    return [
+        *(Case("random_bits", (shape, shape), **bits) for shape in SHAPES),
+        Case("random_bits", (LARGE, LARGE), is_large=True, **bits),
+        *(
+            Case("variates", ((), (), shape), {**drawn, "size": shape}, dtypes="doubles", fixed={0: word, 1: word},
+                 sample=within(0.5, 3), numpy=_gamma)
+            for shape in SHAPES
+        ),
+    ]  # fmt: skip
+
+
+CASES: Sequence[Case] = (
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
+    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_random(),
+)  # fmt: skip
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
+
+#: Operations that refuse to be differentiated, and why.
+REFUSED: Mapping[str, str] = {"variates": "are accepted or rejected, which has no derivative"}
 
 #: Operations of float values without a derivative rule, and why.
 UNDIFFERENTIATED: Mapping[str, str] = {

@@ -1,21 +1,23 @@
 """Ways to run a function: eagerly, and traced, checked, optimised and interpreted without any compiled kernel."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from support.compare import assert_same
 from support.programs import quiet
 from tracegraph import compile, pipeline
 from tracegraph.api.signature import leaf_of
-from tracegraph.api.tracer import trace
+from tracegraph.api.tracer import input_nodes, trace
 from tracegraph.backends import reference
-from tracegraph.ir import check
+from tracegraph.ir import Graph, Node, check
+from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tree import flatten, unflatten
 
-__all__ = ["check_error", "check_traced", "interpreted", "outcome", "same_error"]
+__all__ = ["check_error", "check_traced", "functions_called", "interpreted", "outcome", "same_error"]
 
 
 def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,16 +26,36 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         leaves, structure = flatten(list(args))
         specs = [leaf_of(leaf, lambda: "an argument") for leaf in leaves]
-        done = trace(lambda given: function(*unflatten(structure, given)), specs, None)
+        inputs = input_nodes(specs, None)
+        arrays = [np.array(leaf, node.dtype) for leaf, node in zip(leaves, inputs, strict=True)]
+
+        def fork(node: Node, live: list[Node]) -> np.ndarray:
+            return reference.run(Graph(inputs, [node]), arrays)[0]
+
+        done = trace(lambda given: function(*unflatten(structure, given)), specs, inputs, None, fork)
         graph = check(pipeline.optimise(check(done.graph, "trace")), "optimise")
-        arrays = [np.array(leaf, node.dtype) for leaf, node in zip(leaves, done.graph.inputs, strict=True)]
         results = reference.run(graph, arrays)
         for k, value in zip(reversed(done.changed), reversed(results), strict=False):
             np.copyto(leaves[k], value)
-        kept = zip(results, done.is_scalar, strict=False)
-        return unflatten(done.out_structure, [value[()] if is_scalar else value for value, is_scalar in kept])
+        return done.value(results)
 
     return run
+
+
+def functions_called(rows: Iterable[tuple[Callable[..., Any], Sequence[Any]]]) -> set[Any]:
+    """The functions of NumPy that reach placeholders while functions are traced on copies of their arguments."""
+    called = set()
+    plain = Placeholder.__array_function__
+
+    def noted(self: Placeholder, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        called.add(function)
+        return plain(self, function, types, args, kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Placeholder, "__array_function__", noted)
+        for function, args in rows:
+            interpreted(function)(*copy.deepcopy(args))
+    return called
 
 
 def outcome(function: Callable[..., Any], args: Any) -> tuple[Any, Exception | None]:

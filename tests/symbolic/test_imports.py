@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("package", ["symbolic", "nn", "optim"])
+@pytest.mark.parametrize("package", ["symbolic", "nn", "optim", "random"])
 def test_each_package_can_be_imported_first(package: str) -> None:
     """And then has every name that it lists."""
     code = f"import tracegraph.{package} as package; [getattr(package, name) for name in package.__all__]"

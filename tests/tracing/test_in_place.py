@@ -242,11 +242,14 @@ def test_errors_are_numpys(k: int) -> None:
         check_error(function, A.copy(), start=start)
 
 
-def test_assignment_into_an_array_of_the_functions_own_is_refused() -> None:
+OUTSIDE = np.zeros(3)
+
+
+def test_assignment_into_an_array_from_outside_is_refused() -> None:
     """NumPy cannot hold what is not known yet; the text says what to write instead."""
 
     def fill(x):
-        out = np.zeros(3)
+        out = OUTSIDE
         out[0] = x
         return out
 
@@ -256,7 +259,7 @@ def test_assignment_into_an_array_of_the_functions_own_is_refused() -> None:
     with pytest.raises(
         UnsupportedError, match=r"written into a NumPy array made outside the trace; use np\.zeros_like"
     ):
-        interpreted(lambda x: np.copyto(np.zeros(3), x))(V[:3])
+        interpreted(lambda x: np.copyto(OUTSIDE, x))(V[:3])
 
 
 def test_arrays_changed_during_the_trace_are_refused() -> None:

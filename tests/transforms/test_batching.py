@@ -5,7 +5,7 @@ import pytest
 from support.running import interpreted
 
 from tracegraph.api.signature import leaf_of
-from tracegraph.api.tracer import trace
+from tracegraph.api.tracer import input_nodes, trace
 from tracegraph.backends import reference
 from tracegraph.ir import Graph, Op, aval_of, check
 from tracegraph.ops.leaf import input_node
@@ -20,7 +20,8 @@ def network(x, w, b):
 
 
 def graph_of(function, *args):
-    return trace(lambda given: function(*given), [leaf_of(x, lambda: "x") for x in args], None).graph
+    leaves = [leaf_of(x, lambda: "x") for x in args]
+    return trace(lambda given: function(*given), leaves, input_nodes(leaves, None), None).graph
 
 
 @pytest.mark.parametrize(

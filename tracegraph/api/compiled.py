@@ -15,10 +15,10 @@ import numpy as np
 from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
+from tracegraph.api.paths import Paths, Segment
 from tracegraph.api.signature import leaf_key, leaf_of
-from tracegraph.api.tracer import Traced, same_graph, trace
-from tracegraph.backends.numba.program import Executable, kernel_counts
-from tracegraph.errors import TraceError
+from tracegraph.api.tracer import Traced, same_graph
+from tracegraph.backends.numba.program import kernel_counts
 from tracegraph.ir import Graph, Where
 from tracegraph.tracing import Watch, active_trace
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
@@ -56,62 +56,6 @@ class Listing(str):
         return str(self)
 
 
-class _Entry(NamedTuple):
-    """What is kept for one signature."""
-
-    traced: Traced
-    program: Executable
-
-    def call(self, leaves: Sequence[Any]) -> Any:
-        """Runs the program on argument leaves and builds what the function returns."""
-        traced, program = self
-        if traced.order_matters:
-            _check_order(leaves)
-        if traced.changed:
-            return self._call_in_place(leaves)
-        results = program.run(leaves)
-        if traced.out_structure is LEAF:
-            return results[0][()] if traced.is_scalar[0] else results[0]
-        return self._nested(results)
-
-    def _call_in_place(self, leaves: Sequence[Any]) -> Any:
-        """Runs the program, then copies into the caller's arrays what the function changed; on an error, nothing is."""
-        changed = self.traced.changed
-        _check_separate(leaves, changed)
-        results = self.program.run(leaves)
-        for k, value in zip(changed, results[-len(changed) :], strict=True):
-            np.copyto(leaves[k], value)
-        return self._nested(results)
-
-    def _nested(self, results: Sequence[np.ndarray]) -> Any:
-        """The value of the function: its results nested as it nests them, numbers where NumPy has numbers."""
-        is_scalar = self.traced.is_scalar
-        return unflatten(
-            self.traced.out_structure,
-            [value[()] if scalar else value for value, scalar in zip(results, is_scalar, strict=False)],
-        )
-
-
-def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
-    """An argument that is changed in place must not share memory with another: the graph holds them apart."""
-    for k in changed:
-        for other, leaf in enumerate(leaves):
-            if other != k and isinstance(leaf, np.ndarray) and np.may_share_memory(leaves[k], leaf):
-                raise TraceError(
-                    f"argument leaf {k} is changed in place and shares memory with argument leaf {other}; pass a copy"
-                )
-
-
-def _check_order(leaves: Sequence[Any]) -> None:
-    """Where a reshaped array is written to, NumPy copies or not according to the order in memory: C order is assumed."""
-    for k, leaf in enumerate(leaves):
-        if isinstance(leaf, np.ndarray) and not leaf.flags.c_contiguous:
-            raise TraceError(
-                f"argument leaf {k} is not in C order, and the function writes to an array that it has reshaped, which "
-                "NumPy copies or not by that order; pass np.ascontiguousarray(x)"
-            )
-
-
 class Compiled(Generic[P, R]):
     """A function that runs as a static graph, one for each signature of its arguments. Made by `compile`."""
 
@@ -127,10 +71,11 @@ class Compiled(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.__tracegraph_watched__ = watched or function
         self._body: Callable[..., Any] = body or function
+        self._is_plain = body is None
         self._static = _static_names(function, static_argnums, static_argnames)
         self._positional = () if not self._static else tuple(inspect.signature(function).parameters)
-        self._plain: dict[Hashable, _Entry] = {}
-        self._entries: dict[Hashable, _Entry] = {}
+        self._plain: dict[Hashable, Paths] = {}
+        self._entries: dict[Hashable, Paths] = {}
         self._calls = 0
         self._watch: Watch | None = None
         self._lock = threading.RLock()
@@ -177,48 +122,62 @@ class Compiled(Generic[P, R]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)
-        entry, leaves = self._entry(args, kwargs, plain)
+        paths, leaves = self._paths(args, kwargs, plain)
         self._calls += 1
-        return entry.call(leaves)
+        return paths.call(leaves)
 
-    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[_Entry, list[Any]]:
-        """The entry of a signature, made if it is new, and the argument leaves.
+    def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[Paths, list[Any]]:
+        """The paths of a signature, with none yet if it is new, and the argument leaves.
 
-        ``plain`` is the key under which later calls find it at once, if all arguments are positional and leaves themselves.
+        ``plain`` is the key under which later calls find them at once, if all arguments are positional leaves.
         """
-        call = self._split(args, kwargs)
+        call = _Call.split(args, kwargs, self._static, self._positional)
         self._renew()
-        entry = self._entries.get(call.key)
-        if entry is None or plain is not None:
+        paths = self._entries.get(call.key)
+        if paths is None or plain is not None:
             with self._lock:
-                entry = self._entries.get(call.key) or self._build(call)
-                self._entries[call.key] = entry
+                paths = self._entries.get(call.key) or self._new_paths(call)
+                self._entries[call.key] = paths
                 if plain is not None:
-                    self._plain[plain] = entry
-        return entry, call.leaves
+                    self._plain[plain] = paths
+        return paths, call.leaves
+
+    def _path(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], observer: pipeline.Observer | None = None
+    ) -> list[Segment]:
+        """The stretches that a call with these arguments runs through."""
+        paths, leaves = self._paths(args, kwargs)
+        return paths.path(leaves, observer)[0]
 
     def _renew(self) -> None:
         """Forgets all graphs if something that the function reads besides its arguments has changed."""
         if self._watch is None or not self._watch.is_current():
             with self._lock:
-                self._before = {key: entry.traced.graph for key, entry in self._entries.items()}
+                self._before = {
+                    key: paths.traced.graph for key, paths in self._entries.items() if paths.traced is not None
+                }
                 self._entries.clear()
                 self._plain.clear()
                 self._watch = Watch(self.__tracegraph_watched__, self._watch)
 
-    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
-        return _Call.split(args, kwargs, self._static, self._positional)
-
-    def _trace(self, call: _Call) -> Traced:
+    def _new_paths(self, call: _Call) -> Paths:
         specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]
-        return trace(functools.partial(call.apply, self._body), specs, _definition(self._body))
-
-    def _build(self, call: _Call, observer: pipeline.Observer | None = None) -> _Entry:
-        traced = self._trace(call)
         before = self._before.get(call.key)
+        return Paths(
+            functools.partial(call.apply, self._body),
+            specs,
+            _definition(self._body),
+            getattr(self, "__name__", "the function"),
+            is_plain=self._is_plain,
+            notice=functools.partial(self._notice, before),
+        )
+
+    def _notice(self, before: Graph | None, traced: Traced) -> None:
+        """Arrays that were seen to make no difference to the graph need not be compared any more."""
+        if self._watch is not None:
+            self._watch.release(map(id, traced.borrowed))
         if self._watch is not None and before is not None and same_graph(before, traced.graph):
             self._watch.release(traced.captured)
-        return _Entry(traced, pipeline.build(traced.graph, observer))
 
     def _describe(self, call: _Call, k: int) -> str:
         """Names the argument that a leaf came from."""
@@ -236,23 +195,25 @@ class Compiled(Generic[P, R]):
             inputs  a: f64[3]
               b: f64[3] = exp(a) ...
         """
-        return pipeline.optimise(self._trace(self._split(args, kwargs)).graph)
+        ending = self._path(args, kwargs)[-1].ending
+        assert ending is not None, "a path leads to the end of the function"
+        return pipeline.optimise(ending.graph)
 
     def source(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
         """The Python source of the kernels for these arguments, as Numba compiles it."""
-        entry, _ = self._entry(args, kwargs)
-        return Listing(entry.program.source)
+        programs = dict.fromkeys(segment.program for segment in self._path(args, kwargs))
+        return Listing("\n\n".join(program.source for program in programs))
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
         """Every stage of the pipeline for these arguments: its name and what it made."""
         stages: list[str] = []
-        call = self._split(args, kwargs)
-        self._build(call, lambda name, value: stages.append(f"== {name}\n{value}"))
+        self._path(args, kwargs, lambda name, value: stages.append(f"== {name}\n{value}"))
         return Listing("\n".join(stages))
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
-        kernels = {name for entry in self._entries.values() for name in entry.program.kernels}
+        programs = [segment.program for paths in self._entries.values() for segment in paths.segments]
+        kernels = {name for program in programs for name in program.kernels}
         compiled, loaded = kernel_counts()
         return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
 

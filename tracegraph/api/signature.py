@@ -58,9 +58,13 @@ def leaf_of(value: Any, describe: Callable[[], str]) -> Leaf:
     if kind in PYTHON_DTYPES:
         return Leaf(Aval((), PYTHON_DTYPES[kind]), kind, True)
     if not isinstance(value, (np.ndarray, np.generic)):
+        is_random = kind.__module__.startswith("numpy.random")
+        instead = (
+            "Make it by tg.random.default_rng(seed)" if is_random else "If it is a setting, name it in static_argnames"
+        )
         raise TypeError(
             f"{describe()} is {value!r:.60} of {kind.__name__}; expected arrays, numbers, or dicts, lists, tuples or "
-            "dataclasses of them. If it is a setting, name it in static_argnames"
+            f"dataclasses of them. {instead}"
         )
     if value.dtype not in DTYPES:
         raise UnsupportedError(

@@ -13,47 +13,93 @@ from tracegraph.api.signature import Leaf
 from tracegraph.errors import TraceError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node
-from tracegraph.tracing import Placeholder, Storage, new_trace, node_of
-from tracegraph.tree import Structure, flatten
+from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
+from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["Traced", "same_graph", "trace"]
+__all__ = ["Given", "Traced", "input_nodes", "same_graph", "trace"]
+
+
+class Given(NamedTuple):
+    """A result that depends on nothing that is traced: a number, a text."""
+
+    value: Any
+
+
+def _array(value: np.ndarray) -> Any:
+    return value
+
+
+def _number(value: np.ndarray) -> Any:
+    return value[()]
+
+
+def _python_number(value: np.ndarray) -> Any:
+    return value.item()
 
 
 class Traced(NamedTuple):
     """The graph of one function for one signature.
 
     Attributes:
-        graph: outputs are the function's, then the new contents of each argument that it changed in place.
+        graph: outputs are the function's, then the new contents of each argument that it changed in place and of each
+            array that it borrowed, then what is run only for what it does.
         out_structure: how the function's outputs are nested.
-        is_scalar: for each output, whether NumPy gives a number rather than an array.
+        parts: for each leaf of what the function returns, how it is made of an output, or what it is.
         changed: the positions of the argument leaves that were changed in place.
         captured: the ids of the arrays from outside that kernels read by reference.
         order_matters: whether the graph is right only for arguments in C order.
+        borrowed: the arrays from outside that were changed.
+        forks: the lines at which the function went on by a value.
     """
 
     graph: Graph
     out_structure: Structure
-    is_scalar: tuple[bool, ...]
+    parts: tuple[Callable[[np.ndarray], Any] | Given, ...]
     changed: tuple[int, ...]
     captured: frozenset[int]
     order_matters: bool
+    borrowed: tuple[np.ndarray, ...]
+    forks: tuple[Where | None, ...] = ()
+
+    def value(self, results: Sequence[np.ndarray]) -> Any:
+        """What the function returns, given the values of the outputs."""
+        outputs = iter(results)
+        leaves = [part.value if type(part) is Given else part(next(outputs)) for part in self.parts]  # type: ignore[operator]
+        return unflatten(self.out_structure, leaves)
+
+    @property
+    def returned(self) -> int:
+        """How many of the outputs are part of what the function returns."""
+        return sum(type(part) is not Given for part in self.parts)
 
 
-def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where | None) -> Traced:
+def input_nodes(leaves: Sequence[Leaf], where: Where | None) -> list[Node]:
+    """A node for each argument leaf."""
+    return [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
+
+
+def trace(
+    call: Callable[[list[Any]], Any],
+    leaves: Sequence[Leaf],
+    inputs: Sequence[Node],
+    where: Where | None,
+    fork: Fork | None = None,
+) -> Traced:
     """Runs a function on placeholders.
 
     Args:
         call: calls the user's function, given its argument leaves.
         leaves: what each of them is.
+        inputs: their nodes.
         where: where the function is defined.
+        fork: finds out the values that the function goes on by; without it, it may not ask.
 
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
-    inputs = [input_node(leaf.aval, where, is_number=leaf.weak is float) for leaf in leaves]
-    current = new_trace()
+    current = new_trace(fork)
     randomness = _global_randomness()
-    with located(where), current.open():
+    with located(where), current.open(), standins():
         storages = [Storage(node) for node in inputs]
         arguments = [
             Placeholder(current, storage, weak=leaf.weak, is_scalar=leaf.is_scalar)
@@ -64,16 +110,23 @@ def trace(call: Callable[[list[Any]], Any], leaves: Sequence[Leaf], where: Where
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             raise TraceError(at(f"a compiled function returned a {type(value).__name__}; return a list instead", where))
         results, out_structure = flatten(value)
-        outputs = [_output(result, where) for result in results]
-        is_scalar = tuple(
-            result.is_scalar
-            if isinstance(result, Placeholder)
-            else np.ndim(result) == 0 and not isinstance(result, np.ndarray)
-            for result in results
-        )
+        parts = [_part(result, where) for result in results]
+        outputs = [node_of(each) for each, part in zip(results, parts, strict=True) if type(part) is not Given]
         changed = tuple(k for k, storage in enumerate(storages) if storage.node is not inputs[k])
         outputs += [storages[k].node for k in changed]
-    return Traced(Graph(inputs, outputs), out_structure, is_scalar, changed, current.captured, current.order_matters)
+        borrowed = [
+            (array, storage) for array, before, storage in current.borrowed.values() if storage.node is not before
+        ]
+        outputs += [*(storage.node for _, storage in borrowed), *current.effects]
+    return Traced(
+        Graph(inputs, outputs),
+        out_structure,
+        tuple(parts),
+        changed,
+        current.captured,
+        current.order_matters,
+        tuple(array for array, _ in borrowed),
+    )
 
 
 def same_graph(one: Graph, other: Graph) -> bool:
@@ -101,21 +154,24 @@ def _check_no_noise(before: Any, where: Where | None) -> None:
     after = _global_randomness()
     if before is not None and (before[1] != after[1] or not np.array_equal(before[0], after[0])):
         message = (
-            "np.random was drawn from inside a compiled function, which would freeze those numbers; draw them outside and "
-            "pass them as an argument, or close over a generator, rng = np.random.default_rng(seed), and draw from that"
+            "np.random was drawn from inside a compiled function, which would freeze those numbers; draw from a generator "
+            "that is an argument or comes from outside, rng = tg.random.default_rng(seed), or pass numbers drawn before"
         )
         raise TraceError(at(message, where))
 
 
-def _output(value: Any, where: Where | None) -> Node:
+def _part(value: Any, where: Where | None) -> Callable[[np.ndarray], Any] | Given:
+    """How a leaf of what the function returned is made at each call."""
     if isinstance(value, Placeholder):
-        return value.node
-    if not isinstance(value, (np.ndarray, np.generic, bool, int, float, complex)):
+        return _python_number if value.weak else _number if value.is_scalar else _array
+    if isinstance(value, np.ndarray):
+        return _array
+    if not isinstance(value, (np.generic, bool, int, float, complex, str, bytes, np.dtype, type)):
         raise TraceError(
             at(
-                f"a compiled function returned {value!r:.60} of {type(value).__name__}; expected arrays, numbers, or "
-                "dicts, lists, tuples or dataclasses of them",
+                f"a compiled function returned {value!r:.60} of {type(value).__name__}; expected arrays, numbers, texts, "
+                "or dicts, lists, tuples or dataclasses of them",
                 where,
             )
         )
-    return node_of(value)
+    return Given(value)

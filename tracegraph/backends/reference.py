@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegraph.errors import append_place
 from tracegraph.ir import Graph, Node
 
 __all__ = ["run", "trace_values"]
@@ -35,7 +36,12 @@ def trace_values(graph: Graph, arrays: Sequence[Any]) -> dict[Node, np.ndarray]:
     with np.errstate(all="ignore"):
         for node in graph.nodes[len(graph.inputs) :]:
             sources = [values[source] for source in node.inputs]
-            values[node] = _checked(node, np.asarray(node.op.reference(*sources, **node.params)))
+            try:
+                value = node.op.reference(*sources, **node.params)
+            except (IndexError, ValueError) as error:
+                append_place(error, node.where)
+                raise
+            values[node] = _checked(node, np.asarray(value))
     return values
 
 

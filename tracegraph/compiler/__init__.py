@@ -1,2 +1,2 @@
-"""From a graph to a plan, in reading order: `materialise` (views and copies), `nest` (the language of loop nests),
-`nesting`, `kernel`, `cost`, `split`, `fuse`, `schedule` (waves), `memory` (the arena)."""
+"""From a graph to a plan, in reading order: `inplace` (which updates need no copy), `materialise` (views and copies), `nest`
+(the language of loop nests), `nesting`, `kernel`, `cost`, `split`, `fuse`, `schedule` (waves), `memory` (the arena)."""

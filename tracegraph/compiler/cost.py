@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracegraph.compiler.nest import Apply, Load, Nest
+from tracegraph.compiler.nest import Apply, Load, Nest, Pick
 from tracegraph.ir import Node
 
 __all__ = ["nest_nanoseconds", "weight_of"]
@@ -10,16 +10,18 @@ __all__ = ["nest_nanoseconds", "weight_of"]
 #: Arithmetic that a scalar function stands for, in additions; 1 where nothing is said.
 WEIGHTS: dict[str, int] = {
     **dict.fromkeys("divide sqrt".split(), 4),
-    **dict.fromkeys("floor_divide hypot remainder".split(), 8),
+    **dict.fromkeys("floor_divide hypot pick remainder".split(), 8),
     **dict.fromkeys("exp exp2 log log10 log2".split(), 12),
     **dict.fromkeys("arctan cbrt cos cosh expm1 log1p sigmoid sin sinh tanh".split(), 16),
     **dict.fromkeys("arccos arccosh arcsin arcsinh arctan2 arctanh tan".split(), 20),
-    "power": 40,
+    **dict.fromkeys("power random_bits".split(), 40),
 }
 
 #: Nanoseconds for one addition of a vectorised loop, and for one element read or written, on one core.
 ADDITION = 0.05
 TRANSFER = 0.15
+#: The same for one element read at indices.
+PICK = 1.0
 
 
 def weight_of(node: Node) -> int:
@@ -32,4 +34,5 @@ def nest_nanoseconds(nest: Nest) -> float:
     """About how long one core takes for a loop nest."""
     arithmetic = sum(weight_of(each.node) for each in nest.body if isinstance(each, Apply))
     transfers = sum(isinstance(each, Load) for each in nest.body) + len(nest.body_stores)
-    return nest.points * (ADDITION * arithmetic + TRANSFER * (transfers or 1))
+    picks = sum(isinstance(each, Pick) for each in nest.body)
+    return nest.points * (ADDITION * arithmetic + TRANSFER * (transfers or 1) + PICK * picks)

@@ -7,16 +7,18 @@ into the one kernel that needs it, or computed and stored along with a kernel of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import weight_of
+from tracegraph.compiler.inplace import are_apart, are_same
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
-from tracegraph.compiler.materialise import Access, access, materialise
+from tracegraph.compiler.materialise import Access, access, materialise, overwrite, pick, place_of, rest_of
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
+from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
 
@@ -24,11 +26,16 @@ __all__ = ["fuse"]
 LARGEST_NEST = 64
 #: Values are worked out again, rather than kept, while that costs a nest no more than this many additions a point.
 RECOMPUTE = 8
+#: Groups that are looked at to find whether one leads to another.
+FARTHEST = 500
 
 
 class _Use(NamedTuple):
+    """How a value is used: by what, seen through which views, and whether any element may be needed at any point."""
+
     consumer: Node
     views: tuple[Node, ...]
+    is_random: bool = False
 
 
 class _Group:
@@ -36,40 +43,72 @@ class _Group:
 
     Attributes:
         number: the order in which groups were started.
-        first, last: where its first and its last node (its root, to which all its nodes lead) stand in the graph.
+        rank: where it stands in an order in which the kernels can run, lowest first.
+        root: the node to which all its nodes lead.
         members: what is computed in it, if it is a loop nest.
-        followers: the groups that need what it computes.
+        followers: the groups that have to run after it, for they need what it computes or overwrite what it reads.
+        leaders: the groups that it follows.
     """
 
-    def __init__(self, number: int, root: Node, place: int, *, is_nest: bool) -> None:
+    def __init__(self, number: int, root: Node, *, is_nest: bool) -> None:
         self.number = number
+        self.rank = -number
         self.root = root
-        self.first = self.last = place
         self.is_nest = is_nest
         self.members = Membership(root.shape)
         self.followers: set[_Group] = set()
+        self.leaders: set[_Group] = set()
 
-    def reaches(self, goal: _Group) -> bool:
-        """Whether the goal needs, directly or not, what this group computes."""
-        seen: set[_Group] = set()
-        stack = [self]
-        while stack:
-            group = stack.pop()
-            if goal in group.followers:
-                return True
-            for follower in group.followers:
-                # What begins behind the goal's end leads nowhere near it; without this, long graphs take quadratic time.
-                if follower.first < goal.last and follower not in seen:
-                    seen.add(follower)
-                    stack.append(follower)
-        return False
+    def lead(self, others: Iterable[_Group]) -> bool:
+        """Makes others run after this group; False, and nothing is changed, if one of them has to run before it.
+
+        The order is kept up to date as Pearce and Kelly do: only the groups between those in question are looked at and
+        moved. Where those are very many the answer is no.
+        """
+        others = [other for other in others if other is not self]
+        late = [other for other in others if other.rank < self.rank]
+        if late:
+            ahead = _reached(late, lambda group: group.followers, lambda group: group.rank <= self.rank)
+            if ahead is None or self in ahead:
+                return False
+            first = min(other.rank for other in late)
+            behind = _reached([self], lambda group: group.leaders, lambda group: group.rank > first)
+            if behind is None:
+                return False
+            moved = [*sorted(behind, key=_rank), *sorted(ahead, key=_rank)]
+            for group, rank in zip(moved, sorted(map(_rank, moved)), strict=True):
+                group.rank = rank
+        self.followers.update(others)
+        for other in others:
+            other.leaders.add(self)
+        return True
+
+
+def _rank(group: _Group) -> int:
+    return group.rank
+
+
+def _reached(
+    starts: Iterable[_Group], step: Callable[[_Group], set[_Group]], within: Callable[[_Group], bool]
+) -> set[_Group] | None:
+    """The groups on all ways from some of them within a range; None if there are too many to look at."""
+    seen = set(starts)
+    stack = list(seen)
+    while stack:
+        fresh = {group for group in step(stack.pop()) if within(group)} - seen
+        seen |= fresh
+        stack.extend(fresh)
+        if len(seen) > FARTHEST:
+            return None
+    return seen
 
 
 def fuse(graph: Graph) -> Fused:
     """Groups the graph's nodes into kernels."""
     settled = materialise(graph)
     groups = _Fuser(settled).run()
-    kernels = tuple(kernel for group in groups for kernel in _kernels(group))
+    memory = _shared(settled)
+    kernels = tuple(kernel for group in groups for kernel in _kernels(group, memory))
     return Fused(settled, kernels, tuple(node.aval for node in graph.outputs))
 
 
@@ -82,71 +121,78 @@ class _Fuser:
 
     def __init__(self, graph: Graph) -> None:
         self.order = [node for node in graph.nodes if _computes(node)]
-        self.place = {node: place for place, node in enumerate(self.order)}
         self.outputs = frozenset(graph.outputs)
         self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
+        self.later: dict[Node, list[Node]] = {}
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
-                for source in node.inputs:
+                is_part = node.op.kind == "part"
+                for k, source in enumerate(node.inputs[:1] if is_part else node.inputs):
                     base, views = access(source)
-                    self.uses[base].append(_Use(node, views))
+                    self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
+                for each in node.inputs[1:] if is_part else ():
+                    self.later.setdefault(each, []).append(node)
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
+        self.users_of: dict[Node, set[_Group]] = {}
 
     def run(self) -> list[_Group]:
         for node in reversed(self.order):
             self._place(node)
-        return _in_order(self.groups)
+        return sorted(self.groups, key=_rank)
 
     def _place(self, node: Node) -> None:
-        uses = self.uses[node]
-        followers = self._followers(node)
-        if node.op.kind in ("elementwise", "identity", "reduce") and has_kernel(node):
-            for group in sorted(followers, key=lambda each: each.number):
-                if self._join(node, group, uses, followers):
+        users = self._users(node)
+        followers = users | {self.group_of[each] for each in self.later.get(node, ())}
+        if node.op.kind in ("elementwise", "identity", "reduce", "pick") and has_kernel(node):
+            for group in sorted(users, key=lambda each: each.number):
+                if self._join(node, group, users, followers):
                     return
         self._start(node, followers)
 
-    def _followers(self, node: Node) -> set[_Group]:
+    def _users(self, node: Node) -> set[_Group]:
         """The groups that need the node's value; those of a part are the ones that need the whole."""
         found: set[_Group] = set()
-        for consumer, _ in self.uses[node]:
-            if consumer.op.kind == "assemble":
-                found |= self._followers(consumer)
-                if node.op.kind == "part" and consumer.params["is_ordered"]:
-                    found |= {self.group_of[piece] for piece in consumer.inputs[consumer.inputs.index(node) + 1 :]}
-            else:
+        for consumer, *_ in self.uses[node]:
+            if consumer.op.kind != "assemble":
                 found.add(self.group_of[consumer])
+            elif node.op.kind == "part":
+                if consumer not in self.users_of:
+                    self.users_of[consumer] = self._users(consumer)
+                found |= self.users_of[consumer]
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        group = _Group(len(self.groups), node, self.place[node], is_nest=has_kernel(node))
+        group = _Group(len(self.groups), node, is_nest=has_kernel(node))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
         if node.op.kind == "reduce" and group.is_nest:
             group.members.reduce(node)
         elif node.op.kind == "part":
             group.members.assembled = self.uses[node][0].consumer
-        group.followers = followers
+        group.lead(followers)
         self.groups.append(group)
         self.group_of[node] = group
 
-    def _join(self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group]) -> bool:
+    def _join(self, node: Node, group: _Group, users: set[_Group], followers: set[_Group]) -> bool:
         """Computes the node inside a group of its consumers, if that is possible and pays."""
+        uses = self.uses[node]
         if not group.is_nest or group.members.count >= LARGEST_NEST:
+            return False
+        if any(use.is_random and self.group_of[use.consumer] is group for use in uses):
             return False
         members = group.members
         positions = members.positions((use.consumer, use.views) for use in uses)
-        if not self._readable(node, positions):
+        if not self._readable(node, positions) or not self._reads_in_time(node, group, positions):
             return False
-        stored = node in self.outputs or len(followers) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
+        stored = node in self.outputs or len(users) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
         if node.op.kind == "reduce":
             possible = members.can_reduce(node, positions)
         elif stored:
             possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
         else:
             possible = self._pays(node, members, positions)
-        if not possible or (stored and self._entangled(group, followers)):
+        if not possible or not group.lead(followers):
             return False
         for level, views in positions:
             members.add(node, level, {views})
@@ -154,23 +200,38 @@ class _Fuser:
             members.store(node, positions[0][0])
         if node.op.kind == "reduce":
             members.reduce(node)
-        group.followers |= followers - {group}
-        group.first = self.place[node]
         self.group_of[node] = group
         return True
-
-    def _entangled(self, group: _Group, followers: set[_Group]) -> bool:
-        """Whether another kernel that needs the value has to run before this group."""
-        return any(other is not group and other.reaches(group) for other in followers)
 
     def _readable(self, node: Node, positions: Iterable[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether strides can say how the node's own operands are read from where it is evaluated."""
         if node.op.kind == "reduce":
             return True
-        sources = [access(source) for source in node.inputs]
+        if node.op is pick and any(rest_of(node, views) is None for _, views in positions):
+            return False
+        sources = [access(source) for source in node.inputs[node.op is pick :]]
         return all(
             Access(base, (*inner, *views)).layout() is not None for _, views in positions for base, inner in sources
         )
+
+    def _reads_in_time(self, node: Node, group: _Group, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
+        """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
+        read at the very same point, and where nothing is written."""
+        whole = group.members.assembled
+        if whole is None or whole.op is not overwrite:
+            return True
+        memory = access(whole.inputs[0]).base
+        region = place_of(group.root, whole)
+        is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
+        if node.op is pick and access(node.inputs[0]).base is memory:
+            return False
+        for base, inner in (access(source) for source in node.inputs):
+            for level, views in positions if base is memory else ():
+                seen = Access(base, inner if node.op.kind == "reduce" else (*inner, *views)).layout()
+                at_point = not (is_reduced and level is Level.BODY)
+                if seen is None or not (are_apart(seen, region, whole.shape) or (at_point and are_same(seen, region))):
+                    return False
+        return True
 
     def _pays(self, node: Node, members: Membership, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory.
@@ -193,25 +254,27 @@ def _is_repeated(views: Sequence[Node]) -> bool:
     return any(view.op.name == "broadcast_to" for view in views)
 
 
-def _in_order(groups: Sequence[_Group]) -> list[_Group]:
-    """The groups, each after those whose values it needs; otherwise as their nodes came in the graph."""
-    waiting = [0] * len(groups)
-    for group in groups:
-        for follower in group.followers:
-            waiting[follower.number] += 1
-    ready = [group for group in groups if waiting[group.number] == 0]
-    result: list[_Group] = []
-    while ready:
-        group = ready.pop()
-        result.append(group)
-        for follower in sorted(group.followers, key=lambda each: each.number):
-            waiting[follower.number] -= 1
-            if waiting[follower.number] == 0:
-                ready.append(follower)
-    return result
+def _shared(graph: Graph) -> dict[Node, Node]:
+    """For each value whose memory others are written into, the last of those: it stands for the buffer."""
+    first: dict[Node, Node] = {}
+    last: dict[Node, Node] = {}
+    for node in graph.nodes:
+        if node.op is overwrite:
+            before = access(node.inputs[0]).base
+            first[node] = first.setdefault(before, before)
+            last[first[node]] = node
+    return {node: last[start] for node, start in first.items()}
 
 
-def _kernels(group: _Group) -> tuple[Kernel, ...]:
+def _kernels(group: _Group, memory: Mapping[Node, Node]) -> tuple[Kernel, ...]:
     if group.is_nest:
-        return split(build_nest(group.members))
-    return (LibraryKernel(group.root, tuple([access(source) for source in group.root.inputs])),)
+        return split(build_nest(group.members, memory))
+    return (LibraryKernel(group.root, tuple([_in_memory(access(source), memory) for source in group.root.inputs])),)
+
+
+def _in_memory(operand: Access, memory: Mapping[Node, Node]) -> Access:
+    """How an operand is read from the buffer that it shares."""
+    buffer = memory.get(operand.base)
+    if buffer is None:
+        return operand
+    return Access(buffer, (reshape(buffer, shape=operand.base.shape), *operand.views))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.materialise import Access, is_scan
 from tracegraph.compiler.native import has_blas
-from tracegraph.compiler.nest import Load, Nest
+from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["Fused", "Kernel", "LibraryKernel", "NestKernel"]
+__all__ = ["STRIP", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
+
+#: Columns of a scan that are carried together.
+STRIP = 512
 
 
 class NestKernel(NamedTuple):
@@ -31,7 +35,7 @@ class NestKernel(NamedTuple):
 
     @property
     def reads(self) -> tuple[Node, ...]:
-        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, Load))
+        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, (Load, Pick)))
         return tuple(dict.fromkeys(each.address.buffer for each in loads))
 
     @property
@@ -43,8 +47,8 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A product that BLAS has is called from native code; any other is for NumPy, which runs it
-            between two stretches of native code.
+        node: the operation. A product that BLAS has is called from native code, and a running result is a kernel that
+            carries a value along an axis; any other is for NumPy, which runs it between two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -52,11 +56,26 @@ class LibraryKernel(NamedTuple):
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        return f"{'BLAS' if self.is_product else 'NumPy'}: {_work(self)}"
+        return f"{'BLAS' if self.is_product else 'scan' if self.is_scan else 'NumPy'}: {_work(self)}"
 
     @property
     def is_product(self) -> bool:
         return has_blas(self.node)
+
+    @property
+    def is_scan(self) -> bool:
+        return is_scan(self.node)
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Of a scan: how many arrays there are before the axis, its length, and how many elements behind it."""
+        axis, shape = self.node.params["axis"], self.node.shape
+        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+    @property
+    def strips(self) -> int:
+        """Of a scan: how many strips the elements behind the axis are cut into, which are carried together."""
+        return -(-self.extents[2] // STRIP)
 
     @property
     def reads(self) -> tuple[Node, ...]:

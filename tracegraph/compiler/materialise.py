@@ -2,23 +2,36 @@
 strides from a node that has a buffer: copies (`identity` nodes) are put where NumPy too would have to copy.
 
 `concatenate` and `update` become parts that each write a region of one buffer, so that what computes a part can be fused
-with the writing of it.
+with the writing of it. An update that can be done in place is one part, written into the memory of the value before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ops.broadcast import broadcast_to
+from tracegraph.ops.gather import check_bounds, gather
 from tracegraph.ops.leaf import identity, iota, is_literal
-from tracegraph.ops.region import concatenate, region, update
+from tracegraph.ops.region import concatenate, region, slice_, update
+from tracegraph.ops.scan import cumulate, recurrence
+from tracegraph.ops.shape import reshape_to
 
-__all__ = ["Access", "access", "assemble", "materialise", "part"]
+__all__ = [
+    "Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "pick", "place_of",
+    "rest_of",
+]  # fmt: skip
+
+#: Operations among which a stencil is looked for.
+LARGEST_STENCIL = 64
+
+Ints = tuple[int, ...]
 
 
 class Access(NamedTuple):
@@ -39,6 +52,8 @@ class Access(NamedTuple):
 
 def access(node: Node) -> Access:
     """Looks through views to the node that has the buffer."""
+    if node.op.kind != "view":
+        return Access(node, ())
     views: list[Node] = []
     while node.op.kind == "view":
         views.append(node)
@@ -46,7 +61,7 @@ def access(node: Node) -> Access:
     return Access(node, tuple(reversed(views)))
 
 
-def _part_reference(x: np.ndarray, **params: Any) -> np.ndarray:
+def _part_reference(x: np.ndarray, *before: np.ndarray) -> np.ndarray:
     return x
 
 
@@ -59,8 +74,9 @@ def _assemble_reference(
     return result
 
 
-#: One region's worth of an `assemble`: the value on its way to its place in that buffer.
-part = Op("part", rule=lambda x: x, reference=_part_reference, kind="part", loop="{0}")
+#: One region's worth of an `assemble` or `overwrite`: the value on its way to its place in that buffer. Behind the value
+#: stands what comes before that: nodes that read what is overwritten, parts that were written earlier.
+part = Op("part", rule=lambda x, *before: x, reference=_part_reference, kind="part", loop="{0}")
 #: A buffer that its parts have written. If ``is_ordered``, regions overlap and the later part wins.
 assemble = Op(
     "assemble",
@@ -68,6 +84,44 @@ assemble = Op(
     reference=_assemble_reference,
     kind="assemble",
 )
+#: The memory of its first input once its second, a part, has been written into it.
+overwrite = Op("overwrite", rule=update.rule, reference=update.reference, kind="assemble")
+
+
+def _pick_reference(x: np.ndarray, *indices: np.ndarray, axes: Ints) -> np.ndarray:
+    rest = [k for k in range(x.ndim) if k not in axes]
+    places = dict(zip(rest, np.ogrid[tuple(slice(x.shape[k]) for k in rest)], strict=True))
+    for axis, index in zip(axes, indices, strict=True):
+        check_bounds(index, axis, x.shape[axis])
+        places[axis] = index
+    return np.asarray(x[tuple(places[k] for k in range(x.ndim))])
+
+
+#: A gather whose indices have the shape of its result, so that a kernel evaluates them at each point.
+pick = Op(
+    "pick", rule=lambda x, *indices, axes: Aval(indices[0].shape, x.dtype), reference=_pick_reference, kind="pick"
+)
+
+
+def rest_of(node: Node, views: Sequence[Node]) -> Layout | None:
+    """Where a `pick`, seen through views, reads if all indices are 0; None if no strides can say that."""
+    x = node.inputs[0]
+    source = access(x).layout()
+    assert source is not None, "what is picked from was copied if it had no strides"
+    rest = [stride for k, stride in enumerate(source.strides) if k not in node.params["axes"]]
+    layout: Layout | None = Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest))
+    for view in views:
+        layout = None if layout is None else layout.view(view.op.name, view.params)
+    return layout
+
+
+def place_of(piece: Node, whole: Node) -> Layout:
+    """Where in the memory of an `assemble` or `overwrite` one of its parts lies."""
+    if whole.op is overwrite:
+        starts, steps = whole.params["starts"], whole.params["steps"]
+    else:
+        starts, steps = whole.params["regions"][whole.inputs.index(piece)]
+    return contiguous(whole.shape).slice(starts, steps, piece.shape)
 
 
 def materialise(graph: Graph) -> Graph:
@@ -75,35 +129,188 @@ def materialise(graph: Graph) -> Graph:
 
     An output that only gives a computed value another shape is that value: the shape is the caller's to restore.
     """
-    made: dict[Node, Node] = {node: node for node in graph.inputs}
-    for node in graph.nodes[len(graph.inputs) :]:
-        sources = tuple([made[source] for source in node.inputs])
-        made[node] = _rebuild(node, sources)
-    return Graph(graph.inputs, _owned([made[node] for node in graph.outputs]))
+    order, in_place = find_in_place(graph)
+    work = _Pass(graph)
+    lasting = _read_while_they_last(graph, order, in_place)
+    for node in order[len(graph.inputs) :]:
+        sources = tuple([work.made[source] for source in node.inputs])
+        is_written_over = node in in_place and not _is_shift(node, *sources)
+        work.made[node] = work.overwritten(node, sources) if is_written_over else work.rebuilt(node, sources)
+        if node in lasting:
+            work.read_back(node)
+    return Graph(graph.inputs, _owned([work.copies.get(node, work.made[node]) for node in graph.outputs]))
 
 
-def _rebuild(node: Node, sources: tuple[Node, ...]) -> Node:
-    op = node.op
-    if op is concatenate:
-        return _parts(node, sources, _concatenated(sources, node.params["axis"]), is_ordered=False)
-    if op is update:
-        whole = ((0,) * node.aval.ndim, (1,) * node.aval.ndim)
-        return _parts(node, sources, (whole, (node.params["starts"], node.params["steps"])), is_ordered=True)
-    if op.kind == "product":
-        sources = tuple([source if _fits_product(source) else _copy(source) for source in sources])
-    elif op.name == "reshape" and _layout(node, sources) is None:
-        sources = (_copy(sources[0]),)
-    return node if all(a is b for a, b in zip(sources, node.inputs, strict=True)) else node.with_inputs(sources)
+class _Pass:
+    """The state of one walk.
+
+    Attributes:
+        made: the new node of each node.
+        readers: what reads each buffer that is written in parts.
+        copies: the outputs that had to be copied because their memory is overwritten.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.made: dict[Node, Node] = {node: node for node in graph.inputs}
+        self.readers: dict[Node, list[Node]] = {}
+        self.copies: dict[Node, Node] = {}
+        self.outputs: dict[Node, list[Node]] = {}
+        for node in graph.outputs:
+            self.outputs.setdefault(access(node).base, []).append(node)
+
+    def rebuilt(self, node: Node, sources: tuple[Node, ...]) -> Node:
+        op = node.op
+        if op is concatenate:
+            return self._parts(node, sources, _concatenated(sources, node.params["axis"]), is_ordered=False)
+        if op is update:
+            return self._updated(node, *sources)
+        if op is gather:
+            return self._picked(node, *sources)
+        if op.kind == "product":
+            sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
+        elif is_scan(node):
+            sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
+        elif op.name == "reshape" and _layout(node, sources) is None:
+            sources = (self._copy(sources[0]),)
+        same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
+        return self._noted(node if same else node.with_inputs(sources))
+
+    def _updated(self, node: Node, old: Node, value: Node) -> Node:
+        """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
+        ones, place = (1,) * node.aval.ndim, (node.params["starts"], node.params["steps"])
+        rest = _rest(node)
+        if rest is None or access(old).base.op.kind not in ("input", "leaf", "assemble"):
+            return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
+        kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
+        return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
+
+    def _picked(self, node: Node, x: Node, *indices: Node) -> Node:
+        ones = (1,) * (node.aval.ndim - indices[0].aval.ndim)
+        columns = [reshape_to(index, (*index.shape, *ones)) for index in indices]
+        wide = [each if each.shape == node.shape else broadcast_to(each, shape=node.shape) for each in columns]
+        source = x if _has_strides(x) else self._copy(x)
+        return self._noted(Node(pick, (source, *wide), {"axes": node.params["axes"]}, node.aval, node.where))
+
+    def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
+        """An update in place: its part comes after all that reads what was there."""
+        old, value = sources
+        memory = access(old).base
+        base, views = access(value)
+        if base is memory:
+            seen = Access(base, views).layout()
+            region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
+            if seen is None or not are_apart(seen, region, node.shape):
+                value = self._copy(value)
+        for output in self.outputs.get(access(node.inputs[0]).base, ()):
+            if output not in self.copies and access(self.made[output]).base is memory:
+                self.copies[output] = self._copy(self.made[output])
+        before = (*self.readers.pop(memory, ()), *(each for each in memory.inputs if each.op is part))
+        piece = self._piece(value, before, node)
+        return Node(overwrite, (old, piece), node.params, node.aval, node.where)
+
+    def read_back(self, node: Node) -> None:
+        """From here on, who needs the value that an update has written reads it from where it was written."""
+        written = self.made[node]
+        value = node.inputs[1]
+        seen = slice_(written, starts=node.params["starts"], steps=node.params["steps"], sizes=value.shape)
+        while True:
+            view = reshape_to(seen, value.shape)
+            if access(view).layout() is None:
+                return
+            self.made[value] = view
+            if value.op.kind != "view":
+                return
+            (value,) = value.inputs
+
+    def _parts(
+        self, node: Node, sources: Sequence[Node], regions: Sequence[tuple[Any, Any]], *, is_ordered: bool
+    ) -> Node:
+        pieces: list[Node] = []
+        for source in sources:
+            pieces.append(self._piece(source, pieces[-1:] if is_ordered else (), node))
+        params = {"shape": node.shape, "dtype": node.dtype, "regions": tuple(regions), "is_ordered": is_ordered}
+        return Node(assemble, tuple(pieces), params, node.aval, node.where)
+
+    def _piece(self, value: Node, before: Iterable[Node], node: Node) -> Node:
+        return self._noted(Node(part, (value, *dict.fromkeys(before)), {}, value.aval, node.where))
+
+    def _copy(self, node: Node) -> Node:
+        return self._noted(_copy(node))
+
+    def _noted(self, node: Node) -> Node:
+        """A new node, now that it is known as a reader of its operands."""
+        if node.op.kind != "view":
+            for source in node.inputs[: 1 if node.op is part else None]:
+                base, _ = access(source)
+                if base.op.kind == "assemble":
+                    self.readers.setdefault(base, []).append(node)
+        return node
+
+
+def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozenset[Node]) -> set[Node]:
+    """The updates from whose memory the value that they write can be read whenever it is needed, so that it has no other."""
+    readers = readers_of(graph)
+    place = {node: k for k, node in enumerate(order)}
+    overwritten = {access(node.inputs[0]).base: place[node] for node in in_place}
+    outputs = {access(node).base for node in graph.outputs}
+    found = set()
+    for node in order:
+        if node.op is not update:
+            continue
+        value, views = access(node.inputs[1])
+        others = [reader for reader in readers[value] if reader is not node]
+        computed = value.op.kind in ("elementwise", "identity", "reduce") and value not in outputs
+        reshaped = all(view.op.name == "reshape" for view in views)
+        until = overwritten.get(node, len(order))
+        if others and computed and reshaped and all(place[node] < place[reader] < until for reader in others):
+            found.add(node)
+    return found
+
+
+def _rest(node: Node) -> list[tuple[Ints, Ints]] | None:
+    """The boxes around the region that an update writes, by starts and sizes; None if that is small or has gaps."""
+    sizes = node.inputs[1].shape
+    if 2 * node.inputs[1].aval.size < node.aval.size:
+        return None
+    boxes: list[tuple[Ints, Ints]] = []
+    starts: list[int] = []
+    axes = zip(node.shape, node.params["starts"], node.params["steps"], sizes, strict=True)
+    for k, (n, start, step, size) in enumerate(axes):
+        if abs(step) != 1 and size != 1:
+            return None
+        first = start if step > 0 else start - size + 1
+        for low, high in ((0, first), (first + size, n)):
+            if low < high:
+                inner, outer = sizes[:k], node.shape[k + 1 :]
+                boxes.append(((*starts, low, *(0,) * len(outer)), (*inner, high - low, *outer)))
+        starts.append(first)
+    return boxes
+
+
+def _is_shift(node: Node, old: Node, value: Node) -> bool:
+    """Whether most of an array is replaced by what is read from other places of it, as a stencil does.
+
+    In place that would take memory for the new values and a copy from there; a second array takes only a copy of the rest.
+    """
+    if _rest(node) is None:
+        return False
+    memory = access(old).base
+    region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
+    left: list[tuple[Node, tuple[Node, ...]]] = [access(value)]
+    for _ in range(LARGEST_STENCIL):
+        if not left:
+            break
+        base, views = left.pop()
+        seen = Access(base, views).layout() if base is memory else None
+        if seen is not None and not are_same(seen, region) and not are_apart(seen, region, node.shape):
+            return True
+        if base.op.kind in ("elementwise", "identity"):
+            left += [Access(inner.base, (*inner.views, *views)) for inner in map(access, base.inputs)]
+    return False
 
 
 def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:
     return access(node.with_inputs(sources)).layout()
-
-
-def _parts(node: Node, sources: Sequence[Node], regions: Sequence[tuple[Any, Any]], *, is_ordered: bool) -> Node:
-    pieces = tuple(Node(part, (source,), {}, source.aval, node.where) for source in sources)
-    params = {"shape": node.shape, "dtype": node.dtype, "regions": tuple(regions), "is_ordered": is_ordered}
-    return Node(assemble, pieces, params, node.aval, node.where)
 
 
 def _concatenated(sources: Sequence[Node], axis: int) -> list[tuple[Any, Any]]:
@@ -131,6 +338,31 @@ def _fits_product(node: Node) -> bool:
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))
     is_chain = all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(lead))
     return is_chain and ((column == 1 and row >= max(n, 1)) or (row == 1 and column >= max(m, 1)))
+
+
+#: Ufuncs whose running results kernels have.
+_SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
+
+
+def is_scan(node: Node) -> bool:
+    """Whether a kernel carries a value along an axis; other running results are NumPy's."""
+    is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
+    return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
+
+
+def _has_strides(node: Node) -> bool:
+    """Whether strides can say where the elements lie in memory."""
+    base, views = access(node)
+    return not (base.op is iota or is_literal(base)) and Access(base, views).layout() is not None
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether the elements lie one after another in memory."""
+    base, views = access(node)
+    if base.op is iota or is_literal(base):
+        return False
+    layout = Access(base, views).layout()
+    return layout is not None and layout.is_contiguous()
 
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:

@@ -76,22 +76,23 @@ def _lives(schedule: Schedule) -> tuple[dict[Node, int], dict[Node, int]]:
 
 
 class _Heap:
-    """Free gaps of an arena that grows at its end: (offset, size), in order of offset, never adjacent."""
+    """Free gaps of an arena that grows at its end: (offset, size), in order of offset, never adjacent; and by size."""
 
     def __init__(self) -> None:
         self.size = 0
         self._gaps: list[tuple[int, int]] = []
+        self._by_size: list[tuple[int, int]] = []
 
     def take(self, size: int) -> int:
-        fitting = [gap for gap in self._gaps if gap[1] >= size]
-        if fitting:
-            offset, length = min(fitting, key=lambda gap: gap[1])
-            self._gaps.remove((offset, length))
+        at = bisect.bisect_left(self._by_size, (size, 0))
+        if at < len(self._by_size):
+            length, offset = self._by_size[at]
+            self._remove(bisect.bisect_left(self._gaps, (offset, length)))
             if length > size:
-                bisect.insort(self._gaps, (offset + size, length - size))
+                self._add(offset + size, length - size)
             return offset
         if self._gaps and sum(self._gaps[-1]) == self.size:
-            offset, _ = self._gaps.pop()
+            offset, _ = self._remove(len(self._gaps) - 1)
         else:
             offset = self.size
         self.size = offset + size
@@ -100,9 +101,17 @@ class _Heap:
     def give(self, offset: int, size: int) -> None:
         at = bisect.bisect(self._gaps, (offset, size))
         if at < len(self._gaps) and self._gaps[at][0] == offset + size:
-            size += self._gaps.pop(at)[1]
+            size += self._remove(at)[1]
         if at > 0 and sum(self._gaps[at - 1]) == offset:
-            offset, before = self._gaps.pop(at - 1)
+            offset, before = self._remove(at - 1)
             size += before
-            at -= 1
-        self._gaps.insert(at, (offset, size))
+        self._add(offset, size)
+
+    def _add(self, offset: int, size: int) -> None:
+        bisect.insort(self._gaps, (offset, size))
+        bisect.insort(self._by_size, (size, offset))
+
+    def _remove(self, at: int) -> tuple[int, int]:
+        offset, size = self._gaps.pop(at)
+        del self._by_size[bisect.bisect_left(self._by_size, (size, offset))]
+        return offset, size

@@ -13,7 +13,9 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["Address", "Apply", "Axis", "Index", "Instruction", "Literal", "Load", "Nest", "Reduce", "Store"]
+__all__ = [
+    "Address", "Apply", "Axis", "Index", "Instruction", "Literal", "Load", "Nest", "Pick", "Place", "Reduce", "Store",
+]  # fmt: skip
 
 
 class Axis(NamedTuple):
@@ -58,13 +60,29 @@ class Apply(NamedTuple):
     operands: tuple[int, ...]
 
 
+class Place(NamedTuple):
+    """An index along one axis of a buffer: an earlier instruction, the axis's stride and its extent, which bounds it."""
+
+    operand: int
+    stride: int
+    extent: int
+
+
+class Pick(NamedTuple):
+    """Reads one element at indices; the address says where it would be if they were 0."""
+
+    node: Node
+    address: Address
+    places: tuple[Place, ...]
+
+
 class Reduce(NamedTuple):
     """The result of the nest's reduction, at the start of the epilogue."""
 
     node: Node
 
 
-Instruction = Load | Literal | Index | Apply | Reduce
+Instruction = Load | Pick | Literal | Index | Apply | Reduce
 
 
 class Store(NamedTuple):
@@ -102,7 +120,7 @@ class Nest(NamedTuple):
         """The nodes that it computes, in the order in which it does so."""
         reduction = [] if self.reduction is None else [self.reduction[0]]
         body, epilogue = (
-            [each.node for each in side if isinstance(each, Apply)] for side in (self.body, self.epilogue)
+            [each.node for each in side if isinstance(each, (Apply, Pick))] for side in (self.body, self.epilogue)
         )
         return [*body, *reduction, *epilogue]
 

@@ -9,10 +9,23 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import access
-from tracegraph.compiler.nest import Address, Apply, Axis, Index, Instruction, Literal, Load, Nest, Reduce, Store
+from tracegraph.compiler.materialise import Access, access, pick, place_of, rest_of
+from tracegraph.compiler.nest import (
+    Address,
+    Apply,
+    Axis,
+    Index,
+    Instruction,
+    Literal,
+    Load,
+    Nest,
+    Pick,
+    Place,
+    Reduce,
+    Store,
+)
 from tracegraph.ir import Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import reduced_shape
@@ -94,9 +107,14 @@ class Membership:
         return list(found)
 
 
-def build_nest(members: Membership) -> Nest:
-    """The loop nest of a kernel's nodes."""
-    body, epilogue = _Emitter(members, Level.BODY), _Emitter(members, Level.EPILOGUE)
+def build_nest(members: Membership, memory: Mapping[Node, Node]) -> Nest:
+    """The loop nest of a kernel's nodes.
+
+    Args:
+        members: which nodes those are.
+        memory: for nodes that share a buffer, the one that stands for it.
+    """
+    body, epilogue = (_Emitter(members, level, memory) for level in Level)
     taken = None
     if members.reduction is not None:
         taken = body.value(members.reduction.inputs[0], ())
@@ -120,9 +138,10 @@ def build_nest(members: Membership) -> Nest:
 class _Emitter:
     """Writes the instructions of one level. Addresses are over all axes of the space."""
 
-    def __init__(self, members: Membership, level: Level) -> None:
+    def __init__(self, members: Membership, level: Level, memory: Mapping[Node, Node]) -> None:
         self.members = members
         self.level = level
+        self.memory = memory
         self.instructions: list[Instruction] = []
         self.stores: list[Store] = []
         self._known: dict[tuple[Node, Layout | None], int] = {}
@@ -130,6 +149,12 @@ class _Emitter:
     @property
     def loads(self) -> list[Address]:
         return [each.address for each in self.instructions if isinstance(each, Load)]
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of all that it reads and writes."""
+        read = [each.address for each in self.instructions if isinstance(each, (Load, Pick, Index))]
+        return [*read, *(each.address for each in self.stores)]
 
     def value(self, node: Node, views: Views) -> int:
         """The instruction that has the node's value as it is seen through views."""
@@ -154,14 +179,42 @@ class _Emitter:
             return self._append(Reduce(node))
         if node not in self.members.views[self.level]:
             return self._append(Load(self._address(node, layout)))
-        operands = tuple([self.value(source, views) for source in node.inputs])
+        if node.op is pick:
+            return self._pick(node, views)
+        sources = node.inputs[:1] if node.op.kind == "part" else node.inputs
+        operands = tuple([self.value(source, views) for source in sources])
         return operands[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, operands))
 
+    def _pick(self, node: Node, views: Views) -> int:
+        """Reads an element at indices. Those that only count along axes move the address instead."""
+        x, *indices = node.inputs
+        base, inner = access(x)
+        source, rest = Access(base, inner).layout(), rest_of(node, views)
+        assert source is not None, "what is picked from was copied if it had no strides"
+        assert rest is not None, "the fuser joins only what strides can express"
+        address = self._address(base, rest)
+        places = []
+        for axis, index in zip(node.params["axes"], indices, strict=True):
+            stride, extent = source.strides[axis], x.shape[axis]
+            value = self.value(index, views)
+            counter = self.instructions[value]
+            if isinstance(counter, Index) and counter.address.buffer.shape[0] <= extent:
+                moves = tuple(a + b * stride for a, b in zip(address.strides, counter.address.strides, strict=True))
+                address = Address(address.buffer, address.offset + counter.address.offset * stride, moves)
+            else:
+                places.append(Place(value, stride, extent))
+        return self._append(Pick(node, address, tuple(places)) if places else Load(address))
+
     def store(self, node: Node) -> None:
-        """Keeps a member's value: in a buffer of its own, or in its region of an assembled one."""
+        """Keeps a member's value: in a buffer of its own, or in its region of an assembled one.
+
+        What is read at the points where it is written has one address for both: strides along axes of extent 1 might differ,
+        and then the loop would not vectorise.
+        """
         value = self.value(node, ())
-        buffer, layout = _target(node, self.members)
-        self.stores.append(Store(self._address(buffer, layout), value))
+        address = self._address(*_target(node, self.members))
+        read = next((each for each in self.loads if each[:2] == address[:2]), address)
+        self.stores.append(Store(read, value))
 
     def _append(self, instruction: Instruction) -> int:
         self.instructions.append(instruction)
@@ -171,9 +224,8 @@ class _Emitter:
         """Over all axes of the space: a value of the epilogue does not move along reduced axes."""
         strides = iter(layout.strides)
         reduced = self.members.axes if self.level is Level.EPILOGUE else ()
-        return Address(
-            buffer, layout.offset, tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
-        )
+        along = tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
+        return Address(self.memory.get(buffer, buffer), layout.offset, along)
 
 
 def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
@@ -181,8 +233,7 @@ def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
     whole = members.assembled
     if node.op.kind != "part" or whole is None:
         return node, contiguous(node.shape)
-    starts, steps = whole.params["regions"][whole.inputs.index(node)]
-    return whole, contiguous(whole.shape).slice(starts, steps, node.shape)
+    return whole, place_of(node, whole)
 
 
 # -- canonical loops ---------------------------------------------------------------------------------------------------
@@ -204,9 +255,7 @@ def _is_row(members: Membership, loads: Sequence[Address]) -> bool:
 
 def _loops(members: Membership, body: _Emitter, epilogue: _Emitter) -> tuple[tuple[Axis, ...], list[list[int]]]:
     """The loops, outer to inner, and for each the axes of the space that it runs over; the last of those gives strides."""
-    addresses = [*body.loads, *(each.address for each in body.instructions if isinstance(each, Index))]
-    addresses += [*epilogue.loads, *(each.address for each in epilogue.instructions if isinstance(each, Index))]
-    addresses += [store.address for store in (*body.stores, *epilogue.stores)]
+    addresses = [*body.addresses, *epilogue.addresses]
     merged: list[list[int]] = []
     for k in range(len(members.space)):
         if merged and _walk_as_one(members, addresses, merged[-1][-1], k):
@@ -240,7 +289,7 @@ def _over_loops(address: Address, place: Sequence[Sequence[int]]) -> Address:
 
 
 def _instruction(each: Instruction, place: Sequence[Sequence[int]]) -> Instruction:
-    return each._replace(address=_over_loops(each.address, place)) if isinstance(each, (Load, Index)) else each
+    return each._replace(address=_over_loops(each.address, place)) if isinstance(each, (Load, Pick, Index)) else each
 
 
 def _store(each: Store, place: Sequence[Sequence[int]]) -> Store:

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
-from tracegraph.compiler.kernel import Fused, Kernel, NestKernel
+from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.materialise import overwrite
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
 
@@ -19,6 +20,8 @@ __all__ = ["Schedule", "Task", "Wave", "schedule"]
 
 #: Work of less than this is not cut into smaller pieces, nor given to other threads.
 PIECE_NANOSECONDS = 20_000.0
+#: What an element of a scan costs: each waits for the one before.
+SCANNED = 1.0
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -64,14 +67,19 @@ class Schedule(NamedTuple):
 
 
 def schedule(fused: Fused) -> Schedule:
-    """Puts every kernel into the first wave in which all that it reads is there."""
+    """Puts every kernel into the first wave in which all that it reads is there and nobody needs what it writes over."""
     levels: dict[int, list[int]] = {}
-    ready: dict[Node, int] = {}
+    written: dict[Node, int] = {}
+    read: dict[Node, int] = {}
     for number, kernel in enumerate(fused.kernels):
-        level = max((ready.get(node, 0) for node in (*kernel.reads, *_overwritten(kernel))), default=0)
+        over = _overwritten(kernel)
+        before = [written.get(node, 0) for node in (*kernel.reads, *over)] + [read.get(node, 0) for node in over]
+        level = max(before, default=0)
         levels.setdefault(level, []).append(number)
         for node in kernel.writes:
-            ready[node] = max(ready.get(node, 0), level + 1)
+            written[node] = max(written.get(node, 0), level + 1)
+        for node in kernel.reads:
+            read[node] = max(read.get(node, 0), level + 1)
     waves: list[Wave] = []
     total = 0.0
     for level in sorted(levels):
@@ -85,24 +93,26 @@ def schedule(fused: Fused) -> Schedule:
 
 
 def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
-    """Buffers of which an earlier kernel writes what this one writes over."""
-    return tuple(node for node in kernel.writes if node.params.get("is_ordered", False))
+    """Buffers in which it may write over what an earlier kernel has written or reads."""
+    return tuple(node for node in kernel.writes if node.op is overwrite or node.params.get("is_ordered", False))
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests share a wave; a product, which has threads of its own, and a step of Python each have one to themselves."""
+    """Nests share a wave; a scan, a step of Python, and a product, which has threads of its own, each have one to itself."""
     nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
     others = [[number] for number in numbers if number not in nests]
     return ([nests] if nests else []) + others
 
 
 def _nanoseconds(kernel: Kernel) -> float:
-    return nest_nanoseconds(kernel.nest) if isinstance(kernel, NestKernel) else 0.1 * kernel.node.aval.size
+    if isinstance(kernel, NestKernel):
+        return nest_nanoseconds(kernel.nest)
+    return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
     if not isinstance(kernel, NestKernel):
-        return [Task(number, 0, _batch(kernel.node), 0)]
+        return _scan_tasks(number, kernel) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
@@ -117,6 +127,16 @@ def _tasks(number: int, kernel: Kernel) -> list[Task]:
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = kernel.partials is not None
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
+
+
+def _scan_tasks(number: int, kernel: LibraryKernel) -> list[Task]:
+    """Rows, or strips of columns, are independent of each other."""
+    if not kernel.node.aval.size:
+        return []
+    extent = kernel.extents[0] * kernel.strips
+    pieces = int(min(MOST_PIECES, max(1.0, _nanoseconds(kernel) // PIECE_NANOSECONDS), extent))
+    step = -(-extent // pieces)
+    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
 def _does_anything(nest: Nest) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from tracegraph.compiler.kernel import NestKernel
-from tracegraph.compiler.nest import Address, Axis, Index, Instruction, Load, Nest, Reduce, Store
+from tracegraph.compiler.nest import Address, Axis, Index, Instruction, Load, Nest, Pick, Reduce, Store
 from tracegraph.ir import Aval
 from tracegraph.ops.leaf import input_node
 
@@ -72,7 +72,7 @@ def _strides(nest: Nest, extents: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _reordered(each: Instruction, order: list[int]) -> Instruction:
-    return each._replace(address=_along(each.address, order)) if isinstance(each, (Load, Index)) else each
+    return each._replace(address=_along(each.address, order)) if isinstance(each, (Load, Pick, Index)) else each
 
 
 def _along(address: Address, order: list[int]) -> Address:

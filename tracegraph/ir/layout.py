@@ -8,6 +8,7 @@ reshape is a view or a copy, as NumPy does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -104,6 +105,7 @@ def contiguous(shape: Shape) -> Layout:
     return Layout(0, shape, _contiguous_strides(shape))
 
 
+@lru_cache(maxsize=1024)
 def _contiguous_strides(shape: Shape) -> Ints:
     strides = [1] * len(shape)
     for k in reversed(range(len(shape) - 1)):

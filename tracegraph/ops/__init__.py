@@ -3,11 +3,33 @@
 from collections.abc import Mapping
 
 from tracegraph.ir import Op
-from tracegraph.ops import broadcast, elementwise, leaf, product, reduce, region, shape
+from tracegraph.ops import (
+    broadcast,
+    count,
+    elementwise,
+    gather,
+    leaf,
+    linalg,
+    product,
+    random,
+    reduce,
+    region,
+    scan,
+    shape,
+    sorting,
+    special,
+    window,
+)  # fmt: skip
 
-__all__ = ["ALL", "broadcast", "elementwise", "leaf", "product", "reduce", "region", "shape"]
+__all__ = [
+    "ALL", "broadcast", "count", "elementwise", "gather", "leaf", "linalg", "product", "random", "reduce", "region",
+    "scan", "shape", "sorting", "special", "window",
+]  # fmt: skip
 
-FAMILIES = (leaf, shape, broadcast, region, elementwise, reduce, product)
+FAMILIES = (
+    leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
+    random,
+)  # fmt: skip
 
 #: Every operation by its name.
 ALL: Mapping[str, Op] = {op.name: op for family in FAMILIES for op in family.OPS}

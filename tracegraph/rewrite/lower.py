@@ -1,5 +1,5 @@
 """Operations that native kernels do not have, in terms of those that they do. Only for the final graph: it is larger, but
-every part of it fuses, vectorises and splits over threads."""
+every part of it fuses, vectorises and splits over threads. Writes that nobody reads go, for it is known now who reads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import numpy as np
 
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
-from tracegraph.ops.elementwise import equal, like, logical_and, logical_or, multiply, not_equal, where
+from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
+from tracegraph.ops.region import update
 from tracegraph.ops.rules import is_float
+from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape
+from tracegraph.ops.window import correlate
 from tracegraph.rewrite.engine import Rules, rule
 
 __all__ = ["LOWER"]
+
+#: Up to so many weights of a sliding product are written out.
+SHORT = 12
 
 
 @rule("arg_reduction", argmax, argmin)
@@ -75,9 +81,33 @@ def vector_product(node: Node) -> Node | None:
     return reshape(total, shape=node.shape)
 
 
+@rule("short_window", correlate)
+def short_window(node: Node) -> Node | None:
+    """A few weights slid over an array are a sum of shifted arrays, which fuses with what is around."""
+    x, w = node.inputs
+    axis, count = node.aval.ndim - 1, w.shape[-1]
+    if count > SHORT or node.dtype.kind == "b":
+        return None
+    total: Node | None = None
+    for k in range(count):
+        weight = broadcast_to(along(w, axis, k, 1), shape=node.shape)
+        term = multiply(along(x, axis, k, node.shape[-1]), weight)
+        total = term if total is None else add(total, term)
+    return total
+
+
 def _is_vector(node: Node, axis: int) -> bool:
     """Whether an axis of extent 1 was only added to make a matrix of a vector."""
     return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[axis] == 1
 
 
-LOWER: Rules = (arg_reduction, whole_matmul, vector_product)
+@rule("update_of_update", update, lone=True)
+def update_of_update(node: Node) -> Node | None:
+    """Of two writes to one region only the second counts, unless someone reads in between."""
+    x, v = node.inputs
+    if x.op is not update or x.params != node.params or x.inputs[1].shape != v.shape:
+        return None
+    return update(x.inputs[0], v, **node.params)
+
+
+LOWER: Rules = (arg_reduction, whole_matmul, vector_product, update_of_update, short_window)

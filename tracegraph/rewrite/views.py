@@ -9,10 +9,14 @@ from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
-from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.rewrite.engine import Rules, rule
+from tracegraph.rewrite.match import unview
 
 __all__ = ["VIEWS"]
+
+#: Writes that a read looks through.
+LOOKED_THROUGH = 8
 
 REDUCTIONS = (reduce_sum, reduce_prod, reduce_max, reduce_min)
 
@@ -144,15 +148,29 @@ def slice_of_broadcast(node: Node) -> Node | None:
 def slice_of_update(node: Node) -> Node | None:
     """Reads what was written, or what was there before, where the two regions are the same or apart."""
     (source,) = node.inputs
-    if source.op is not update:
+    found = _origin(source, node.params["starts"], node.params["steps"], node.shape)
+    if found is None or found[0] is source:
         return None
-    x, v = source.inputs
-    read, written = node.params, source.params
-    places = (written["starts"], written["steps"], v.shape)
-    if (read["starts"], read["steps"], node.shape) == places:
-        return v
-    if any(map(_are_apart, read["starts"], read["steps"], node.shape, *places)):
-        return slice_(x, **read)
+    origin, is_written = found
+    return origin if is_written else slice_(origin, **node.params)
+
+
+def _origin(x: Node, starts: Ints, steps: Ints, sizes: Shape) -> tuple[Node, bool] | None:
+    """Where a region of x has its value from: an earlier array that is the same there, or (True) what was written there.
+
+    None if only a part of it was written, or if it was before many other writes: each read would look through all of them.
+    None, too, for an array that was written itself: while that is needed, later writes cannot take its memory.
+    """
+    for _ in range(LOOKED_THROUGH):
+        if x.op is not update:
+            return None if unview(x)[0].op in (update, concatenate) else (x, False)
+        before, v = x.inputs
+        places = (x.params["starts"], x.params["steps"], v.shape)
+        if (starts, steps, sizes) == places:
+            return v, True
+        if not any(map(_are_apart, starts, steps, sizes, *places)):
+            return None
+        x = before
     return None
 
 
@@ -191,21 +209,64 @@ def update_of_all(node: Node) -> Node | None:
     return v if _is_all(x.shape, node.params["starts"], node.params["steps"], v.shape) else None
 
 
-@rule("update_of_update", update)
-def update_of_update(node: Node) -> Node | None:
-    """Of two writes to one region only the second counts."""
-    x, v = node.inputs
-    if x.op is not update or x.params != node.params or x.inputs[1].shape != v.shape:
-        return None
-    return update(x.inputs[0], v, **node.params)
-
-
 @rule("update_with_own", update)
 def update_with_own(node: Node) -> Node | None:
     """Writes back what stands there."""
     x, v = node.inputs
-    same = v.op is slice_ and v.inputs[0] is x and v.params == {**node.params, "sizes": v.shape}
-    return x if same else None
+    if v.op is slice_ and v.inputs[0] is x and v.params == {**node.params, "sizes": v.shape}:
+        return x
+    return x if x.op is update and x.inputs[1] is v and x.params == node.params else None
+
+
+@rule("update_of_region", update)
+def update_of_region(node: Node) -> Node | None:
+    """Writes into a region of a region are writes into the whole: ``update(x, update(x[r], v, q), r)``, where axes of
+    extent 1 may have gone or come in between."""
+    x, value = node.inputs
+    _, inner = unview(value, frozenset({reshape}))
+    written = inner[-1].inputs[0] if inner else value
+    if written.op is not update:
+        return None
+    part, v = written.inputs
+    starts, steps = node.params["starts"], node.params["steps"]
+    if not _shows(part, x, starts, steps, value.shape):
+        return None
+    places = zip(part.shape, written.params["starts"], written.params["steps"], v.shape, strict=True)
+    axes = [axis for axis in places if axis[0] != 1]
+    if [n for n in value.shape if n != 1] != [n for n, *_ in axes] or not v.aval.size:
+        return None
+    left = iter(axes)
+    moves = [next(left) if n != 1 else (1, 0, 1, 1) for n in value.shape]
+    return update(
+        x,
+        reshape_to(v, tuple(size for *_, size in moves)),
+        starts=tuple(start + step * move[1] for start, step, move in zip(starts, steps, moves, strict=True)),
+        steps=tuple(step * move[2] for step, move in zip(steps, moves, strict=True)),
+    )
+
+
+def _shows(seen: Node, x: Node, starts: Ints, steps: Ints, sizes: Shape) -> bool:
+    """Whether a node is a region of x, but for its shape."""
+    origin, is_written = _origin(x, starts, steps, sizes) or (x, False)
+    core, _ = unview(seen, frozenset({reshape}))
+    if is_written:
+        return core is unview(origin, frozenset({reshape}))[0]
+    whole = {"starts": starts, "steps": steps, "sizes": sizes}
+    return core.op is slice_ and core.inputs[0] in (x, origin) and core.params == whole
+
+
+@rule("update_of_transpose", transpose)
+def update_of_transpose(node: Node) -> Node | None:
+    """Writes into a transposed array are writes into the array: ``update(x.T, v).T -> update(x, v.T)``"""
+    (source,) = node.inputs
+    if source.op is not update or source.inputs[0].op is not transpose:
+        return None
+    seen, v = source.inputs
+    axes, (x,) = node.params["axes"], seen.inputs
+    if axes != inverse(seen.params["axes"]):
+        return None
+    starts, steps = (tuple(source.params[name][axis] for axis in axes) for name in ("starts", "steps"))
+    return update(x, transpose(v, axes=axes), starts=starts, steps=steps)
 
 
 @rule("concatenate_empty", concatenate)
@@ -261,8 +322,9 @@ VIEWS: Rules = (
     slice_of_update,
     slice_of_concatenate,
     update_of_all,
-    update_of_update,
     update_with_own,
+    update_of_region,
+    update_of_transpose,
     concatenate_empty,
     reduce_no_axes,
     reduce_of_reduce,

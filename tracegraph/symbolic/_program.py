@@ -12,7 +12,7 @@ import numpy as np
 from tracegraph.api import CacheInfo, Compiled, compile
 from tracegraph.api.compiled import Listing
 from tracegraph.api.signature import Leaf
-from tracegraph.api.tracer import trace
+from tracegraph.api.tracer import input_nodes, trace
 from tracegraph.errors import FeedError, at
 from tracegraph.ir import Aval, Graph
 from tracegraph.symbolic._expression import Expression, Symbol, postorder
@@ -213,7 +213,7 @@ def _initialise(expressions: Sequence[Expression], feed: Mapping[Any, Any]) -> N
     def call(leaves: list[Any]) -> None:
         replay(pending, dict(zip(inputs, leaves, strict=True)))
 
-    trace(call, specs, user_where())
+    trace(call, specs, input_nodes(specs, user_where()), user_where())
 
 
 # -- what one can ask --------------------------------------------------------------------------------------------------

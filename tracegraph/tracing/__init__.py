@@ -1,16 +1,21 @@
 """From a Python function to a graph: `trace` (state), `placeholder` (the array), `indexing`, `lift` (promotion),
-`ufuncs`, `reductions` and `functions` (what NumPy means), `watch` (what a function reads), in reading order."""
+`ufuncs`, `reductions`, `methods` and `functions` (what NumPy means), `watch` (what a function reads), in reading order."""
 
+from tracegraph.tracing.bodies import body_of
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
-from tracegraph.tracing.placeholder import Placeholder, Storage
-from tracegraph.tracing.trace import Trace, active_trace, user_where
-from tracegraph.tracing.ufuncs import METHODS
+from tracegraph.tracing.methods import METHODS
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.standins import standins
+from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where
 from tracegraph.tracing.watch import Watch
 
-__all__ = ["Placeholder", "Storage", "Trace", "Watch", "active_trace", "new_trace", "node_of", "user_where"]
+__all__ = [
+    "Fork", "GiveUp", "Placeholder", "Storage", "Trace", "Watch", "active_trace", "new_trace", "node_of", "standins",
+    "user_where",
+]  # fmt: skip
 
 
-def new_trace() -> Trace:
+def new_trace(fork: Fork | None = None) -> Trace:
     """A trace that knows NumPy's functions."""
-    return Trace(METHODS, FUNCTIONS)
+    return Trace(METHODS, FUNCTIONS, fork, body_of)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from itertools import dropwhile, pairwise
 from typing import Any
@@ -16,9 +15,16 @@ from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.shape import reshape_to
-from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
+from tracegraph.tracing.counting import FUNCTIONS as COUNTING
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, sizes, spread
+from tracegraph.tracing.linear import FUNCTIONS as LINEAR
+from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
+from tracegraph.tracing.selecting import FUNCTIONS as SELECTING
+from tracegraph.tracing.selecting import nonzero
+from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
 __all__ = ["FUNCTIONS"]
@@ -33,17 +39,17 @@ def _array(value: Any) -> Placeholder:
 
 
 def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Placeholder:
-    if order not in ("C", "A", "K"):
-        raise UnsupportedError(f"np.reshape with order={order!r} is not traced; transpose, reshape and transpose back")
     x = _array(a)
+    if order == "F":
+        return _transpose(_reshape(_transpose(x), _complete(x.shape, shape)[::-1]))
     return x.seen_as("reshape", shape=_complete(x.shape, shape))
 
 
 def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     """The shape with its one -1 worked out."""
-    if not isinstance(shape, Sequence) and not hasattr(shape, "__index__"):
+    if not isinstance(shape, (Sequence, np.ndarray)) and not hasattr(shape, "__index__"):
         raise TypeError(f"expected a sequence of integers or a single integer, got {str(shape)!r}")
-    new = tuple(map(operator.index, shape)) if isinstance(shape, Sequence) else (operator.index(shape),)
+    given = new = sizes(shape)
     size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
     unknown = new.count(-1)
@@ -52,16 +58,16 @@ def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     if unknown and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
-        given = dropwhile(lambda n: n < 0, map(operator.index, shape) if isinstance(shape, Sequence) else new)
-        text = ",".join("newaxis" if n < 0 else str(n) for n in given)
+        named = dropwhile(lambda n: n < 0, given)
+        text = ",".join("newaxis" if n < 0 else str(n) for n in named)
         raise ValueError(f"cannot reshape array of size {size} into shape ({text}{',' * (len(new) == 1)})")
     return new
 
 
 def _ravel(a: Any, order: str = "C") -> Placeholder:
     """A view where the elements lie one after another; else a copy, even where a reshape would be a view."""
-    x = _array(a)
-    flat = _reshape(x, (x.size,), order)
+    x = _transpose(a) if order == "F" else _array(a)
+    flat = _reshape(x, (x.size,))
     return flat if x.is_contiguous else x.reshaped_copy(flat.node)
 
 
@@ -152,6 +158,30 @@ def _at_least(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) ->
     return handler
 
 
+def _sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Placeholder:
+    """A copy, where NumPy has a view that may not be written to."""
+    array: Any = _array(x)
+    sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
+    if min(sizes, default=0) < 0:
+        raise ValueError("`window_shape` cannot contain negative values")
+    axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim, allow_duplicate=True)
+    if len(sizes) != len(axes):
+        raise ValueError(
+            f"Must provide {'window_shape for all dimensions of `x`' if axis is None else 'matching length window_shape'}"
+            f"; got {len(sizes)} window_shape elements and "
+            f"{f'`x.ndim` is {array.ndim}' if axis is None else f'{len(axes)} axes elements'}."
+        )
+    for k, size in zip(axes, sizes, strict=True):
+        count = array.shape[k] - size + 1
+        if count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        array = np.take(array, np.arange(count)[:, None] + np.arange(size), axis=k)
+        array = np.moveaxis(array, k + 1, -1)
+    return array  # type: ignore[no-any-return]
+
+
 # -- joining and splitting ---------------------------------------------------------------------------------------------
 
 
@@ -240,9 +270,11 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 # -- choosing, copying, filling ----------------------------------------------------------------------------------------
 
 
-def _where(condition: Any, x: Any = None, y: Any = None) -> Placeholder:
+def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return nonzero(condition)
     if x is None or y is None:
-        raise UnsupportedError("np.where with one argument is not traced: its shape depends on data; give x and y")
+        raise ValueError("either both or neither of x and y should be given")
     dtype = common_dtype([x, y])
     values = [node_of(np.int64(each) if type(each) is int else each, dtype) for each in (x, y)]
     parts = broadcast([node_of(condition, np.dtype(bool)), *values])
@@ -349,6 +381,30 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
 
 
+def _sample(value: Any) -> Any:
+    """An operand, or for a dtype, however it is spelled, an array of it."""
+    return np.empty((), value) if isinstance(value, (type, np.dtype, str)) else value
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.sum(_as_bool(_array(a)), axis=axis, keepdims=keepdims)
+
+
+def _can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    return np.can_cast(from_.dtype if isinstance(from_, Placeholder) else from_, to, casting)
+
+
+def _min_scalar_type(a: Any, /) -> np.dtype:
+    if not a.shape:
+        raise UnsupportedError("np.min_scalar_type of a traced number is not traced: it hangs on its value")
+    return np.min_scalar_type(np.empty(1, a.dtype))
+
+
+def _as_bool(x: Placeholder) -> Placeholder:
+    """What is not zero is true."""
+    return result(cast(x.node, np.dtype(bool)), is_array=True)
+
+
 def _angle(z: Any, deg: bool = False) -> Any:
     value = _array(z)
     angle = call(np.arctan2, (value.imag if value.dtype.kind == "c" else 0, value.real))
@@ -370,6 +426,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.flip: _flip,
     np.flipud: lambda m: _flip(m, 0),
     np.fliplr: lambda m: _flip(m, 1),
+    np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
     np.atleast_1d: _atleast_1d,
     np.atleast_2d: _atleast_2d,
     np.atleast_3d: _atleast_3d,
@@ -399,6 +456,15 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.real: lambda val: _array(val).real,
     np.imag: lambda val: _array(val).imag,
     np.angle: _angle,
-    np.result_type: lambda *values: common_dtype(values),
+    np.result_type: lambda *values: common_dtype([_sample(value) for value in values]),
+    np.count_nonzero: _count_nonzero,
+    np.can_cast: _can_cast,
+    np.min_scalar_type: _min_scalar_type,
     **REDUCTIONS,
+    **LINEAR,
+    **SORTING,
+    **METHODS,
+    **CONTRACTING,
+    **COUNTING,
+    **SELECTING,
 }  # fmt: skip

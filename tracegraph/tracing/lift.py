@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -13,12 +14,12 @@ from tracegraph.ir import DTYPES, Node, Shape, canonical
 from tracegraph.ops.broadcast import broadcast_to
 from tracegraph.ops.elementwise import convert
 from tracegraph.ops.leaf import constant
-from tracegraph.tracing.placeholder import Placeholder, Storage
-from tracegraph.tracing.trace import active_trace
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.trace import Storage, active_trace
 
 __all__ = [
-    "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
-    "node_of", "result", "spread", "tight",
+    "as_dtype", "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
+    "node_of", "result", "sizes", "spread", "tight",
 ]  # fmt: skip
 
 #: A dtype, or for a Python number its class: NumPy lets such a number take the dtype of what it meets (NEP 50).
@@ -72,6 +73,12 @@ def has_placeholder(value: Any) -> bool:
     return isinstance(value, Placeholder)
 
 
+def as_dtype(dtype: Any) -> np.dtype:
+    """A dtype, spelled in any way that NumPy takes, its class among them."""
+    is_class = isinstance(dtype, type) and issubclass(dtype, np.dtype)
+    return dtype() if is_class else np.dtype(dtype)  # type: ignore[no-any-return]
+
+
 def check_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype, if a graph can hold it, as the one object that stands for it."""
     if dtype not in DTYPES:
@@ -82,8 +89,19 @@ def check_dtype(dtype: np.dtype) -> np.dtype:
 
 
 @cache
-def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.dtype | None) -> tuple[np.dtype, ...]:
+def loop_dtypes(
+    ufunc: np.ufunc,
+    descriptors: tuple[Descriptor, ...],
+    dtype: np.dtype | tuple[np.dtype | None, ...] | None,
+    casting: str = "same_kind",
+) -> tuple[np.dtype, ...]:
     """The dtypes of the inputs and outputs of the loop that NumPy would pick.
+
+    Args:
+        ufunc: what is called.
+        descriptors: of its operands.
+        dtype: of its results, or of all its inputs and outputs, where the caller says so.
+        casting: how far operands may be converted.
 
     Raises:
         TypeError: NumPy has no loop for these.
@@ -91,8 +109,10 @@ def loop_dtypes(ufunc: np.ufunc, descriptors: tuple[Descriptor, ...], dtype: np.
     """
     if not any(isinstance(each, np.dtype) for each in descriptors):
         descriptors = tuple(map(np.dtype, descriptors))
-    signature: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
-    dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **signature)
+    given: Any = {} if casting == "same_kind" else {"casting": casting}
+    if dtype is not None:
+        given["signature"] = dtype if isinstance(dtype, tuple) else (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
+    dtypes = ufunc.resolve_dtypes((*descriptors, *(None,) * ufunc.nout), **given)
     return tuple(check_dtype(np.dtype(each)) for each in dtypes)
 
 
@@ -102,6 +122,13 @@ def common_dtype(values: Sequence[Any]) -> np.dtype:
     strong = [kind for kind in kinds if isinstance(kind, np.dtype)]
     weak = [np.dtype(kind).type(0).item() for kind in kinds if not isinstance(kind, np.dtype)]
     return check_dtype(np.result_type(*strong, *weak))
+
+
+def sizes(shape: Any) -> Shape:
+    """A shape, however it is given: a number, a sequence, an array; what of it is traced is found out."""
+    if isinstance(shape, Placeholder):
+        shape = list(shape) if shape.ndim else shape
+    return tuple(map(operator.index, shape)) if isinstance(shape, (Sequence, np.ndarray)) else (operator.index(shape),)
 
 
 def cast(node: Node, dtype: np.dtype) -> Node:

@@ -7,43 +7,68 @@ NumPy's functions mean is not known here: the trace holds the tables.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.errors import LeakError, TraceError, UnsupportedError, at
+from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_place, at
 from tracegraph.ir import Node, set_where
-from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
-from tracegraph.ops.broadcast import zeros_like
-from tracegraph.ops.elementwise import convert, imag, make_complex, real
+from tracegraph.ops.broadcast import reduced_shape, zeros_like
+from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, real, rint, trunc
+from tracegraph.ops.gather import gather, scatter
 from tracegraph.ops.region import update
-from tracegraph.ops.shape import inverse, reshape, transpose
-from tracegraph.tracing.indexing import Region, parse_index
-from tracegraph.tracing.trace import Trace, user_where
+from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
+from tracegraph.tracing.indexing import Region, is_basic, parse_index
+from tracegraph.tracing.trace import Storage, Trace, user_where
 
-__all__ = ["Placeholder", "Storage"]
+__all__ = ["Placeholder"]
 
-View = tuple[str, dict[str, Any]]
+#: The operation, its parameters, and what it takes besides the array.
+View = tuple[str, dict[str, Any], tuple[Node, ...]]
 
 
-class Storage:
-    """The memory that some placeholders share.
+class Flags:
+    """What can be said of how an array lies in memory, taking arguments to be in C order."""
 
-    Attributes:
-        node: what it holds now.
-        layout: how it is taken to lie: in C order.
-        is_reshaped: whether someone sees it, or a copy of it, in another shape. Which of the two it is depends in NumPy
-            on the order in memory, so once such memory is written to, arguments must really be in C order.
-    """
+    def __init__(self, array: Placeholder) -> None:
+        in_order = array.is_contiguous
+        self.c_contiguous = self.contiguous = in_order
+        self.f_contiguous = array.T.is_contiguous
+        self.fnc = self.f_contiguous and not in_order
+        self.forc = self.f_contiguous or in_order
+        self.owndata = self.aligned = True
+        self.writeable = not array.is_read_only
 
-    __slots__ = ("is_reshaped", "layout", "node")
+    def __getitem__(self, name: str) -> bool:
+        return bool(getattr(self, name.lower()))
 
-    def __init__(self, node: Node, *, is_reshaped: bool = False) -> None:
-        self.node = node
-        self.layout = contiguous(node.shape)
-        self.is_reshaped = is_reshaped
+
+class Flat:
+    """The elements of an array in C order, as ``x.flat`` has them."""
+
+    def __init__(self, array: Placeholder) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(np.ravel(self._array))
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.ravel(self._array)[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        flat: Any = np.copy(np.ravel(self._array))
+        flat[index] = value
+        self._array[...] = np.reshape(flat, self._array.shape)
+
+    def copy(self) -> Any:
+        return np.copy(np.ravel(self._array))
 
 
 class Placeholder:
@@ -70,6 +95,8 @@ class Placeholder:
         self._is_scalar = is_scalar
         self._seen = storage.node
         self._node = node or storage.node
+        if not views:
+            trace.adopt(storage)
 
     # -- what the tracer asks ------------------------------------------------------------------------------------------
 
@@ -82,8 +109,8 @@ class Placeholder:
             )
         if self._seen is not self._storage.node:
             self._seen = node = self._storage.node
-            for name, params in self._views:
-                node = ALL[name](node, **params)
+            for name, params, others in self._views:
+                node = ALL[name](node, *others, **params)
             self._node = node
         return self._node
 
@@ -105,7 +132,7 @@ class Placeholder:
     @property
     def is_read_only(self) -> bool:
         """Whether several of its elements may be the same one in memory."""
-        return any(name == "broadcast_to" for name, _ in self._views)
+        return any(name == "broadcast_to" for name, *_ in self._views)
 
     @property
     def origin(self) -> Trace:
@@ -125,8 +152,23 @@ class Placeholder:
             self._storage.is_reshaped = True
         if layout is None:
             return self.reshaped_copy(node)
-        views = (*self._views, (name, params))
+        return self._view(node, name, params, (), layout)
+
+    def _view(
+        self, node: Node, name: str, params: dict[str, Any], others: tuple[Node, ...], layout: Layout
+    ) -> Placeholder:
+        views = (*self._views, (name, params, others))
         return Placeholder(self._trace, self._storage, views=views, layout=layout, node=node)
+
+    def row(self, axes: tuple[int, ...], numbers: tuple[Node, ...]) -> Placeholder:
+        """The view at traced integers along some axes."""
+        params = {"axes": axes, "distinct": True}
+        node = gather(self.node, *numbers, **params)
+        if self._is_scalar:
+            return self.fresh(node)
+        offset, *rest = self._layout
+        shape, strides = (reduced_shape(each, axes) for each in rest)
+        return self._view(node, "gather", params, numbers, Layout(offset, shape, strides))
 
     def reshaped_copy(self, node: Node) -> Placeholder:
         """A copy that NumPy makes of arrays in C order, where another order might have given a view."""
@@ -143,9 +185,11 @@ class Placeholder:
         """``whole`` with what is seen through the views replaced."""
         if not views:
             return value
-        (name, params), *rest = views
+        (name, params, others), *rest = views
         if rest:
-            value = self._put(ALL[name](whole, **params), tuple(rest), value)
+            value = self._put(ALL[name](whole, *others, **params), tuple(rest), value)
+        if name == "gather":
+            return scatter(whole, value, *others, **params)
         if name == "slice":
             return update(whole, value, starts=params["starts"], steps=params["steps"])
         if name == "transpose":
@@ -171,36 +215,92 @@ class Placeholder:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         where = user_where()
         set_where(where)
-        handler = self._trace.functions.get(function)
+        handler = self._trace.meaning(function)
         if handler is None:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
             raise UnsupportedError(at(f"{name} is not traced", where))
         return located(where, handler, *args, **kwargs)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        self._refuse("it was asked for its values (np.array, np.asarray, an assignment into a NumPy array)", "np.stack")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        if self._weak is int:
+            return np.array(int(self), dtype)
+        value = self._trace.known(self.node)
+        if value is None:
+            self._refuse(
+                "it was asked for its values (to be written into an array made outside, or by a function that is not "
+                "np.something)",
+                "np.stack, x.astype(dtype)",
+            )
+        return np.array(value, dtype)
 
-    # -- what Python asks ----------------------------------------------------------------------------------------------
+    # -- what Python asks: numbers that the function goes on by ---------------------------------------------------------
 
-    def __bool__(self) -> NoReturn:
-        self._refuse("its truth was asked for (if, while, and, or, not, assert)", "np.where, np.logical_and")
+    def __bool__(self) -> bool:
+        bool(self._stand_in())
+        node = convert(reshape_to(self.node, ()), dtype=np.dtype(bool))
+        return bool(self._trace.decide(node, "its truth was asked for (if, while, and, or, not, assert)"))
 
-    def __float__(self) -> NoReturn:
-        self._refuse("float() was called on it", "x.astype(float)")
+    def __int__(self) -> int:
+        int(self._stand_in())
+        node = trunc(self.node) if self.dtype.kind == "f" else self.node
+        return int(self._trace.decide(node, "int() was called on it", "x.astype(int)")[()])
 
-    def __complex__(self) -> NoReturn:
-        self._refuse("complex() was called on it", "x.astype(complex)")
+    def __index__(self) -> int:
+        operator.index(self._stand_in())
+        why = "it was used as an index, a size or a bound of range"
+        return operator.index(self._trace.decide(self.node, why)[()])
 
-    def __int__(self) -> NoReturn:
-        self._refuse("int() was called on it", "x.astype(int)")
+    def _stand_in(self) -> Any:
+        """Something that Python and NumPy take or refuse as they would this value."""
+        if self._weak is not None:
+            return self._weak()
+        zero = np.zeros((), self.dtype)
+        return zero[()] if self._is_scalar else np.broadcast_to(zero, self.shape)
 
-    def __index__(self) -> NoReturn:
-        self._refuse("it was used as an index or as a bound of range", "np.where")
+    def __float__(self) -> float:
+        if self._weak in (int, bool):
+            return float(int(self))
+        return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
-    def item(self, *args: Any) -> NoReturn:
-        self._refuse("item() was called on it", "an index, x[i]")
+    def __complex__(self) -> complex:
+        return complex(self._frozen("complex() was called on it", "x.astype(complex)"))
 
-    tolist = item
+    def _frozen(self, what: str, instead: str) -> Any:
+        """A value that no argument has a part in; of any other, a graph would keep one call's number for ever."""
+        value = self._trace.known(self.node)
+        if value is None:
+            self._refuse(what, instead)
+        return value[()]
+
+    def item(self, *args: Any) -> Any:
+        """The element as one of Python's numbers; still traced."""
+        if not args and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        one = self if not args else np.reshape(self, -1)[args[0]] if len(args) == 1 else self[args]
+        kind = _PYTHON_KINDS[self.dtype.kind]
+        return self.fresh(convert(reshape_to(one.node, ()), dtype=np.dtype(kind)), kind)
+
+    def tolist(self) -> Any:
+        return [each.tolist() for each in self] if self.shape else self.item()
+
+    def _whole(self, rounded: Callable[[Node], Node]) -> Any:
+        """The number, rounded, as one of Python's integers; still traced."""
+        if not self._is_scalar:
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
+        node = rounded(self.node) if self.dtype.kind == "f" else self.node
+        return self.fresh(convert(node, dtype=np.dtype(int)), int)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return self._whole(rint) if ndigits is None else np.round(self, ndigits)
+
+    def __floor__(self) -> Any:
+        return self._whole(floor)
+
+    def __ceil__(self) -> Any:
+        return self._whole(ceil)
+
+    def __trunc__(self) -> Any:
+        return self._whole(trunc)
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
         message = (
@@ -208,6 +308,20 @@ class Placeholder:
             "or make the argument static (static_argnames=...) if it is a setting"
         )
         raise TraceError(at(message, user_where()))
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class that NumPy's value would have: ``isinstance(x, np.ndarray)`` takes the array branch."""
+        return self._weak or (self.dtype.type if self._is_scalar else np.ndarray)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
 
     def __len__(self) -> int:
         if not self.shape:
@@ -219,7 +333,10 @@ class Placeholder:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        if not self._is_scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self._trace.decide(self.node, "it was used as a key")[()])
 
     def __repr__(self) -> str:
         kind = f"Python {self._weak.__name__}" if self._weak else repr(self._node.aval)
@@ -234,6 +351,13 @@ class Placeholder:
     def shape(self) -> tuple[int, ...]:
         return self._node.aval.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        seen: Any = np.reshape(self, shape)
+        if seen._storage is not self._storage:
+            raise AttributeError("incompatible shape for in-place modification; use `.reshape()` to make a copy")
+        self._views, self._layout, self._node = seen._views, seen._layout, seen._node
+
     @property
     def dtype(self) -> np.dtype:
         return self._node.aval.dtype
@@ -247,12 +371,51 @@ class Placeholder:
         return self._node.aval.size
 
     @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(stride * self.itemsize for stride in self._layout.strides)
+
+    @property
+    def flags(self) -> Flags:
+        return Flags(self)
+
+    @property
     def nbytes(self) -> int:
         return self._node.aval.nbytes
 
     @property
     def itemsize(self) -> int:
         return self.dtype.itemsize
+
+    @property
+    def flat(self) -> Flat:
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self[...] = np.resize(value, self.shape)
+
+    @property
+    def base(self) -> Any:
+        """The array that this one is a view of."""
+        return Placeholder(self._trace, self._storage) if self._views else None
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        if (dtype is None or np.dtype(dtype) == self.dtype) and type in (None, np.ndarray):
+            return self[...]
+        message = "looking at the bits of an array as another dtype is not traced; write x.astype(dtype)"
+        raise UnsupportedError(at(message, user_where()))
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return np.compress(condition, self, axis, out)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and hasattr(np.ndarray, name):
+            raise UnsupportedError(at(f"x.{name} of an array is not traced", user_where()))
+        raise AttributeError(f"'{self.__class__.__name__}' object has no attribute '{name}'")
 
     @property
     def T(self) -> Any:
@@ -299,17 +462,29 @@ class Placeholder:
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
         set_where(where)
-        region = located(where, parse_index, index, self.shape)
-        seen = self._region(region)
-        return self.fresh(seen.node, is_array=not region.is_scalar) if region.is_scalar or self._is_scalar else seen
+        if is_basic(index):
+            return self.part(located(where, parse_index, index, self.shape))
+        handler: Any = self._trace.meaning(operator.getitem)
+        return located(where, handler, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         where = user_where()
         set_where(where)
-        region = located(where, parse_index, index, self.shape)
-        located(where, self._trace.functions[np.copyto], self._region(region), value, casting="unsafe")
+        if is_basic(index):
+            located(
+                where, np.copyto, self.region(located(where, parse_index, index, self.shape)), value, casting="unsafe"
+            )
+        else:
+            handler: Any = self._trace.meaning(operator.setitem)
+            located(where, handler, self, index, value)
 
-    def _region(self, region: Region) -> Placeholder:
+    def part(self, region: Region) -> Placeholder:
+        """What a basic index gives: a view, or a number."""
+        seen = self.region(region)
+        return self.fresh(seen.node, is_array=not region.is_scalar) if region.is_scalar or self._is_scalar else seen
+
+    def region(self, region: Region) -> Placeholder:
+        """A region of the array, to be read or written."""
         whole = region.sizes == self.shape and all(step == 1 for step in region.steps)
         seen = self if whole else self.seen_as("slice", **region.params)
         return seen.seen_as("reshape", shape=region.shape) if seen.shape != region.shape or seen is self else seen
@@ -341,18 +516,8 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     try:
         return handler(*args, **kwargs)
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
-        if "\n  at " not in str(error):
-            _append_place(error, where)
+        append_place(error, where)
         raise
-
-
-def _append_place(error: Exception, where: Any) -> None:
-    if not error.args or str(error) != str(
-        error.args[0]
-    ):  # NumPy makes the text of some of its errors from other parts
-        error.add_note(at("", where).strip())
-    else:
-        error.args = (at(str(error.args[0]), where), *error.args[1:])
 
 
 # -- operators and methods: each is the NumPy function of its name -----------------------------------------------------
@@ -369,14 +534,14 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero prod "
-        "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "prod put ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
 
 
 #: What Python makes of an operation on two of its own numbers.
-_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float, "c": complex}
+_PYTHON_KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 
 
 #: What two of Python's bools do as bools; all else they do as integers.
@@ -407,6 +572,17 @@ def _is_python_number(value: Any) -> bool:
 
 def _binary(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     def method(self: Placeholder, other: Any) -> Any:
+        return NotImplemented if _defers(other) else _operate(ufunc, self, other)
+
+    return method
+
+
+def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Placeholder, Any], Any]:
+    """A comparison with None or a text tells nothing of the value: it is what it is for any value."""
+
+    def method(self: Placeholder, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return compare(self._stand_in(), other)
         return NotImplemented if _defers(other) else _operate(ufunc, self, other)
 
     return method
@@ -479,6 +655,13 @@ def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., None]:
+    def method(self: Placeholder, *args: Any, **kwargs: Any) -> None:
+        self[...] = function(self, *args, **kwargs)
+
+    return method
+
+
 def _install() -> None:
     """Gives the placeholder Python's operators and NumPy's methods."""
     for name, ufunc in _ARITHMETIC.items():
@@ -487,11 +670,13 @@ def _install() -> None:
         if ufunc.nout == 1:
             setattr(Placeholder, f"__i{name}__", _inplace(ufunc))
     for name, ufunc in _COMPARISONS.items():
-        setattr(Placeholder, f"__{name}__", _binary(ufunc))
+        setattr(Placeholder, f"__{name}__", _comparison(ufunc, getattr(operator, name)))
     for name, ufunc in _UNARY.items():
         setattr(Placeholder, f"__{name}__", _unary(ufunc))
     for name, function in _METHODS.items():
         setattr(Placeholder, name, _method(function))
+    for name in ("partition", "sort"):
+        setattr(Placeholder, name, _in_place(getattr(np, name)))
     own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
     for name, method in own.items():
         setattr(Placeholder, name, method)

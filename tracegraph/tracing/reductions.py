@@ -22,13 +22,13 @@ from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "reduced_axes"]
 
 NONE = np._NoValue
 BOOL = np.dtype(bool)
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = [normalize_axis_index(operator.index(each), ndim) for each in (axis if isinstance(axis, tuple) else (axis,))]
@@ -78,7 +78,7 @@ def _reduction(
         node = node_of(a)
         to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
         node = cast(node, to)
-        axes = _axes(axis, node.aval.ndim)
+        axes = reduced_axes(axis, node.aval.ndim)
         if _given(where) and where is not True:
             start = initial if _given(initial) and identity is None else identity
             if start is None:
@@ -197,7 +197,7 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
     It enters the graph as an array, not as a literal that rules look at: a mean over one element must not be another
     kernel than a mean over two.
     """
-    axes = _axes(axis, len(shape))
+    axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
         return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))
     mask = spread(node_of(where, BOOL), shape)
@@ -234,9 +234,8 @@ def _var(
 
 def _std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any
-) -> Placeholder:
-    variance = _var(a, axis, dtype, None, ddof, keepdims, **kwargs)
-    return _finish(call(np.sqrt, (variance,)).node, out)
+) -> Any:
+    return call(np.sqrt, (_var(a, axis, dtype, None, ddof, keepdims, **kwargs),), out=out)
 
 
 def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
@@ -257,7 +256,12 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
         dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[0]} (dim 0)"
         raise ValueError(f"shapes {tight(x.shape)} and {tight(y.shape)} not aligned: {dims}")
     rows = reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-    return _finish(reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:])), out)
+    node = reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:]))
+    if out is not None and (out.shape, out.dtype) != (node.shape, node.dtype):
+        raise ValueError(
+            "output array is not acceptable (must have the right datatype, number of dimensions, and be a C-Array)"
+        )
+    return _finish(node, out)
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,10 +16,18 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import TraceError, at
-from tracegraph.ir import Node, Where, toposort
+from tracegraph.ir import Node, Where
+from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
-__all__ = ["Trace", "active_trace", "user_where"]
+__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where"]
+
+#: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
+#: other nodes, those that are ``live`` are what the function still has in hand.
+Fork = Callable[[Node, list[Node]], np.ndarray]
+
+#: A function that makes more arrays than this is better run as it is than as a graph.
+MOST_ARRAYS = 200_000
 
 _OURS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<string>", "<__array_function__")
 
@@ -36,6 +45,18 @@ def user_where() -> Where | None:
     return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
+class GiveUp(BaseException):
+    """Ends a trace that would be worth less than it costs. No error of the user's, and not to be caught by the user's code.
+
+    Attributes:
+        where: the line at which that was seen.
+    """
+
+    def __init__(self, where: Where | None) -> None:
+        super().__init__(where)
+        self.where = where
+
+
 class _Active(threading.local):
     trace: Trace | None = None
 
@@ -48,25 +69,59 @@ def active_trace() -> Trace | None:
     return _active.trace
 
 
+class Storage:
+    """The memory that some placeholders share.
+
+    Attributes:
+        node: what it holds now.
+        layout: how it is taken to lie: in C order.
+        is_reshaped: whether someone sees it, or a copy of it, in another shape. Which of the two it is depends in NumPy
+            on the order in memory, so once such memory is written to, arguments must really be in C order.
+    """
+
+    __slots__ = ("__weakref__", "is_reshaped", "layout", "node")
+
+    def __init__(self, node: Node, *, is_reshaped: bool = False) -> None:
+        self.node = node
+        self.layout = contiguous(node.shape)
+        self.is_reshaped = is_reshaped
+
+
 class Trace:
     """The state of one trace.
 
     Args:
         ufuncs: what each of NumPy's ufuncs does to placeholders.
         functions: what each of NumPy's other functions does.
+        fork: finds out the value of a node, where the function depends on it; None if no values are at hand.
+        otherwise: finds what a function of NumPy's that is not in the table does, None if that is not known.
 
     Attributes:
         is_open: whether the function is still running.
         order_matters: whether memory that is seen in two shapes was written to, so that arguments must be in C order.
+        borrowed: arrays from outside that the function may change, what they held at first, and their memory.
+        effects: nodes that are to be run for what they do, in this order.
     """
 
-    def __init__(self, ufuncs: Mapping[Any, Callable[..., Any]], functions: Mapping[Any, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        ufuncs: Mapping[Any, Callable[..., Any]],
+        functions: Mapping[Any, Callable[..., Any]],
+        fork: Fork | None = None,
+        otherwise: Callable[[Any], Callable[..., Any] | None] = lambda function: None,
+    ) -> None:
         self.ufuncs = ufuncs
-        self.functions = functions
+        self._functions = functions
+        self._otherwise = otherwise
         self.is_open = False
         self.order_matters = False
+        self.borrowed: dict[int, tuple[np.ndarray, Node, Storage]] = {}
+        self.effects: list[Node] = []
+        self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
+        self._decided: dict[Node, np.ndarray] = {}
+        self._storages: list[weakref.ref[Storage]] = []
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -90,6 +145,8 @@ class Trace:
         """The node of an array that the function did not get as an argument. It is passed to kernels by reference."""
         if not isinstance(value, np.ndarray):
             return constant(value)
+        if id(value) in self.borrowed:
+            return self.borrowed[id(value)][2].node
         seen = self._captured.get(id(value))
         if seen is None:
             node = constant(value)
@@ -98,11 +155,28 @@ class Trace:
         _check_unchanged(*seen[:2])
         return seen[2]
 
+    def meaning(self, function: Any) -> Callable[..., Any] | None:
+        """What one of NumPy's functions does to placeholders."""
+        return self._functions.get(function) or self._otherwise(function)
+
+    def adopt(self, storage: Storage) -> None:
+        """Notes memory that the function has in hand for as long as a placeholder of it lives."""
+        self._storages.append(weakref.ref(storage))
+        if len(self._storages) > MOST_ARRAYS:
+            raise GiveUp(user_where())
+
     def known(self, node: Node) -> np.ndarray | None:
         """The value of a node that depends on no argument and on no array from outside; None if it does."""
-        for each in toposort([node], tuple(self._known)) if node not in self._known else ():
-            if each not in self._known:
-                self._known[each] = self._worked_out(each)
+        stack = [node]
+        while stack:
+            each = stack[-1]
+            waiting = [source for source in each.inputs if source not in self._known] if each not in self._known else ()
+            if waiting:
+                stack.extend(waiting)
+            else:
+                stack.pop()
+                if each not in self._known:
+                    self._known[each] = self._worked_out(each)
         return self._known[node]
 
     def _worked_out(self, node: Node) -> np.ndarray | None:
@@ -115,12 +189,41 @@ class Trace:
         with np.errstate(all="ignore"):
             return np.asarray(node.op.reference(*operands, **node.params))
 
-    def decide(self, node: Node) -> np.ndarray:
-        """The value of a node, now: what is traced from here on is right for this value only."""
+    def decide(
+        self, node: Node, why: str = "its value decides how the function goes on", instead: str = "np.where"
+    ) -> np.ndarray:
+        """The value of a node, now: what is traced from here on is right for this value only.
+
+        Args:
+            node: what Python needs to know.
+            why: what for, for the message if no values are at hand.
+            instead: what to write then.
+        """
         value = self.known(node)
         if value is None:
-            raise TraceError(at(f"a traced value of {node.aval} has no number yet", user_where()))
+            value = self._decided.get(node)
+        if value is None:
+            if self._fork is None:
+                raise TraceError(
+                    at(f"a traced value of {node.aval} has no number yet: {why}; write {instead} instead", user_where())
+                )
+            value = self._decided[node] = self._fork(node, self._live())
         return value
+
+    def _live(self) -> list[Node]:
+        alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
+        self._storages = [reference for reference, _ in alive]
+        return list(dict.fromkeys(storage.node for _, storage in alive))
+
+    def borrow(self, array: np.ndarray) -> Storage:
+        """The memory of an array from outside that the function may change: at each call the array is changed at its end.
+
+        Whoever borrows an array sees to it that nobody computes with the array itself while the function is traced.
+        """
+        if id(array) not in self.borrowed:
+            node = self.capture(array)
+            self.borrowed[id(array)] = array, node, Storage(node)
+        return self.borrowed[id(array)][2]
 
 
 def _check_unchanged(array: np.ndarray, before: np.ndarray) -> None:

@@ -8,21 +8,35 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
-from tracegraph.ops.broadcast import fill
+from tracegraph.ops.broadcast import fill, reduce_sum
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.product import matmul
-from tracegraph.ops.shape import reshape, reshape_to
-from tracegraph.tracing.lift import broadcast, cast, descriptor, listed, loop_dtypes, node_of, result, spread, tight
+from tracegraph.ops.reduce import reduce_max
+from tracegraph.ops.shape import reshape, reshape_to, transpose
+from tracegraph.ops.special import erf, erfc, gammaln, known_name, pointwise
+from tracegraph.tracing.lift import (
+    as_dtype,
+    broadcast,
+    cast,
+    descriptor,
+    listed,
+    loop_dtypes,
+    node_of,
+    result,
+    spread,
+    tight,
+)
 from tracegraph.tracing.placeholder import Placeholder
 
-__all__ = ["METHODS", "call", "product", "write"]
+__all__ = ["call", "product", "write"]
 
-Emit = Callable[..., Node]
-EmitSeveral = Callable[..., tuple[Node, ...]]
+#: One node, or one for each result.
+Emit = Callable[..., Any]
 
 
 def _on_bool(op: Emit) -> Emit:
@@ -41,23 +55,86 @@ def _reciprocal(x: Node) -> Node:
     return ew.divide(like(x, 1), x)
 
 
-def _log_sum(x: Node, y: Node, exp: Emit, unit: float) -> Node:
+def _logaddexp(x: Node, y: Node) -> Node:
     """max + log1p(exp(-|x - y|)); where both are the same infinity their difference is NaN and the maximum is right."""
-    distance = ew.negative(ew.absolute(ew.subtract(x, y)))
-    same = ew.equal(x, y)
-    half = ew.log1p(exp(ew.where(same, like(x, 0), distance)))
-    return ew.add(ew.maximum(x, y), half if unit == 1 else ew.multiply(half, like(half, unit)))
+    return ew.add(ew.maximum(x, y), ew.log1p(ew.exp(_apart(x, y))))
 
 
-def _heaviside(x: Node, at_zero: Node) -> Node:
-    step = ew.where(ew.less(x, like(x, 0)), like(x, 0), like(x, 1))
-    return ew.where(ew.isnan(x), x, ew.where(ew.equal(x, like(x, 0)), at_zero, step))
+def _logaddexp2(x: Node, y: Node) -> Node:
+    return ew.add(ew.maximum(x, y), _times(ew.log1p(ew.exp2(_apart(x, y))), 1 / math.log(2)))
+
+
+def _apart(x: Node, y: Node) -> Node:
+    """-|x - y|, and 0 where both are the same."""
+    return ew.where(ew.equal(x, y), like(x, 0), ew.negative(ew.absolute(ew.subtract(x, y))))
+
+
+def _times(x: Node, number: float) -> Node:
+    return ew.multiply(x, like(x, number))
+
+
+def _heaviside(x: Node, y: Node) -> Node:
+    step = ew.where(ew.greater(x, like(x, 0)), like(x, 1), like(x, 0))
+    return ew.where(ew.not_equal(x, x), x, ew.where(ew.equal(x, like(x, 0)), y, step))
 
 
 def _modf(x: Node) -> tuple[Node, Node]:
-    """Both parts have the sign of x."""
+    """The parts behind and before the point, with the sign of the whole; nothing is behind that of an infinity."""
     whole = ew.trunc(x)
-    return ew.copysign(ew.where(ew.isinf(x), like(x, 0), ew.subtract(x, whole)), x), whole
+    part = ew.where(ew.isinf(x), like(x, 0), ew.subtract(x, whole))
+    return ew.copysign(part, x), whole
+
+
+def _xlogy(log: Emit) -> Emit:
+    """x log(y), and 0 where x is 0 unless y is no number."""
+
+    def emit(x: Node, y: Node) -> Node:
+        nothing = ew.logical_and(ew.equal(x, like(x, 0)), ew.equal(y, y))
+        return ew.where(nothing, like(x, 0), ew.multiply(x, log(ew.where(nothing, like(y, 1), y))))
+
+    return emit
+
+
+def _entr(x: Node) -> Node:
+    """-x log(x); 0 at 0, minus infinity below."""
+    below = ew.less(x, like(x, 0))
+    value = ew.negative(_xlogy(ew.log)(x, ew.where(below, like(x, 1), x)))
+    return ew.where(below, like(x, -math.inf), value)
+
+
+def _relative_entropy(rest: Callable[[Node, Node, Node], Node]) -> Emit:
+    """From x log(x / y), x and y, for x, y > 0; infinite where x or y are below."""
+
+    def emit(x: Node, y: Node) -> Node:
+        zero = like(x, 0)
+        inside = ew.logical_and(ew.greater(x, zero), ew.greater(y, zero))
+        safe_x, safe_y = ew.where(inside, x, like(x, 1)), ew.where(inside, y, like(y, 1))
+        value = rest(ew.multiply(safe_x, _log_ratio(safe_x, safe_y)), safe_x, safe_y)
+        edge = ew.logical_and(ew.equal(x, zero), ew.greater_equal(y, zero))
+        outside = ew.where(edge, rest(zero, zero, y), like(x, math.inf))
+        is_number = ew.logical_and(ew.equal(x, x), ew.equal(y, y))
+        return ew.where(is_number, ew.where(inside, value, outside), ew.add(x, y))
+
+    return emit
+
+
+def _log_ratio(x: Node, y: Node) -> Node:
+    """log(x / y) for x, y > 0, as near where both are about the same."""
+    ratio = ew.divide(x, y)
+    is_near = ew.logical_and(ew.greater(ratio, like(x, 0.5)), ew.less(ratio, like(x, 2)))
+    excess = ew.where(is_near, ew.divide(ew.subtract(x, y), y), like(x, 0))
+    return ew.where(is_near, ew.log1p(excess), ew.log(ratio))
+
+
+def _opaque(ufunc: np.ufunc) -> Emit:
+    """A ufunc that NumPy runs: one node for each of its results."""
+
+    def emit(*nodes: Node) -> Node | tuple[Node, ...]:
+        if ufunc.nout == 1:
+            return pointwise(*nodes, ufunc=ufunc)
+        return tuple(pointwise(*nodes, ufunc=ufunc, output=k) for k in range(ufunc.nout))
+
+    return emit
 
 
 #: Each ufunc as an operation, or as an expression of operations, on operands of its loop's dtype and one shape.
@@ -80,26 +157,37 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.bitwise_or: _by_dtype(ew.logical_or, ew.bitwise_or),
     np.bitwise_xor: _by_dtype(ew.logical_xor, ew.bitwise_xor),
     np.invert: _by_dtype(ew.logical_not, ew.invert),
-    np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
     np.positive: lambda x: x,
     np.square: lambda x: ew.multiply(x, x),
     np.fabs: ew.absolute,
     np.reciprocal: _reciprocal,
-    np.heaviside: _heaviside,
-    np.float_power: ew.power,
-    np.logaddexp: lambda x, y: _log_sum(x, y, ew.exp, 1),
-    np.logaddexp2: lambda x, y: _log_sum(x, y, ew.exp2, 1 / math.log(2)),
+    np.logaddexp: _logaddexp,
     np.deg2rad: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
     np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
     np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
+    np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
+    np.float_power: ew.power,
+    np.heaviside: _heaviside,
+    np.logaddexp2: _logaddexp2,
+    np.divmod: lambda x, y: (ew.floor_divide(x, y), ew.remainder(x, y)),
+    np.modf: _modf,
+    np.frexp: lambda x: (ew.frexp_mantissa(x), ew.frexp_exponent(x)),
 }  # fmt: skip
 
-#: The same for ufuncs of several results.
-_EMIT_SEVERAL: Mapping[np.ufunc, EmitSeveral] = {
-    np.divmod: lambda x, y: (ew.floor_divide(x, y), ew.remainder(x, y)),
-    np.frexp: lambda x: (ew.frexp_mantissa(x), ew.frexp_exponent(x)),
-    np.modf: _modf,
+#: SciPy's ufuncs, and the one behind np.clip, that are operations or expressions of them: by name, for neither is imported.
+_BY_NAME: Mapping[str, Emit] = {
+    **{name: getattr(ew, name) for name in ("cbrt", "exp2", "expm1", "log1p")},
+    "clip": lambda x, low, high: ew.minimum(ew.maximum(x, low), high),
+    "expit": ew.sigmoid,
+    "erf": erf,
+    "erfc": erfc,
+    "gammaln": gammaln,
+    "xlogy": _xlogy(ew.log),
+    "xlog1py": _xlogy(ew.log1p),
+    "entr": _entr,
+    "rel_entr": _relative_entropy(lambda term, x, y: term),
+    "kl_div": _relative_entropy(lambda term, x, y: ew.add(ew.subtract(term, x), y)),
 }
 
 _COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
@@ -124,44 +212,68 @@ def call(
     where: Any = True,
     dtype: Any = None,
     casting: str = "same_kind",
+    signature: Any = None,
+    order: str = "K",
+    subok: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Applies a ufunc as NumPy does: promote, broadcast, compute, and write into ``out`` if it is given.
 
-    The result is a tuple for a ufunc of several.
+    Where ``where=`` leaves elements undefined, they are 0. ``order`` and ``subok`` change no value.
     """
-    if kwargs:
-        raise UnsupportedError(f"np.{ufunc.__name__}: the argument {', '.join(kwargs)} is not traced")
+    where = True if where is np._NoValue else where
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
+    loop = _signature(ufunc, dtype if signature is None else signature)
     if ufunc in _PRODUCTS:
-        nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs),)
+        nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs, loop=loop, **kwargs),)
     else:
-        nodes = _elementwise(ufunc, inputs, None if dtype is None else np.dtype(dtype))
+        if kwargs:
+            raise TypeError(f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        value = _elementwise(ufunc, inputs, loop, casting)
+        nodes = value if isinstance(value, tuple) else (value,)
     targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
-    values = []
-    for node, target in zip(nodes, targets, strict=True):
-        if target is not None:
-            values.append(write(target, node, where=where, casting=casting, ufunc=ufunc))
-        elif where is True:
-            values.append(result(node))
-        else:
-            raise UnsupportedError(f"np.{ufunc.__name__}: where= without out= leaves elements undefined; use np.where")
-    return values[0] if ufunc.nout == 1 else tuple(values)
+    done = [_placed(node, target, where, casting, ufunc) for node, target in zip(nodes, targets, strict=True)]
+    return done[0] if ufunc.nout == 1 else tuple(done)
 
 
-def _elementwise(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | None) -> tuple[Node, ...]:
-    if ufunc not in _EMIT and ufunc not in _EMIT_SEVERAL and ufunc is not np.isnat:
+def _placed(node: Node, target: Any, where: Any, casting: str, ufunc: np.ufunc) -> Placeholder:
+    if target is not None:
+        return write(target, node, where=where, casting=casting, ufunc=ufunc)
+    if where is True:
+        return result(node)
+    mask, value = broadcast([node_of(where, np.dtype(bool)), node])
+    return result(ew.where(mask, value, like(value, 0)))
+
+
+def _signature(ufunc: np.ufunc, given: Any) -> np.dtype | tuple[np.dtype | None, ...] | None:
+    """``dtype=`` or ``signature=`` as dtypes: of the results, or of all inputs and outputs."""
+    if isinstance(given, str) and "->" in given:
+        given = tuple(given.replace("->", ""))
+    if isinstance(given, tuple):
+        if len(given) != ufunc.nin + ufunc.nout:
+            raise ValueError(
+                f"a type-tuple must be specified of length 1 or 3 for ufunc '{ufunc.__name__}'".replace(
+                    "3", str(ufunc.nin + ufunc.nout)
+                )
+            )
+        return tuple(None if each is None else as_dtype(each) for each in given)
+    return None if given is None else as_dtype(given)
+
+
+def _elementwise(
+    ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | tuple[np.dtype | None, ...] | None, casting: str
+) -> Node | tuple[Node, ...]:
+    if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
-    dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype)
+    emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
+    dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
-        return (_compare_integers(ufunc, inputs, dtypes[0]),)
+        return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
-    if ufunc in _EMIT_SEVERAL:
-        return _EMIT_SEVERAL[ufunc](*operands)
-    emit = _EMIT[ufunc]
     if operands[0].dtype.kind in "iub":
         emit = _ON_INTEGERS.get(ufunc, emit)
-    return (emit(*operands),)
+    value: Node | tuple[Node, ...] = emit(*operands)
+    return value
 
 
 def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -> Node:
@@ -173,7 +285,8 @@ def _compare_integers(ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype) -
             return fill(bool(answer), node_of(inputs[1 - k]).shape, np.dtype(bool))
     if any(isinstance(value, Placeholder) and value.weak is int for value in inputs) and dtype != np.uint64:
         dtype = np.dtype(np.int64)
-    return _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
+    compared: Node = _EMIT[ufunc](*broadcast([node_of(value, dtype) for value in inputs]))
+    return compared
 
 
 def write(
@@ -215,77 +328,99 @@ def write(
 # -- matrix products ---------------------------------------------------------------------------------------------------
 
 
-def product(x: Any, y: Any) -> Node:
+def product(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
     """``x @ y`` with NumPy's treatment of vectors and of leading axes."""
-    dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), None)[0]
-    a, b = node_of(x, dtype), node_of(y, dtype)
-    if not a.shape or not b.shape:
-        raise ValueError("matmul: Input operand does not have enough dimensions (has 0, gufunc core requires 1)")
+    a, b = _operands(np.matmul, x, y, loop, kwargs)
+    _check_core(np.matmul, a, b, 1, 1)
     left = a if a.aval.ndim > 1 else reshape(a, shape=(1, *a.shape))
     right = b if b.aval.ndim > 1 else reshape(b, shape=(*b.shape, 1))
-    if left.shape[-1] != right.shape[-2]:
-        raise ValueError(
-            f"matmul: shapes {a.shape} and {b.shape} do not fit: "
-            f"{left.shape[-1]} columns against {right.shape[-2]} rows"
-        )
-    lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = matmul(spread(left, (*lead, *left.shape[-2:])), spread(right, (*lead, *right.shape[-2:])))
+    _check_inner(np.matmul, "(n?,k),(k,m?)->(n?,m?)", left.shape[-1], right.shape[-2])
     rows = (a.shape[-2],) if a.aval.ndim > 1 else ()
     columns = (b.shape[-1],) if b.aval.ndim > 1 else ()
-    return reshape_to(out, (*lead, *rows, *columns))
+    return _multiplied(left, right, (*rows, *columns))
 
 
-def _rows_by_columns(name: str, rows: bool, columns: bool) -> Emit:
-    """A product of stacks of vectors: rows of the first, which may be conjugated, or columns of the second are vectors."""
+def _operands(ufunc: np.ufunc, x: Any, y: Any, loop: Any, kwargs: Mapping[str, Any]) -> tuple[Node, Node]:
+    if kwargs:
+        raise UnsupportedError(f"np.{ufunc.__name__} with {', '.join(kwargs)} is not traced; move the axes to the end")
+    dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), loop)[0]
+    return node_of(x, dtype), node_of(y, dtype)
 
-    def emit(x: Any, y: Any) -> Node:
-        dtype = loop_dtypes(np.add, (descriptor(x), descriptor(y)), None)[0]
-        a, b = node_of(x, dtype), node_of(y, dtype)
-        for k, node, needed in ((0, a, 2 - rows), (1, b, 2 - columns)):
-            if node.aval.ndim < needed:
-                raise ValueError(
-                    f"{name}: Input operand {k} does not have enough dimensions (has {node.aval.ndim}, gufunc core with "
-                    f"signature requires {needed})"
-                )
-        if rows:
-            a = reshape(ew.conj(a) if dtype.kind == "c" else a, shape=(*a.shape[:-1], 1, a.shape[-1]))
-        if columns:
-            b = reshape(b, shape=(*b.shape, 1))
-        if a.shape[-1] != b.shape[-2]:
+
+def _check_core(ufunc: np.ufunc, a: Node, b: Node, *least: int) -> None:
+    for k, (node, ndim) in enumerate(zip((a, b), least, strict=True)):
+        if node.aval.ndim < ndim:
             raise ValueError(
-                f"{name}: Input operand 1 has a mismatch in its core dimension 0: {b.shape[-2]} != {a.shape[-1]}"
+                f"{ufunc.__name__}: Input operand {k} does not have enough dimensions "
+                f"(has {node.aval.ndim}, gufunc core with signature {ufunc.signature} requires {ndim})"
             )
-        out = product(result(a), result(b))
-        kept = (*out.shape[:-2], *(() if rows else out.shape[-2:-1]), *(() if columns else out.shape[-1:]))
-        return reshape_to(out, kept)
-
-    return emit
 
 
-_PRODUCTS: Mapping[np.ufunc, Emit] = {
+def _check_inner(ufunc: np.ufunc, signature: str, n: int, m: int, dimension: int = 0) -> None:
+    if n != m:
+        raise ValueError(
+            f"{ufunc.__name__}: Input operand 1 has a mismatch in its core dimension {dimension}, with gufunc signature "
+            f"{signature} (size {m} is different from {n})"
+        )
+
+
+def _multiplied(left: Node, right: Node, core: tuple[int, ...]) -> Node:
+    """The products of two stacks of matrices, each in its own shape."""
+    try:
+        lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        shapes = " ".join(f"{tight(each.shape[:-2])[:-1]}".rstrip(",") + ",newaxis,newaxis)" for each in (left, right))
+        raise ValueError(f"operands could not be broadcast together with remapped shapes: {shapes}") from None
+    out = matmul(spread(left, (*lead, *left.shape[-2:])), spread(right, (*lead, *right.shape[-2:])))
+    return reshape_to(out, (*lead, *core))
+
+
+def _matvec(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
+    """Stacks of matrices times stacks of vectors."""
+    a, b = _operands(np.matvec, x, y, loop, kwargs)
+    _check_core(np.matvec, a, b, 2, 1)
+    _check_inner(np.matvec, "(m,n),(n)->(m)", a.shape[-1], b.shape[-1])
+    return _multiplied(a, reshape(b, shape=(*b.shape, 1)), (a.shape[-2],))
+
+
+def _vecmat(x: Any, y: Any, *, loop: Any = None, **kwargs: Any) -> Node:
+    """Stacks of vectors times stacks of matrices."""
+    a, b = _operands(np.vecmat, x, y, loop, kwargs)
+    _check_core(np.vecmat, a, b, 1, 2)
+    _check_inner(np.vecmat, "(n),(n,m)->(m)", a.shape[-1], b.shape[-2])
+    row = reshape(_EMIT[np.conjugate](a), shape=(*a.shape[:-1], 1, a.shape[-1]))
+    return _multiplied(row, b, (b.shape[-1],))
+
+
+def _vecdot(x: Any, y: Any, *, loop: Any = None, axis: int = -1, keepdims: bool = False, **kwargs: Any) -> Node:
+    """Scalar products along one axis of each."""
+    a, b = _operands(np.vecdot, x, y, loop, kwargs)
+    _check_core(np.vecdot, a, b, 1, 1)
+    a, b = (_axis_last(node, axis) for node in (a, b))
+    _check_inner(np.vecdot, "(n),(n)->()", a.shape[-1], b.shape[-1])
+    products = _EMIT[np.multiply](*broadcast([_EMIT[np.conjugate](a), b]))
+    last = (len(products.shape) - 1,)
+    if products.dtype.kind == "b":
+        total = (
+            reduce_max(products, axes=last) if products.shape[-1] else fill(False, products.shape[:-1], products.dtype)
+        )
+    else:
+        total = reduce_sum(products, axes=last)
+    if not keepdims:
+        return total
+    k = normalize_axis_index(axis, total.aval.ndim + 1)
+    return reshape(total, shape=(*total.shape[:k], 1, *total.shape[k:]))
+
+
+def _axis_last(node: Node, axis: int) -> Node:
+    ndim = node.aval.ndim
+    k = normalize_axis_index(axis, ndim)
+    return node if k == ndim - 1 else transpose(node, axes=(*range(k), *range(k + 1, ndim), k))
+
+
+_PRODUCTS: Mapping[np.ufunc, Callable[..., Node]] = {
     np.matmul: product,
-    np.vecdot: _rows_by_columns("vecdot", True, True),
-    np.matvec: _rows_by_columns("matvec", False, True),
-    np.vecmat: _rows_by_columns("vecmat", True, False),
+    np.matvec: _matvec,
+    np.vecmat: _vecmat,
+    np.vecdot: _vecdot,
 }
-
-# -- reductions --------------------------------------------------------------------------------------------------------
-
-#: The NumPy function that is each ufunc's ``reduce``.
-_REDUCE: Mapping[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_or: np.any,
-    np.logical_and: np.all,
-}
-
-
-def _reduce(ufunc: np.ufunc, inputs: Sequence[Any], *, axis: Any = 0, **kwargs: Any) -> Any:
-    if ufunc not in _REDUCE:
-        raise UnsupportedError(f"np.{ufunc.__name__}.reduce is not traced")
-    return _REDUCE[ufunc](*inputs, axis=axis, **kwargs)
-
-
-METHODS: Mapping[str, Callable[..., Any]] = {"__call__": call, "reduce": _reduce}

@@ -206,6 +206,34 @@ def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
     return types.void(pointer, types.int64, dtype), generate
 
 
+@intrinsic
+def inside(typing: Any, index: Any, extent: Any) -> Typed:
+    """`inside(i, n)`: the index counted from the start, if it is in bounds; else 0."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        place = _from_start(builder, *values)
+        zero = ir.Constant(WORD, 0)
+        return builder.select(builder.icmp_unsigned("<", place, values[1]), place, zero)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def outside(typing: Any, index: Any, extent: Any) -> Typed:
+    """`outside(i, n)`: whether an index is out of bounds."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.icmp_unsigned(">=", _from_start(builder, *values), values[1])
+
+    return types.boolean(types.int64, types.int64), generate
+
+
+def _from_start(builder: Builder, index: ir.Value, extent: ir.Value) -> ir.Value:
+    """A negative index counts from the end."""
+    is_negative = builder.icmp_signed("<", index, ir.Constant(WORD, 0))
+    return builder.select(is_negative, builder.add(index, extent), index)
+
+
 def _accumulator(name: str, operation_on_floats: str, operation_on_integers: str) -> Any:
     """An intrinsic `name(acc, v)` that LLVM may reassociate, which is what vectorises a reduction; complex sums by parts."""
 
@@ -402,6 +430,8 @@ NAMESPACE: dict[str, Any] = {
     "load": load,
     "reload": reload,
     "store": store,
+    "inside": inside,
+    "outside": outside,
     "accumulate_add": accumulate_add,
     "accumulate_mul": accumulate_mul,
     "accumulate_max": accumulate_max,

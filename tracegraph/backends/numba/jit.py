@@ -170,7 +170,7 @@ def _optimised(source: str, name: str) -> llvm.ModuleRef:
     module.data_layout = str(_machine().target_data)
     _link_helpers(module, library)
     for function in module.functions:
-        if not function.is_declaration and function.name != name:
+        if not function.is_declaration and function.name != name and function.linkage != llvm.Linkage.linkonce_odr:
             function.linkage = "internal"
     for variable in module.global_variables:
         variable.linkage = "internal"

@@ -8,20 +8,23 @@ results are bound by the tape itself at each call.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
+from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
-from tracegraph.backends.numba.source import KernelSource, Slot, write_nest
+from tracegraph.backends.numba.scans import write_scan
+from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
 from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
+from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 
@@ -116,7 +119,9 @@ class _Instance:
         self._sources = sources
         self._codes = codes
         self._graph = plan.schedule.fused.graph
+        self._places = {node: k for k, node in enumerate((*self._graph.inputs, *self._graph.outputs))}
         self._arena_targets: list[tuple[int, int]] = []
+        self._errors = np.zeros(1, np.int64)
         self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
         self._constants: dict[Node, np.ndarray] = {}
         self._copies: list[tuple[np.ndarray, np.ndarray]] = []
@@ -139,28 +144,33 @@ class _Instance:
         release = schedule.nanoseconds > RELEASE_NANOSECONDS
         runs = [make_tape(stretches[0], self._arguments(), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
-        return runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+        run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+        is_checked = any(
+            slot.buffer is ERRORS for source in self._sources if source is not None for slot in source.slots
+        )
+        return self._checked(run) if is_checked else run
 
     # -- tables ----------------------------------------------------------------------------------------------------
 
     def _task(self, task: ScheduledTask) -> Task:
         kernel = self._plan.schedule.kernels[task.kernel]
-        if isinstance(kernel, LibraryKernel):
-            table = self._product_table(kernel)
+        source = self._sources[task.kernel]
+        if source is not None:
+            table = self._slots_table(source.slots, kernel, task.piece)
         else:
-            source = self._sources[task.kernel]
-            assert isinstance(kernel, NestKernel), "steps of Python are no tasks of a tape"
-            assert source is not None, "every nest has a source"
-            table = self._nest_table(source.slots, kernel, task.piece)
+            assert isinstance(kernel, LibraryKernel), "every nest has a source"
+            table = self._product_table(kernel)
         return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
 
-    def _nest_table(self, slots: Sequence[Slot], kernel: NestKernel, piece: int) -> np.ndarray:
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
         table = self._table(len(slots))
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
                 table[k] = value
             else:
-                own = piece * (buffer.aval.size // kernel.pieces) if buffer is kernel.partials else 0
+                own = 0
+                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
+                    own = piece * (buffer.aval.size // kernel.pieces)
                 self._point(table, k, buffer, value + own)
         return table
 
@@ -180,7 +190,9 @@ class _Instance:
     def _point(self, table: np.ndarray, k: int, buffer: Node, offset: int) -> None:
         """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
         shift = offset * buffer.dtype.itemsize
-        if buffer in self._plan.offsets:
+        if buffer is ERRORS:
+            table[k] = self._errors.ctypes.data
+        elif buffer in self._plan.offsets:
             self._arena_targets.append((table[k:].ctypes.data, self._plan.offsets[buffer] + shift))
         elif "value" in buffer.params:
             table[k] = self._constant(buffer).ctypes.data + shift
@@ -210,12 +222,40 @@ class _Instance:
         arena = Argument(self._arena_targets, np.dtype(np.uint8), (self._plan.arena_bytes,), (1,), writeable=True)
         return [*inputs, *bound, arena]
 
+    # -- indices out of bounds -------------------------------------------------------------------------------------
+
+    def _checked(self, run: Callable[..., bool]) -> Callable[..., bool]:
+        """A run after which it is looked whether kernels met an index that was out of bounds."""
+        lock = threading.Lock()
+
+        def checked(*arrays: Any) -> bool:
+            if not lock.acquire(blocking=False):
+                return False
+            try:
+                if not run(*arrays):
+                    return False
+                if self._errors[0]:
+                    self._errors[0] = 0
+                    self._explain(arrays)
+            finally:
+                lock.release()
+            return True
+
+        return checked
+
+    def _explain(self, arrays: Sequence[Any]) -> NoReturn:
+        """Finds the index by running the graph again, step by step; rounding may decide that it is then in bounds."""
+        pairs = zip(arrays, self._graph.inputs, strict=False)
+        reference.run(self._graph, [np.asarray(each, node.dtype) for each, node in pairs])
+        raise IndexError("an index is out of bounds")
+
     # -- steps of Python -------------------------------------------------------------------------------------------
 
     def _interleaved(self, runs: Sequence[Run], steps: Sequence[LibraryKernel]) -> Callable[..., bool]:
-        """Tapes with steps of Python between them."""
-        graph = self._graph
+        """Tapes with steps of Python between them. What NumPy raises in a step gets the user's line."""
         lock = threading.Lock()
+        first, *rest = runs
+        bound = [self._bound(step, after) for step, after in zip(steps, rest, strict=True)]
 
         def run(*arrays: Any) -> bool:
             for copy, original in self._copies:
@@ -223,38 +263,55 @@ class _Instance:
             if not lock.acquire(blocking=False):
                 return False
             try:
-                if not runs[0](*arrays):
+                if not first(*arrays):
                     return False
-                *others, arena = arrays
-                given = dict(zip((*graph.inputs, *graph.outputs), others, strict=True))
-                for step, after in zip(steps, runs[1:], strict=True):
-                    operands = [self._seen(operand, given, arena) for operand in step.operands]
-                    with np.errstate(all="ignore"):
-                        value = step.node.op.reference(*operands, **step.node.params)
-                    np.copyto(self._array(step.node, given, arena), value)
-                    after()
+                with np.errstate(all="ignore"):
+                    for step in bound:
+                        step(arrays)
             finally:
                 lock.release()
             return True
 
         return run
 
-    def _array(self, node: Node, given: Mapping[Node, Any], arena: np.ndarray) -> np.ndarray:
-        """The memory of a buffer as an array."""
-        if node in given:
-            return np.asarray(given[node], node.dtype).reshape(node.shape)
-        if "value" in node.params:
-            return self._constant(node)
-        if node.op.name == "iota":
-            return np.arange(node.params["length"], dtype=node.dtype)
-        start = self._plan.offsets[node]
-        return arena[start : start + node.aval.nbytes].view(node.dtype).reshape(node.shape)
+    def _bound(self, step: LibraryKernel, after: Run) -> Callable[[Sequence[Any]], None]:
+        """One step of Python and the tape behind it; all is known before the call but where arguments and results lie."""
+        node = step.node
+        reference, params = node.op.reference, node.params
+        operands = [self._reader(operand) for operand in step.operands]
+        target = self._reader(Access(node, ()))
 
-    def _seen(self, operand: Access, given: Mapping[Node, Any], arena: np.ndarray) -> np.ndarray:
-        value = self._array(operand.base, given, arena)
-        for view in operand.views:
-            value = view.op.reference(value, **view.params)
-        return value
+        def run(arrays: Sequence[Any]) -> None:
+            try:
+                value = reference(*[operand(arrays) for operand in operands], **params)
+            except Exception as error:
+                append_place(error, node.where)
+                raise
+            np.copyto(target(arrays), value)
+            after()
+
+        return run
+
+    def _reader(self, operand: Access) -> Callable[[Sequence[Any]], np.ndarray]:
+        """How a step finds an operand among the arguments, the results and the arena of a call, which comes last."""
+        base, dtype = operand.base, operand.base.dtype
+        layout = operand.layout()
+        assert layout is not None, "views of a settled graph are strides"
+        shape, start = layout.shape, layout.offset * dtype.itemsize
+        strides = tuple(stride * dtype.itemsize for stride in layout.strides)
+        if base in self._plan.offsets:
+            place, start = -1, start + self._plan.offsets[base]
+        elif base in self._places:
+            place = self._places[base]
+        else:
+            fixed = self._constant(base) if "value" in base.params else np.arange(base.params["length"], dtype=dtype)
+            whole = np.ndarray(shape, dtype, fixed, start, strides)
+            return lambda arrays: whole
+        if 0 in shape:
+            return lambda arrays: np.empty(shape, dtype)
+        if "number" in base.params:
+            return lambda arrays: np.ndarray(shape, dtype, np.asarray(arrays[place], dtype), start, strides)
+        return lambda arrays: np.ndarray(shape, dtype, arrays[place], start, strides)
 
 
 def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
@@ -265,7 +322,9 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
 
 
 def _source(kernel: Kernel) -> KernelSource | None:
-    return write_nest(kernel.nest) if isinstance(kernel, NestKernel) else None
+    if isinstance(kernel, NestKernel):
+        return write_nest(kernel.nest)
+    return write_scan(kernel) if kernel.is_scan else None
 
 
 def _code(kernel: Kernel, source: KernelSource | None) -> int:

@@ -26,11 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Reduce, Store
-from tracegraph.ir import Node
+from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
+from tracegraph.ir import Node, aval_of
+from tracegraph.ops.leaf import input_node
 from tracegraph.ops.rules import real_of
 
-__all__ = ["KernelSource", "Slot", "write_nest"]
+__all__ = ["ERRORS", "KernelSource", "Slot", "write_nest"]
+
+#: Stands for a word in which kernels say that an index was out of bounds.
+ERRORS = input_node(aval_of((1,), np.int64))
 
 #: Terms of a floating-point sum that are added up before the next partial sum is begun.
 BLOCK = 1024
@@ -106,8 +110,10 @@ class _Writer:
         self.depth = 1
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
+        self._is_checked = False
+        self._numbers: dict[Pick, int] = {}
         self.remarks: dict[str, str] = {}
-        self._written = {store.address.buffer for store in (*nest.body_stores, *nest.stores)}
+        self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
     # -- the three forms -------------------------------------------------------------------------------------------
@@ -206,18 +212,20 @@ class _Writer:
         """The instructions of one level, and what is stored of them. Gives the names of their values."""
         names = [self.literal(each) if isinstance(each, Literal) else f"{prefix}{k}" for k, each in enumerate(body)]
         for k, each in enumerate(body):
+            if isinstance(each, Pick):
+                self._check(each, names)
             if not isinstance(each, Literal):
                 self.line(
                     f"{names[k]} = {self._expression(each, names, total)}",
-                    each.node if isinstance(each, Apply) else None,
+                    each.node if isinstance(each, (Apply, Pick)) else None,
                 )
         for store in stores:
             self._write(store.address, names[store.value])
         return names
 
-    def _read(self, function: str, address: Address) -> str:
+    def _read(self, function: str, address: Address, place: str | None = None) -> str:
         """An element as an expression: halves are kept as their bits and computed as singles."""
-        text = f"{function}({self.pointer(address)}, {self.place(address)})"
+        text = f"{function}({self.pointer(address)}, {self.place(address) if place is None else place})"
         return f"from_half({text})" if address.buffer.dtype == np.float16 else text
 
     def _write(self, address: Address, value: str, node: Node | None = None) -> None:
@@ -226,7 +234,10 @@ class _Writer:
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):
-            return self._read("load", each.address)
+            return self._read("reload" if each.address[:2] in self._written else "load", each.address)
+        if isinstance(each, Pick):
+            terms = [self.place(each.address), *self._moves(each, names)]
+            return self._read("load", each.address, " + ".join(term for term in terms if term != "0"))
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -236,6 +247,24 @@ class _Writer:
             return f"round_to_half({text})" if each.node.dtype == np.float16 else text
         assert isinstance(each, Reduce)
         return total
+
+    def _check(self, each: Pick, names: Sequence[str]) -> None:
+        """Notes whether an index is out of bounds. It then counts as 0."""
+        if not self._is_checked:
+            self._is_checked = True
+            self.head.append("is_outside = boolean(False)")
+        number = self._numbers.setdefault(each, len(self._numbers))
+        for k, (operand, _, extent) in enumerate(each.places):
+            n = self._number(f"m{number}_{k}", extent)
+            self.line(f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))", each.node)
+
+    def _moves(self, each: Pick, names: Sequence[str]) -> list[str]:
+        """How far the indices move an address."""
+        number, moves = self._numbers[each], []
+        for k, (operand, stride, extent) in enumerate(each.places):
+            move = f"inside({names[operand]}, {self._number(f'm{number}_{k}', extent)})"
+            moves.append(move if stride == 1 else f"{move} * {self._number(f't{number}_{k}', stride)}")
+        return moves
 
     def literal(self, each: Literal) -> str:
         """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
@@ -262,7 +291,7 @@ class _Writer:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
-            kind = "out" if address.buffer in self._written else "a"
+            kind = "out" if key in self._written else "a"
             name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
@@ -291,6 +320,10 @@ class _Writer:
 
     def finish(self) -> KernelSource:
         name = _name(self.nest)
+        if self._is_checked:
+            errors = self.pointer(Address(ERRORS, 0, ()))
+            with self.block("if is_outside:"):
+                self.line(f"store({errors}, 0, 1)")
         head = [(f"    {line}", self.remarks.get(line, "")) for line in self.head]
         lines = [(f"def {name}(args, lo, hi):", ""), *head, *self.lines]
         text = "\n".join(line for line, _ in lines) + "\n"
@@ -329,7 +362,7 @@ def _accumulate(node: Node, total: str, value: str) -> str:
 
 def _name(nest: Nest) -> str:
     """After the operations, last first, so that profiles and tracebacks can be read; never that of a scalar function."""
-    words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, Apply)]
+    words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, (Apply, Pick))]
     if nest.reduction is not None:
         words.insert(0, nest.reduction[0].op.name)
     return "_".join([*dict.fromkeys(words[:6]), "loop"])

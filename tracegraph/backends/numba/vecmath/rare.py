@@ -92,6 +92,11 @@ def _lanes(start: int, count: int) -> ir.Constant:
 
 
 def _promise(function: ir.Function, *others: str) -> None:
-    """Attributes without which a loop with a call is not vectorised; llvmlite itself knows only some of them."""
+    """Attributes without which a loop with a call is not vectorised; llvmlite itself knows only some of them.
+
+    The linkage keeps C's calling convention, which LLVM changes of internal functions: calls that its vectoriser of straight
+    code makes later have C's, and it takes a call by another convention for one that can't be reached.
+    """
+    function.linkage = "linkonce_odr"
     for attribute in ("noinline", "nounwind", "willreturn", "readnone", *others):
         set.add(function.attributes, attribute)

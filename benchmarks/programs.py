@@ -1,0 +1,64 @@
+"""Whole programs as NumPy users write them, those of tests/programs: compiled as they are, against eager NumPy alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tracegraph
+from benchmarks.checking import first_difference
+from benchmarks.libraries import EAGER, OURS
+from benchmarks.timing import Effort, race
+from benchmarks.workload import Arguments
+from tests.programs import PROGRAMS, Program
+from tracegraph.tree import flatten
+
+__all__ = ["geometric_mean", "program_rows"]
+
+Row = dict[str, Any]
+
+
+def program_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
+    """One row each; what is refused, or wrong, says so in place of a time."""
+    named = {f"programs: {name}": program for name, program in PROGRAMS.items()}
+    return [_row(name, program, effort) for name, program in named.items() if only in name]
+
+
+def _row(name: str, program: Program, effort: Effort) -> Row:
+    args = program.arguments("small" if effort.is_smoke else "bench")
+    compiled = tracegraph.compile(program.main)
+    eager = _on_copies(program.main, args)
+    start = time.perf_counter()
+    try:
+        found = _on_copies(compiled, args)()
+    except Exception as error:
+        return {"name": name, "seconds": race({EAGER: eager}, effort), "fault": _said(error)}
+    first = time.perf_counter() - start
+    fault = first_difference(flatten(found)[0], flatten(eager())[0], program.stray, program.tolerance)
+    if fault:
+        return {"name": name, "seconds": race({EAGER: eager}, effort), "fault": f"wrong: {fault}"}
+    return {"name": name, "seconds": race({EAGER: eager, OURS: _on_copies(compiled, args)}, effort), "first": first}
+
+
+def _on_copies(function: Callable[..., Any], args: Arguments) -> Callable[[], Any]:
+    """A call that gives the result and the arguments as it left them; each has arguments of its own, because some change
+    them in place. Making those is timed for all alike."""
+
+    def call() -> Any:
+        given = copy.deepcopy(args)
+        return function(*given), given
+
+    return call
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:100]
+
+
+def geometric_mean(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of how many times as long eager NumPy takes, over the rows that have both times."""
+    ratios = [row["seconds"][EAGER] / row["seconds"][OURS] for row in rows if OURS in row["seconds"]]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None

@@ -1,0 +1,336 @@
+"""The ways of one function through its forks, for one signature.
+
+Python's ``if``, ``while`` and ``range`` on traced values make a tree: its nodes are `Segment`s, straight stretches that are
+compiled once each, and its branches are the outcomes by which the function went on. A call walks the tree: it runs a
+segment, looks at the outcome, and takes the branch. Where there is none yet, the function is traced again: what is known of
+the way so far is replayed, and from there on values are found by running the graph up to each fork. What the function has
+in hand at a fork is kept, so nothing before a fork is computed twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegraph import pipeline
+from tracegraph.api.signature import Leaf
+from tracegraph.api.tracer import Traced, input_nodes, trace
+from tracegraph.backends.numba.program import Executable
+from tracegraph.errors import TraceError, TracegraphWarning, at
+from tracegraph.ir import Graph, Node, Where
+from tracegraph.ops.leaf import input_node
+from tracegraph.tracing import GiveUp, user_where
+
+__all__ = ["Paths", "Segment"]
+
+#: A function that forks more often than this in one call, or takes more different ways, is better run as it is.
+MOST_FORKS = 256
+MOST_PATHS = 32
+
+
+class Segment:
+    """A straight stretch of a function, up to the next fork or to its end.
+
+    Attributes:
+        program: what computes it.
+        takes: the values that it takes, by their places among the arguments and the results of the segments before it;
+            None for the arguments as they are.
+        avals: of its results.
+        ending: what the function gives, if it ends here.
+        branches: where it goes on, by the bits of the first result.
+    """
+
+    __slots__ = ("avals", "branches", "ending", "program", "takes")
+
+    def __init__(
+        self, program: Executable, takes: tuple[int, ...] | None, avals: list[Any], ending: Traced | None = None
+    ) -> None:
+        self.program = program
+        self.takes = takes
+        self.avals = avals
+        self.ending = ending
+        self.branches: dict[bytes, Segment] = {}
+
+    def run(self, values: Sequence[Any]) -> list[np.ndarray]:
+        return self.program.run(values if self.takes is None else [values[k] for k in self.takes])
+
+    def finish(self, leaves: Sequence[Any], values: Sequence[Any]) -> Any:
+        """Runs the last segment and builds what the function returns.
+
+        The caller's arrays that the function changes are changed now, when nothing can go wrong any more.
+        """
+        traced = self.ending
+        assert traced is not None, "only the last segment gives the function's value"
+        if traced.order_matters:
+            _check_order(leaves)
+        if not (traced.changed or traced.borrowed):
+            return traced.value(self.run(values))
+        _check_separate(leaves, traced.changed)
+        results = self.run(values)
+        targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
+        for target, value in zip(targets, results[traced.returned :], strict=False):
+            np.copyto(target, value)
+        return traced.value(results)
+
+
+class Paths:
+    """The tree of segments of one function for one signature.
+
+    Args:
+        call: calls the function, given its argument leaves.
+        leaves: what each of them is.
+        where: where the function is defined.
+        name: of the function, for messages.
+        is_plain: whether the function also runs on NumPy arrays, by itself.
+        notice: told of each new trace.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[list[Any]], Any],
+        leaves: Sequence[Leaf],
+        where: Where | None,
+        name: str,
+        *,
+        is_plain: bool,
+        notice: Callable[[Traced], None],
+    ) -> None:
+        self.traced: Traced | None = None
+        self._apply = call
+        self._leaves = leaves
+        self._where = where
+        self._name = name
+        self._is_plain = is_plain
+        self._notice = notice
+        self._root: Segment | None = None
+        self._programs: dict[Hashable, Executable] = {}
+        self._endings = 0
+        self._is_given_up = False
+        self._lock = threading.RLock()
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        """The value of the function."""
+        root = self._root
+        if root is not None and root.ending is not None:
+            return root.finish(leaves, leaves)
+        if not self._is_given_up:
+            try:
+                segments, values = self.path(leaves)
+            except GiveUp as reason:
+                self._warn(reason.where)
+            else:
+                return segments[-1].finish(leaves, values)
+        return self._apply(list(leaves))
+
+    def path(self, leaves: Sequence[Any], observer: pipeline.Observer | None = None) -> tuple[list[Segment], list[Any]]:
+        """The segments for these arguments, traced if they are new, and the values that the last one takes from."""
+        with self._lock:
+            segments: list[Segment] = []
+            values = list(leaves)
+            segment = self._root if observer is None else None
+            while segment is not None:
+                segments.append(segment)
+                if segment.ending is not None:
+                    return segments, values
+                results = segment.run(values)
+                values += results
+                segment = segment.branches.get(results[0].tobytes())
+            return self._trace(leaves, segments, values, observer)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments there are."""
+        found = [] if self._root is None else [self._root]
+        for segment in found:
+            found += segment.branches.values()
+        return found
+
+    def _trace(
+        self, leaves: Sequence[Any], walked: list[Segment], values: list[Any], observer: pipeline.Observer | None
+    ) -> tuple[list[Segment], list[Any]]:
+        if self._endings >= MOST_PATHS:
+            if self._is_plain:
+                raise GiveUp(None if self.traced is None else self.traced.forks[-1])
+            self._root, self._endings, walked, values = None, 0, [], list(leaves)
+        recorder = _Recorder(self, walked, values, len(leaves), observer)
+        try:
+            traced = recorder.trace()
+        except _AstrayError:
+            self._root, self._endings = None, 0
+            recorder = _Recorder(self, [], list(leaves), len(leaves), observer)
+            traced = recorder.trace()
+        if observer is None:
+            self._endings += 1
+            self.traced = traced
+            self._notice(traced)
+        return recorder.segments, recorder.values
+
+    def _warn(self, where: Where | None) -> None:
+        self._is_given_up = True
+        message = (
+            f"{self._name}() runs as it is, without being compiled: it takes too many different ways, or too many steps, "
+            "for a graph of each to pay; say the choice as one expression, np.where(...), or the loop as operations on "
+            "whole arrays, and make what is a setting static (static_argnames=...)"
+        )
+        warnings.warn(at(message, where), TracegraphWarning, stacklevel=4)
+
+    def program(self, graph: Graph, observer: pipeline.Observer | None) -> Executable:
+        """What computes a graph; the same for graphs that differ only in what their nodes are."""
+        if observer is not None:
+            return pipeline.build(graph, observer)
+        key = _shape_of(graph)
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs[key] = pipeline.build(graph)
+        return found
+
+    def attach(self, segment: Segment, before: Segment | None, outcome: bytes) -> None:
+        """Puts a segment into the tree."""
+        if before is None:
+            self._root = segment
+        else:
+            before.branches[outcome] = segment
+
+
+class _AstrayError(Exception):
+    """The function did not do again what it had done before on the same outcomes."""
+
+
+class _Recorder:
+    """One trace of a function: it replays the forks whose outcomes are known, and runs the graph up to each further one."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        walked: list[Segment],
+        values: list[Any],
+        arguments: int,
+        observer: pipeline.Observer | None,
+    ) -> None:
+        self.segments = list(walked)
+        self.values = values
+        self._paths = paths
+        self._observer = observer
+        self._walked = len(walked)
+        self._passed = 0
+        self._next = arguments
+        self._outcome = b""
+        self._places: dict[Node, int] = {}
+        self._forks: list[Where | None] = []
+
+    def trace(self) -> Traced:
+        paths = self._paths
+        inputs = input_nodes(paths._leaves, paths._where)
+        self._places.update({node: k for k, node in enumerate(inputs)})
+        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork)
+        if self._passed < self._walked:
+            raise _AstrayError
+        traced = traced._replace(forks=tuple(self._forks))
+        if self.segments:
+            graph, takes = _cut(traced.graph.outputs, self._places)
+            self._append(graph, takes, traced)
+        else:
+            self._append(traced.graph, None, traced)
+        return traced
+
+    def _fork(self, node: Node, live: list[Node]) -> np.ndarray:
+        """The value of a node, which decides on the next segment."""
+        where = user_where()
+        self._forks.append(where)
+        if len(self._forks) > MOST_FORKS and self._paths._is_plain:
+            raise GiveUp(where)
+        gives = self._gives(node, live)
+        if self._passed < self._walked:
+            if self.segments[self._passed].avals != [each.aval for each in gives]:
+                raise _AstrayError
+        else:
+            graph, takes = _cut(gives, self._places)
+            self.values += self._append(graph, takes, None).run(self.values)
+        outcome: np.ndarray = self.values[self._next]
+        for each in gives:
+            self._places.setdefault(each, self._next)
+            self._next += 1
+        self._passed += 1
+        self._outcome = outcome.tobytes()
+        return outcome
+
+    def _gives(self, node: Node, live: Sequence[Node]) -> list[Node]:
+        """What a segment computes: what decides, and all that the function has in hand and that is not there already."""
+        kept = dict.fromkeys(map(_base, live))
+        return [node, *(each for each in kept if each.inputs and each not in self._places and each is not node)]
+
+    def _append(self, graph: Graph, takes: tuple[int, ...] | None, ending: Traced | None) -> Segment:
+        paths = self._paths
+        segment = Segment(paths.program(graph, self._observer), takes, [node.aval for node in graph.outputs], ending)
+        if self._observer is None:
+            paths.attach(segment, self.segments[-1] if self.segments else None, self._outcome)
+        self.segments.append(segment)
+        return segment
+
+
+def _base(node: Node) -> Node:
+    """The value that a view is of."""
+    while node.op.kind == "view":
+        (node,) = node.inputs
+    return node
+
+
+def _cut(outputs: Sequence[Node], places: Mapping[Node, int]) -> tuple[Graph, tuple[int, ...]]:
+    """The graph from the values that there are to the outputs, and the places of those that it takes."""
+    made: dict[Node, Node] = {}
+    inputs: dict[Node, int] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack[-1]
+        if node in made:
+            stack.pop()
+        elif node in places:
+            made[node] = node if node.op.kind == "input" else input_node(node.aval, node.where)
+            inputs[made[node]] = places[node]
+        else:
+            waiting = [source for source in node.inputs if source not in made]
+            if waiting:
+                stack.extend(reversed(waiting))
+            else:
+                made[node] = node.with_inputs(tuple([made[source] for source in node.inputs])) if node.inputs else node
+    return Graph(inputs, [made[node] for node in outputs]), tuple(inputs.values())
+
+
+def _shape_of(graph: Graph) -> Hashable:
+    """Equal for graphs that compute the same from inputs of the same avals."""
+    number = {node: k for k, node in enumerate(graph.nodes)}
+    rows: list[Hashable] = [len(graph.inputs), *[number[node] for node in graph.outputs]]
+    for node in graph.nodes:
+        if node.inputs:
+            place = node.where if node.op.kind == "opaque" else None
+            inputs = tuple([number[source] for source in node.inputs])
+            rows.append((node.op, node.aval, inputs, place, *sorted(node.params.items())))
+        elif "value" in node.params:
+            rows.append(node.key())
+        else:
+            rows.append((node.op, node.aval, *sorted(node.params.items())))
+    return tuple(rows)
+
+
+def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
+    """An argument that is changed in place must not share memory with another: the graph holds them apart."""
+    for k in changed:
+        for other, leaf in enumerate(leaves):
+            if other != k and isinstance(leaf, np.ndarray) and np.may_share_memory(leaves[k], leaf):
+                raise TraceError(
+                    f"argument leaf {k} is changed in place and shares memory with argument leaf {other}; pass a copy"
+                )
+
+
+def _check_order(leaves: Sequence[Any]) -> None:
+    """Where a reshaped array is written to, NumPy copies or not according to the order in memory: C order is assumed."""
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, np.ndarray) and not leaf.flags.c_contiguous:
+            raise TraceError(
+                f"argument leaf {k} is not in C order, and the function writes to an array that it has reshaped, which "
+                "NumPy copies or not by that order; pass np.ascontiguousarray(x)"
+            )

@@ -1,0 +1,621 @@
+"""Linear algebra that LAPACK does: on matrices in the last two axes, and on stacks of them in the axes before.
+
+An operation with several results packs them: each matrix's own, one after another, lie along the last axis of one array, and
+`unpack` gives views of them. So a derivative has all of them at hand, and nothing is factorised twice.
+
+Derivatives are the standard ones (M. Giles, "An extended collection of matrix derivative results", 2008; J. Townsend,
+"Differentiating the singular value decomposition", 2016). Cholesky and eigh read one triangle; their cotangents are those of
+a symmetric matrix, spread over both. Where eigenvalues or singular values coincide, so that the vectors turn freely, the
+turn counts as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.errors import UnsupportedError
+from tracegraph.ir import DTYPES, Aval, Node, Op, Shape
+from tracegraph.ir.node import Vjp
+from tracegraph.ops.broadcast import broadcast_to, expand_leading, reduce_sum, zeros_like
+from tracegraph.ops.elementwise import (
+    add,
+    divide,
+    equal,
+    greater,
+    greater_equal,
+    like,
+    multiply,
+    negative,
+    subtract,
+    where,
+)
+from tracegraph.ops.leaf import iota
+from tracegraph.ops.product import matmul, swap_last
+from tracegraph.ops.reduce import argmax
+from tracegraph.ops.region import concatenate, slice_
+from tracegraph.ops.rules import Params, batch_all, each
+from tracegraph.ops.shape import reshape_to
+
+__all__ = [
+    "OPS", "cholesky", "cofactor", "det", "eig", "eig_parts", "eigh", "eigh_parts", "eigvals", "eigvalsh", "inv", "lstsq",
+    "lstsq_parts", "pinv", "qr", "qr_parts", "slogdet", "solve", "svd", "svd_parts", "svdvals", "unpack",
+]  # fmt: skip
+
+#: What LAPACK computes with.
+_DTYPES = frozenset(dtype for dtype in DTYPES if dtype.char in "fdFD")
+_REALS = frozenset(dtype for dtype in _DTYPES if dtype.kind == "f")
+
+OPS: list[Op] = []
+
+
+# -- packing -----------------------------------------------------------------------------------------------------------
+
+
+def unpack(packed: Node, shapes: Iterable[Shape]) -> list[Node]:
+    """The parts of each matrix's results, of the given shapes, each behind the leading axes of the stack."""
+    *lead, _ = packed.shape
+    parts, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        sizes = (*lead, size)
+        part = slice_(packed, starts=(*(0,) * len(lead), start), steps=(1,) * len(sizes), sizes=sizes)
+        parts.append(reshape_to(part, (*lead, *shape)))
+        start += size
+    return parts
+
+
+def _packed(lead: Shape, parts: Sequence[Any], shapes: Sequence[Shape], dtype: np.dtype) -> np.ndarray:
+    """The reverse of `unpack`, on arrays."""
+    packed = np.empty((*lead, sum(map(math.prod, shapes))), dtype)
+    start = 0
+    for part, shape in zip(parts, shapes, strict=True):
+        size = math.prod(shape)
+        packed[..., start : start + size] = np.reshape(part, (*lead, size))
+        start += size
+    return packed
+
+
+# -- the form of rows --------------------------------------------------------------------------------------------------
+
+
+def _row(
+    name: str,
+    shape: Callable[..., Shape],
+    reference: Callable[..., Any],
+    vjp: Vjp,
+    *,
+    dtypes: frozenset[np.dtype] = _DTYPES,
+) -> Op:
+    """An operation on stacks of matrices; ``shape(*shapes, **params)`` is that of one matrix's result."""
+
+    def rule(*avals: Aval, **params: Any) -> Aval:
+        first = avals[0]
+        for aval in avals:
+            if aval.dtype not in dtypes:
+                raise TypeError(f"{name} does not take {aval.dtype}")
+            if aval.ndim < 2 or aval.dtype != first.dtype or aval.shape[:-2] != first.shape[:-2]:
+                raise TypeError(f"{name}: operands of a strict operation do not fit: {', '.join(map(repr, avals))}")
+        return Aval((*first.shape[:-2], *shape(*(aval.shape[-2:] for aval in avals), **params)), first.dtype)
+
+    def batch(inputs: Sequence[Node], axes: Sequence[bool], params: Params) -> Node:
+        return op(*batch_all(op, inputs, axes, expand_leading), **params)
+
+    op: Op = Op(name, rule=rule, reference=reference, vjp=vjp, batch=batch)
+    OPS.append(op)
+    return op
+
+
+def _square(shape: Shape) -> int:
+    n, m = shape
+    if n != m:
+        raise ValueError(f"a square matrix is needed, not one of shape {shape}")
+    return n
+
+
+def _same_square(shape: Shape) -> Shape:
+    return (_square(shape),) * 2
+
+
+def _number(shape: Shape) -> Shape:
+    """One number for each matrix, which is square."""
+    _square(shape)
+    return ()
+
+
+def _of_reals(vjp: Vjp) -> Vjp:
+    """A rule that holds for real matrices only."""
+
+    def rule(ct: Node, node: Node, i: int) -> Node | None:
+        if node.dtype.kind == "c":
+            raise UnsupportedError(f"the derivative of {node.op.name} of complex matrices is not known")
+        return vjp(ct, node, i)
+
+    return rule
+
+
+# -- small pieces of derivatives ---------------------------------------------------------------------------------------
+
+
+def _product(first: Node, *others: Node) -> Node:
+    for other in others:
+        first = matmul(first, other)
+    return first
+
+
+def _halved(node: Node) -> Node:
+    return multiply(node, like(node, 0.5))
+
+
+def _symmetric(node: Node) -> Node:
+    return _halved(add(node, swap_last(node)))
+
+
+def _columns(vector: Node, shape: Shape) -> Node:
+    """A vector for each matrix, as what belongs to its columns."""
+    return broadcast_to(reshape_to(vector, (*vector.shape[:-1], 1, vector.shape[-1])), shape=shape)
+
+
+def _rows(vector: Node, shape: Shape) -> Node:
+    """A vector for each matrix, as what belongs to its rows."""
+    return broadcast_to(reshape_to(vector, (*vector.shape, 1)), shape=shape)
+
+
+def _numbers(number: Node, shape: Shape) -> Node:
+    """A number for each matrix, repeated."""
+    return broadcast_to(reshape_to(number, (*number.shape, 1, 1)), shape=shape)
+
+
+def _where_indices(compare: Op, node: Node) -> Node:
+    """The elements whose row and column index compare so; zero elsewhere."""
+    n, m = node.shape[-2:]
+    whole = np.dtype(np.int64)
+    i = broadcast_to(reshape_to(iota(length=n, dtype=whole), (n, 1)), shape=node.shape)
+    j = broadcast_to(iota(length=m, dtype=whole), shape=node.shape)
+    return where(compare(i, j), node, zeros_like(node))
+
+
+def _inverse_or_zero(node: Node) -> Node:
+    """1 / x, and 0 where x is."""
+    none = equal(node, zeros_like(node))
+    return where(none, zeros_like(node), divide(like(node, 1), where(none, like(node, 1), node)))
+
+
+def _solve_right(a: Node, b: Node) -> Node:
+    """``b @ inv(a)``."""
+    return swap_last(solve(swap_last(a), swap_last(b)))
+
+
+def _without(q: Node, x: Node) -> Node:
+    """What the orthonormal columns of q do not span of x."""
+    return subtract(x, matmul(q, matmul(swap_last(q), x)))
+
+
+def _split_columns(node: Node, k: int) -> tuple[Node, Node]:
+    *lead, n, m = node.shape
+    start, steps = (0,) * (len(lead) + 1), (1,) * node.aval.ndim
+    left = slice_(node, starts=(*start, 0), steps=steps, sizes=(*lead, n, k))
+    return left, slice_(node, starts=(*start, k), steps=steps, sizes=(*lead, n, m - k))
+
+
+def _thin(q: Node, ct: Node, k: int) -> tuple[Node, Node]:
+    """The first k columns of an orthogonal matrix and their cotangent, into which that of the others goes.
+
+    The others are any basis of what the first leave over; they turn with the first and not among themselves.
+    """
+    if q.shape[-1] == k:
+        return q, ct
+    first, rest = _split_columns(q, k)
+    ct_first, ct_rest = _split_columns(ct, k)
+    return first, subtract(ct_first, _product(rest, swap_last(ct_rest), first))
+
+
+# -- systems, inverses, determinants -----------------------------------------------------------------------------------
+
+
+def _solve_shape(a: Shape, b: Shape) -> Shape:
+    if _square(a) != b[0]:
+        raise ValueError(f"solve: shapes {a} and {b} do not fit")
+    return b
+
+
+def _inv_reference(a: np.ndarray, *, or_nan: bool) -> np.ndarray:
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        if not or_nan:
+            raise
+        if a.ndim == 2:
+            return np.full_like(a, np.nan)
+        return np.stack([_inv_reference(each, or_nan=True) for each in a])
+
+
+def _inv_vjp(ct: Node, out: Node, a: Node) -> Node:
+    turned = swap_last(out)
+    return negative(_product(turned, ct, turned))
+
+
+def _cofactor_reference(a: np.ndarray) -> np.ndarray:
+    """``det(a) * inv(a).T``, which exists for singular matrices too: then products of singular values."""
+    try:
+        return np.asarray(np.linalg.det(a)[..., None, None] * np.linalg.inv(a).mT)
+    except np.linalg.LinAlgError:
+        u, s, vh = np.linalg.svd(a)
+        n = a.shape[-1]
+        others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :]).prod(-1)
+        sign = np.linalg.det(u) * np.linalg.det(vh)
+        return np.asarray((u * (sign[..., None] * others)[..., None, :]) @ vh, a.dtype)
+
+
+def _cofactor_vjp(ct: Node, out: Node, a: Node) -> Node:
+    """Exact for regular matrices; of singular ones there is no such expression, and NaN comes."""
+    inner = _trace_of_product(out, ct)
+    change = subtract(multiply(_numbers(inner, out.shape), out), _product(out, swap_last(ct), out))
+    return divide(change, _numbers(det(a), out.shape))
+
+
+def _trace_of_product(x: Node, y: Node) -> Node:
+    """The sum of the products of the elements, for each matrix."""
+    *lead, n, m = x.shape
+    return reshape_to(matmul(reshape_to(x, (*lead, 1, n * m)), reshape_to(y, (*lead, n * m, 1))), tuple(lead))
+
+
+def _slogdet_reference(a: np.ndarray) -> np.ndarray:
+    return np.stack(np.linalg.slogdet(a), axis=-1).astype(a.dtype, copy=False)
+
+
+def _slogdet_vjp(ct: Node, out: Node, a: Node) -> Node:
+    _, of_log = unpack(ct, ((), ()))
+    return multiply(_numbers(of_log, a.shape), swap_last(inv(a, or_nan=False)))
+
+
+#: ``a @ x = b`` for x; b has columns.
+solve: Op = _row(
+    "solve", _solve_shape, np.linalg.solve,
+    each(
+        lambda ct, out, a, b: negative(matmul(solve(swap_last(a), ct), swap_last(out))),
+        lambda ct, out, a, b: solve(swap_last(a), ct),
+    ),
+)  # fmt: skip
+#: ``or_nan``: singular matrices have NaN for an inverse, and are no error.
+inv: Op = _row("inv", lambda a, or_nan: _same_square(a), _inv_reference, each(_inv_vjp))
+det: Op = _row(
+    "det", _number, lambda a: np.asarray(np.linalg.det(a)),
+    each(lambda ct, out, a: multiply(_numbers(ct, a.shape), cofactor(a))),
+)  # fmt: skip
+#: The derivative of `det`.
+cofactor: Op = _row("cofactor", _same_square, _cofactor_reference, each(_cofactor_vjp))
+#: Packed: sign and logarithm of the determinant.
+slogdet: Op = _row("slogdet", lambda a: (*_number(a), 2), _slogdet_reference, _of_reals(each(_slogdet_vjp)))
+
+
+# -- factorisations ----------------------------------------------------------------------------------------------------
+
+
+def _cholesky_vjp(ct: Node, out: Node, a: Node) -> Node:
+    factor, of_factor = (swap_last(out), swap_last(ct)) if out.params["upper"] else (out, ct)
+    inner = _where_indices(greater_equal, matmul(swap_last(factor), of_factor))
+    inner = subtract(inner, _halved(_where_indices(equal, inner)))
+    return _symmetric(_solve_right(factor, solve(swap_last(factor), inner)))
+
+
+#: The lower triangular factor, or its transpose; reads that triangle.
+cholesky: Op = _row(
+    "cholesky", lambda a, upper: _same_square(a), lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
+    _of_reals(each(_cholesky_vjp)),
+)  # fmt: skip
+
+
+def qr_parts(shape: Shape, mode: str) -> tuple[Shape, Shape]:
+    """The shapes of q and r; those of h and tau in mode "raw"."""
+    m, n = shape
+    k = min(m, n)
+    if mode == "raw":
+        return (n, m), (k,)
+    return ((m, m), (m, n)) if mode == "complete" else ((0 if mode == "r" else m, k), (k, n))
+
+
+def _qr_reference(a: np.ndarray, *, mode: str) -> np.ndarray:
+    parts: Any = np.linalg.qr(a, mode=mode)  # type: ignore[call-overload]
+    shapes = qr_parts(a.shape[-2:], mode)
+    return _packed(
+        a.shape[:-2], (np.empty((*a.shape[:-2], *shapes[0])), parts) if mode == "r" else parts, shapes, a.dtype
+    )
+
+
+def _qr_vjp(ct: Node, out: Node, a: Node) -> Node:
+    mode = out.params["mode"]
+    if mode == "raw":
+        raise UnsupportedError("np.linalg.qr with mode='raw' has no derivative; use mode='reduced'")
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    of_q, of_r = unpack(ct, qr_parts((m, n), mode))
+    if mode == "r":
+        q, r = unpack(qr(a, mode="reduced"), qr_parts((m, n), "reduced"))
+        of_q = zeros_like(q)
+    else:
+        q, r = unpack(out, qr_parts((m, n), mode))
+        q, of_q = _thin(q, of_q, k)
+        r, of_r = (r, of_r) if r.shape[-2] == k else (_top(r, k), _top(of_r, k))
+    if n <= m:
+        return _qr_tall(of_q, of_r, q, r)
+    left, _ = _split_columns(r, k)
+    of_left, of_right = _split_columns(of_r, k)
+    _, rest = _split_columns(a, k)
+    square = _qr_tall(add(of_q, matmul(rest, swap_last(of_right))), of_left, q, left)
+    return _beside(square, matmul(q, of_right))
+
+
+def _qr_tall(of_q: Node, of_r: Node, q: Node, r: Node) -> Node:
+    inner = subtract(matmul(r, swap_last(of_r)), matmul(swap_last(of_q), q))
+    both = add(_where_indices(greater_equal, inner), swap_last(_where_indices(greater, inner)))
+    return _solve_right(swap_last(r), add(of_q, matmul(q, both)))
+
+
+def _top(node: Node, k: int) -> Node:
+    return swap_last(_split_columns(swap_last(node), k)[0])
+
+
+def _beside(left: Node, right: Node) -> Node:
+    return concatenate(left, right, axis=left.aval.ndim - 1)
+
+
+#: Packed: q and r, as `qr_parts` says.
+qr: Op = _row("qr", lambda a, mode: (sum(map(math.prod, qr_parts(a, mode))),), _qr_reference, _of_reals(each(_qr_vjp)))
+
+
+def svd_parts(shape: Shape, full: bool) -> tuple[Shape, Shape, Shape]:
+    """The shapes of u, s and vh."""
+    m, n = shape
+    k = min(m, n)
+    return ((m, m), (k,), (n, n)) if full else ((m, k), (k,), (k, n))
+
+
+def _svd_reference(a: np.ndarray, *, full: bool) -> np.ndarray:
+    return _packed(a.shape[:-2], np.linalg.svd(a, full_matrices=full), svd_parts(a.shape[-2:], full), a.dtype)
+
+
+def _svd_vjp(ct: Node, out: Node, a: Node) -> Node:
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    parts = svd_parts((m, n), out.params["full"])
+    u, s, vh = unpack(out, parts)
+    of_u, of_s, of_vh = unpack(ct, parts)
+    u, of_u = _thin(u, of_u, k)
+    v, of_v = _thin(swap_last(vh), swap_last(of_vh), k)
+    square = (*s.shape, k)
+    columns, rows = _columns(s, square), _rows(s, square)
+    gaps = _inverse_or_zero(multiply(subtract(columns, rows), add(columns, rows)))
+    left = multiply(multiply(gaps, _twist(u, of_u)), columns)
+    right = multiply(multiply(gaps, _twist(v, of_v)), rows)
+    inner = add(add(left, right), _diagonal(of_s))
+    result = _product(u, inner, swap_last(v))
+    inverse = _inverse_or_zero(s)
+    if m > k:
+        rest = _without(u, of_u)
+        result = add(result, matmul(multiply(rest, _columns(inverse, rest.shape)), swap_last(v)))
+    if n > k:
+        rest = _without(v, of_v)
+        result = add(result, matmul(u, swap_last(multiply(rest, _columns(inverse, rest.shape)))))
+    return result
+
+
+def _twist(q: Node, ct: Node) -> Node:
+    """How a cotangent turns the columns into each other."""
+    inner = matmul(swap_last(q), ct)
+    return subtract(inner, swap_last(inner))
+
+
+def _diagonal(vector: Node) -> Node:
+    return _where_indices(equal, _columns(vector, (*vector.shape, vector.shape[-1])))
+
+
+def _svdvals_vjp(ct: Node, out: Node, a: Node) -> Node:
+    u, _, vh = unpack(svd(a, full=False), svd_parts(a.shape[-2:], full=False))
+    return matmul(multiply(u, _columns(ct, u.shape)), vh)
+
+
+#: Packed: u, s and vh, as `svd_parts` says.
+svd: Op = _row(
+    "svd", lambda a, full: (sum(map(math.prod, svd_parts(a, full))),), _svd_reference, _of_reals(each(_svd_vjp))
+)
+svdvals: Op = _row(
+    "svdvals", lambda a: (min(a),), lambda a: np.linalg.svd(a, compute_uv=False).astype(a.dtype, copy=False),
+    _of_reals(each(_svdvals_vjp)),
+)  # fmt: skip
+
+
+def eigh_parts(n: int) -> tuple[Shape, Shape]:
+    """The shapes of the eigenvalues and the eigenvectors."""
+    return (n,), (n, n)
+
+
+def _eigh_reference(a: np.ndarray, *, uplo: Any) -> np.ndarray:
+    return _packed(a.shape[:-2], np.linalg.eigh(a, uplo), eigh_parts(a.shape[-1]), a.dtype)
+
+
+def _eigh_vjp(ct: Node, out: Node, a: Node) -> Node:
+    parts = eigh_parts(a.shape[-1])
+    w, v = unpack(out, parts)
+    of_w, of_v = unpack(ct, parts)
+    gaps = _inverse_or_zero(subtract(_columns(w, v.shape), _rows(w, v.shape)))
+    inner = add(_diagonal(of_w), multiply(gaps, matmul(swap_last(v), of_v)))
+    return _symmetric(_product(v, inner, swap_last(v)))
+
+
+def _eigvalsh_vjp(ct: Node, out: Node, a: Node) -> Node:
+    _, v = unpack(eigh(a, **out.params), eigh_parts(a.shape[-1]))
+    return matmul(multiply(v, _columns(ct, v.shape)), swap_last(v))
+
+
+#: Packed: eigenvalues and eigenvectors; reads the triangle that ``uplo`` names.
+eigh: Op = _row("eigh", lambda a, uplo: (_square(a) * (a[0] + 1),), _eigh_reference, _of_reals(each(_eigh_vjp)))
+eigvalsh: Op = _row(
+    "eigvalsh", lambda a, uplo: (_square(a),),
+    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo).astype(a.dtype, copy=False),
+    _of_reals(each(_eigvalsh_vjp)),
+)  # fmt: skip
+
+
+# -- eigenvalues of any matrix -----------------------------------------------------------------------------------------
+
+
+class _Complex(NamedTuple):
+    """A complex value as two real nodes."""
+
+    re: Node
+    im: Node
+
+    def times(self, other: _Complex, product: Callable[[Node, Node], Node] = multiply) -> _Complex:
+        """The product of the elements, or of matrices."""
+        re = subtract(product(self.re, other.re), product(self.im, other.im))
+        return _Complex(re, add(product(self.re, other.im), product(self.im, other.re)))
+
+    def plus(self, other: _Complex) -> _Complex:
+        return _Complex(add(self.re, other.re), add(self.im, other.im))
+
+    def scaled(self, by: Node) -> _Complex:
+        return _Complex(multiply(self.re, by), multiply(self.im, by))
+
+    def adjoint(self) -> _Complex:
+        """The conjugate transpose."""
+        return _Complex(swap_last(self.re), negative(swap_last(self.im)))
+
+    def each(self, function: Callable[..., Node], *args: Any) -> _Complex:
+        """The same done to both parts."""
+        return _Complex(function(self.re, *args), function(self.im, *args))
+
+    def inverse(self) -> _Complex:
+        """Of a matrix; NaN where it has none."""
+        n = self.re.shape[-1]
+        whole = inv(_below(_beside(self.re, negative(self.im)), _beside(self.im, self.re)), or_nan=True)
+        left = swap_last(_split_columns(whole, n)[0])
+        return _Complex(*(swap_last(part) for part in _split_columns(left, n)))
+
+
+def _below(upper: Node, lower: Node) -> Node:
+    return concatenate(upper, lower, axis=upper.aval.ndim - 2)
+
+
+def eig_parts(n: int) -> tuple[Shape, ...]:
+    """The shapes of the eigenvalues and the eigenvectors: of real and imaginary parts of each."""
+    return (n,), (n,), (n, n), (n, n)
+
+
+def _eig_reference(a: np.ndarray) -> np.ndarray:
+    w, v = np.linalg.eig(a)
+    return _packed(a.shape[:-2], (w.real, w.imag, v.real, v.imag), eig_parts(a.shape[-1]), a.dtype)
+
+
+def _eigvals_reference(a: np.ndarray) -> np.ndarray:
+    w = np.linalg.eigvals(a)
+    return np.concatenate((w.real, w.imag), axis=-1)
+
+
+def _eig_vjp(ct: Node, out: Node, a: Node) -> Node:
+    """LAPACK makes each vector's length 1 and its largest component real: neither moves."""
+    if not a.aval.size:
+        return zeros_like(a)
+    parts = eig_parts(a.shape[-1])
+    wr, wi, vr, vi = unpack(out, parts)
+    of_wr, of_wi, of_vr, of_vi = unpack(ct, parts)
+    v, of_v, shape = _Complex(vr, vi), _Complex(of_vr, of_vi), a.shape
+    along = _Complex(add(multiply(of_vr, vr), multiply(of_vi, vi)), subtract(multiply(of_vr, vi), multiply(of_vi, vr)))
+    length, phase = (_columns(reduce_sum(part, axes=(part.aval.ndim - 2,)), shape) for part in along)
+    size = add(multiply(vr, vr), multiply(vi, vi))
+    largest = argmax(size, axis=size.aval.ndim - 2)
+    index = iota(length=shape[-1], dtype=largest.dtype)
+    is_largest = equal(_columns(largest, shape), broadcast_to(reshape_to(index, (*index.shape, 1)), shape=shape))
+    turn = where(is_largest, multiply(phase, _inverse_or_zero(vr)), zeros_like(vr))
+    of_v = of_v.plus(v.scaled(negative(length))).plus(_Complex(zeros_like(vr), turn))
+    gap = _Complex(*(subtract(_columns(w, shape), _rows(w, shape)) for w in (wr, wi)))
+    slope = gap.scaled(_inverse_or_zero(add(multiply(gap.re, gap.re), multiply(gap.im, gap.im))))
+    inner = slope.times(v.adjoint().times(of_v, matmul)).plus(_Complex(of_wr, of_wi).each(_diagonal))
+    return v.inverse().adjoint().times(inner, matmul).times(v.adjoint(), matmul).re
+
+
+def _eigvals_vjp(ct: Node, out: Node, a: Node) -> Node:
+    n = a.shape[-1]
+    _, _, vr, vi = unpack(eig(a), eig_parts(n))
+    v, of_w = _Complex(vr, vi), _Complex(*unpack(ct, ((n,), (n,))))
+    return v.inverse().adjoint().times(of_w.each(_diagonal), matmul).times(v.adjoint(), matmul).re
+
+
+#: Packed: eigenvalues and eigenvectors of a real matrix, as `eig_parts` says.
+eig: Op = _row("eig", lambda a: (2 * _square(a) * (a[0] + 1),), _eig_reference, each(_eig_vjp), dtypes=_REALS)
+#: Packed: the real and the imaginary parts of the eigenvalues of a real matrix.
+eigvals: Op = _row("eigvals", lambda a: (2 * _square(a),), _eigvals_reference, each(_eigvals_vjp), dtypes=_REALS)
+
+
+# -- least squares -----------------------------------------------------------------------------------------------------
+
+
+def lstsq_parts(a: Shape, b: Shape) -> tuple[Shape, Shape, Shape]:
+    """The shapes of the solution, the sums of squared residuals and the rank."""
+    (_, n), (_, k) = a, b
+    return (n, k), (k,), ()
+
+
+def _lstsq_shape(a: Shape, b: Shape, rcond: float) -> Shape:
+    if a[0] != b[0]:
+        raise ValueError(f"lstsq: shapes {a} and {b} do not fit")
+    return (sum(map(math.prod, lstsq_parts(a, b))),)
+
+
+def _lstsq_reference(a: np.ndarray, b: np.ndarray, *, rcond: float) -> np.ndarray:
+    """Of every matrix by itself, for NumPy's function takes no stacks; residuals that it leaves out are zero."""
+    shapes = lstsq_parts(a.shape[-2:], b.shape[-2:])
+    packed = np.zeros((*a.shape[:-2], *_lstsq_shape(a.shape[-2:], b.shape[-2:], rcond)), a.dtype)
+    for at in np.ndindex(a.shape[:-2]):
+        x, residuals, rank, _ = np.linalg.lstsq(a[at], b[at], rcond=rcond)
+        residuals = residuals if residuals.shape == shapes[1] else np.zeros(shapes[1])
+        packed[at] = _packed((), (x, residuals, rank), shapes, a.dtype)
+    return packed
+
+
+def _lstsq_vjp(ct: Node, out: Node, i: int) -> Node:
+    """Of matrices of full rank."""
+    a, b = out.inputs
+    parts = lstsq_parts(a.shape[-2:], b.shape[-2:])
+    x, _, _ = unpack(out, parts)
+    of_x, of_residuals, _ = unpack(ct, parts)
+    m, n = a.shape[-2:]
+    of_b = _least_squares(swap_last(a), of_x, out.params)
+    rest = subtract(b, matmul(a, x))
+    grown = of_b if m <= n else add(of_b, multiply(multiply(rest, like(rest, 2)), _columns(of_residuals, rest.shape)))
+    if i == 1:
+        return grown
+    of_a = negative(matmul(grown, swap_last(x)))
+    if m > n:
+        return add(of_a, matmul(rest, swap_last(_least_squares(a, of_b, out.params))))
+    if m < n:
+        back = _least_squares(swap_last(a), x, out.params)
+        return add(of_a, matmul(back, swap_last(subtract(of_x, matmul(swap_last(a), of_b)))))
+    return of_a
+
+
+def _least_squares(a: Node, b: Node, params: Params) -> Node:
+    return unpack(lstsq(a, b, **params), lstsq_parts(a.shape[-2:], b.shape[-2:]))[0]
+
+
+#: Packed: the solution, the sums of squared residuals and the rank, as `lstsq_parts` says.
+lstsq: Op = _row("lstsq", _lstsq_shape, _lstsq_reference, _of_reals(_lstsq_vjp))
+
+
+def _pinv_vjp(ct: Node, out: Node, a: Node) -> Node:
+    """G. Golub and V. Pereyra, 1973; right where the rank does not change nearby."""
+    turned, back = swap_last(out), swap_last(ct)
+    result = negative(_product(turned, ct, turned))
+    left = _product(back, out, turned)
+    right = _product(turned, out, back)
+    result = add(result, subtract(left, _product(a, out, left)))
+    return add(result, subtract(right, _product(right, out, a)))
+
+
+#: The pseudo-inverse; singular values of at most ``rcond`` times the greatest count as zero.
+pinv: Op = _row(
+    "pinv", lambda a, rcond: a[::-1], lambda a, *, rcond: np.linalg.pinv(a, rcond=rcond), _of_reals(each(_pinv_vjp))
+)

@@ -1,0 +1,222 @@
+"""The names in the `numpy` and `math` modules that mean something else to a function that is being traced.
+
+NumPy's makers of arrays ask no argument what they should do. So while a trace is open, their names stand for functions that
+look first who calls: a user's line, in a thread that is tracing, gets a placeholder; everybody else, NumPy's own code and
+other threads among them, gets what NumPy gives. The functions of `math`, which take known numbers only, are NumPy's for a
+traced number. When the last trace has ended the names stand for what they stood for.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from types import CodeType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tracegraph.tracing.bodies import translated
+from tracegraph.tracing.creation import MAKERS, made
+from tracegraph.tracing.lift import has_placeholder, listed
+from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.trace import active_trace
+
+__all__ = ["standins"]
+
+#: Code that is not the user's: it is not asked to work on placeholders.
+_LIBRARIES = frozenset({"numpy", "scipy", "tracegraph"})
+
+
+_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF"})
+
+
+def _is_traced_user() -> bool:
+    """Whether the code that asked a stand-in is the user's, in a thread that is tracing."""
+    name = sys._getframe(2).f_globals.get("__name__")
+    return active_trace() is not None and str(name).split(".")[0] not in _LIBRARIES
+
+
+@lru_cache(maxsize=4096)
+def _called_name(code: CodeType, place: int) -> str | None:
+    """The name by which the call at a place in some code calls what it calls."""
+    start, name = None, None
+    for each in reversed([each for each in dis.get_instructions(code) if each.offset <= place]):
+        here = each.positions and (each.positions.lineno, each.positions.col_offset)
+        if start is None:
+            start = here
+        elif each.opname in _LOADS and here == start:
+            name = each.argval
+            break
+    return name
+
+
+def _function(original: Any, maker: Callable[..., Any]) -> Any:
+    """Compiled extensions too ask NumPy by these names, behind the user's back, and could not live with a placeholder; so
+    the user's code must be calling this very name."""
+
+    @functools.wraps(original)
+    def standin(*args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe(1)
+        is_asked = _is_traced_user() and _called_name(frame.f_code, frame.f_lasti) == original.__name__
+        return (maker if is_asked else original)(*args, **kwargs)
+
+    return standin
+
+
+def _of_lists(original: Any) -> Any:
+    """NumPy asks the arguments of most functions what they should do, but not what is in lists."""
+
+    @functools.wraps(original)
+    def standin(*args: Any, **kwargs: Any) -> Any:
+        if active_trace() is not None and any(type(each) in (list, tuple) for each in (*args, *kwargs.values())):
+            args = tuple(map(_gathered, args))
+            kwargs = {name: _gathered(value) for name, value in kwargs.items()}
+        return original(*args, **kwargs)
+
+    standin.__stands_for__ = original  # type: ignore[attr-defined]
+    return standin
+
+
+def _gathered(value: Any) -> Any:
+    return listed(value) if type(value) in (list, tuple) and has_placeholder(value) else value
+
+
+#: Functions that take sequences of arrays as such.
+_OF_SEQUENCES = frozenset(
+    "array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to choose column_stack concat "
+    "concatenate "
+    "dstack einsum einsum_path empty_like expand_dims full_like histogram2d histogramdd hstack ix_ lexsort meshgrid "
+    "multi_dot pad piecewise ravel_multi_index reshape select stack transpose unravel_index unstack vstack".split()
+)
+
+
+def _functions_of_lists() -> Iterator[tuple[Any, str, Any, Any]]:
+    for module in (np, np.linalg, np.fft):
+        for name, function in vars(module).items():
+            if hasattr(function, "_implementation") and function not in MAKERS and name not in _OF_SEQUENCES:
+                yield module, name, function, _of_lists(function)
+
+
+class _Indexed:
+    """Stands for ``np.r_`` and its kin, which make arrays of what they are indexed by."""
+
+    def __init__(self, original: Any, maker: Callable[[Any], Any]) -> None:
+        self._original = original
+        self._maker = maker
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._maker(key) if _is_traced_user() else self._original[key]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+def _joining(original: Any) -> _Indexed:
+    body = translated(type(original).__getitem__)
+    return _Indexed(original, lambda key: made(body(original, key)))
+
+
+def _grid(original: Any) -> _Indexed:
+    return _Indexed(original, lambda key: made(original[key]))
+
+
+def _refused(is_wrong: Any, error: Exception) -> None:
+    if is_wrong:
+        raise error
+
+
+def _within(function: Callable[..., Any], is_wrong: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` that raises where NumPy would give NaN or infinity."""
+
+    def checked(*args: Any) -> Any:
+        _refused(is_wrong(*args), ValueError("math domain error"))
+        return function(*args)
+
+    return checked
+
+
+def _log(x: Any, base: Any = None) -> Any:
+    _refused(x <= 0, ValueError("math domain error"))
+    return np.log(x) if base is None else np.log(x) / math.log(base)
+
+
+def _bounded(function: Callable[..., Any], largest: float) -> Callable[..., Any]:
+    def checked(x: Any) -> Any:
+        _refused(abs(x) > largest, OverflowError("math range error"))
+        return function(x)
+
+    return checked
+
+
+_MATH: dict[str, Callable[..., Any]] = {
+    "sqrt": _within(np.sqrt, lambda x: x < 0),
+    "log": _log,
+    "log2": _within(np.log2, lambda x: x <= 0),
+    "log10": _within(np.log10, lambda x: x <= 0),
+    "log1p": _within(np.log1p, lambda x: x <= -1),
+    "exp": _bounded(np.exp, 709.782712893384),
+    "expm1": _bounded(np.expm1, 709.782712893384),
+    "sinh": _bounded(np.sinh, 710.4758600739439),
+    "cosh": _bounded(np.cosh, 710.4758600739439),
+    "asin": _within(np.arcsin, lambda x: abs(x) > 1),
+    "acos": _within(np.arccos, lambda x: abs(x) > 1),
+    "acosh": _within(np.arccosh, lambda x: x < 1),
+    "atanh": _within(np.arctanh, lambda x: abs(x) >= 1),
+    "pow": _within(np.float_power, lambda x, y: ((x < 0) & (y != np.floor(y))) | ((x == 0) & (y < 0))),
+    "fmod": _within(np.fmod, lambda x, y: y == 0),
+    "hypot": lambda *xs: functools.reduce(np.hypot, xs, 0.0),
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "atan": np.arctan, "atan2": np.arctan2, "tanh": np.tanh,
+    "asinh": np.arcsinh, "cbrt": np.cbrt, "fabs": np.fabs, "copysign": np.copysign, "degrees": np.degrees,
+    "radians": np.radians, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+}  # fmt: skip
+
+
+def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def standin(*args: Any) -> Any:
+        if not any(isinstance(each, Placeholder) for each in args):
+            return original(*args)
+        for each in args:
+            if isinstance(each, Placeholder) and each.shape:
+                raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+        value = function(*args)
+        return value.fresh(value.node, bool if value.dtype == bool else float)
+
+    return standin
+
+
+#: Module, name, what it stands for, and what stands in for that.
+_STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
+    *((np, original.__name__, original, _function(original, maker)) for original, maker in MAKERS.items()),
+    *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
+    *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
+    *_functions_of_lists(),
+    *((math, name, getattr(math, name), _of_number(getattr(math, name), function)) for name, function in _MATH.items()),
+]
+_lock = threading.Lock()
+_traces = 0
+
+
+@contextmanager
+def standins() -> Iterator[None]:
+    """For the ``with`` block, the names stand for what looks who calls."""
+    global _traces
+    with _lock:
+        _traces += 1
+        if _traces == 1:
+            for module, name, _, standin in _STANDINS:
+                setattr(module, name, standin)
+    try:
+        yield
+    finally:
+        with _lock:
+            _traces -= 1
+            if _traces == 0:
+                for module, name, original, _ in _STANDINS:
+                    setattr(module, name, original)
