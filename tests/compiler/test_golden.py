@@ -37,6 +37,12 @@ def in_place(x: Any) -> Any:
     return x
 
 
+def at_indices(x: Any, i: Any) -> Any:
+    x[i] = np.exp(x[i]) + 1
+    np.add.at(x, (slice(None), i), x[:, ::-1][:, :6])
+    return x, np.sum(x[i] * x, axis=1)
+
+
 #: Each program and its arguments: one of every form that a kernel can take.
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "scalars": (lambda a, x, b, y, c: np.exp(a * x + b * y + c), (1.0, 2.0, 3.0, 4.0, 5.0)),
@@ -52,6 +58,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "concatenate": (lambda x, b: np.concatenate([x, x * b]), (MATRIX, VECTOR)),
     "stencil": (stencil, (VECTOR,)),
     "in_place": (in_place, (MATRIX,)),
+    "at_indices": (at_indices, (MATRIX, np.arange(6))),
     "mixed_dtypes": (lambda x: x.astype(np.int32) // 2 > 1, (SINGLE,)),
     "scan_rows": (lambda x: np.cumsum(x, axis=1), (MATRIX,)),
     "scan_columns": (lambda x: np.maximum.accumulate(x), (MATRIX,)),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.cases import CASES, EXACT_ZERO, KINDS, NOT_OPERATIONS, REFUSED, UNDIFFERENTIATED, Case
+from support.cases import CASES, EXACT_ZERO, KINDS, NOT_OPERATIONS, REAL_DERIVATIVES, REFUSED, UNDIFFERENTIATED, Case
 from support.compare import assert_same_values
 
 from tracegraph import pipeline
@@ -128,9 +128,15 @@ def along(scalar: Node, inputs: list[Node], direction: list[np.ndarray]) -> Node
     return total(terms) if terms else None
 
 
+def differentiable(case: Case) -> list[np.dtype]:
+    """The dtypes for which a case has derivatives."""
+    kinds = "f" if case.op in REAL_DERIVATIVES else "fc"
+    return [dtype for dtype in KINDS[case.dtypes] if dtype.kind in kinds]
+
+
 def over_smooth(function: Any) -> Any:
     """Cases where they are smooth, in double precision, of reals and of complex numbers."""
-    rows = [(case, dtype) for case in SMOOTH for dtype in (F64, C128) if dtype in KINDS[case.dtypes]]
+    rows = [(case, dtype) for case in SMOOTH for dtype in (F64, C128) if dtype in differentiable(case)]
     return pytest.mark.parametrize(("case", "dtype"), rows, ids=str)(function)
 
 
@@ -184,7 +190,7 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(case: Case, dtype: np.dty
 @over(SMOOTH)
 def test_cotangents_have_the_avals_of_their_inputs(case: Case) -> None:
     """Of whatever precision, a cotangent has the shape and dtype of what it belongs to."""
-    for dtype in (dtype for dtype in KINDS[case.dtypes] if dtype.kind in "fc"):
+    for dtype in differentiable(case):
         inputs = case.inputs(dtype)
         floats = [node for node in inputs if node.dtype == dtype]
         out = case.apply_smoothly(inputs)

@@ -19,7 +19,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.product import swap_last
 
-__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
+__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REAL_DERIVATIVES", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
@@ -814,7 +814,7 @@ def _counts() -> list[Case]:
 
     tables = (((4,), (3,)), ((2, 3), (4,)), ((), (1,)), ((0,), (2,)))
     cases = [
-        Case("digitize", shapes, {"right": right}, "numbers", sample=edges, numpy=np.digitize)
+        Case("digitize", shapes, {"right": right}, "reals", sample=edges, numpy=np.digitize)
         for shapes in tables for right in (False, True)
     ]  # fmt: skip
     cases += [
@@ -825,11 +825,11 @@ def _counts() -> list[Case]:
         for more in ((), (shapes[0],)):
             for is_uniform in (False, True):
                 cases.append(
-                    Case("histogram", (*shapes, *more), {"is_uniform": is_uniform}, "numbers", {1: F64}, given=fixed,
+                    Case("histogram", (*shapes, *more), {"is_uniform": is_uniform}, "reals", {1: F64}, given=fixed,
                          smooth=within(0.6, 1.2) if more else None, numpy=counted)
                 )  # fmt: skip
     cases += [
-        Case("bin_count", (shape,), {"bins": "sturges", "range": range}, "numbers",
+        Case("bin_count", (shape,), {"bins": "sturges", "range": range}, "reals",
              numpy=lambda x, bins, range: np.int64(len(np.histogram_bin_edges(x, bins, range)) - 1))
         for shape in ((7,), (2, 3)) for range in (None, (0, 5))
     ]  # fmt: skip
@@ -897,6 +897,9 @@ CASES: Sequence[Case] = (
 
 #: What is no operation on values.
 NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
+
+#: Operations whose derivatives are known of real matrices only.
+REAL_DERIVATIVES: frozenset[str] = frozenset("cholesky eigh eigvalsh lstsq pinv qr slogdet svd svdvals".split())
 
 #: Operations that refuse to be differentiated, and why.
 REFUSED: Mapping[str, str] = {"variates": "are accepted or rejected, which has no derivative"}

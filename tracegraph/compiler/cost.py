@@ -34,5 +34,5 @@ def nest_nanoseconds(nest: Nest) -> float:
     """About how long one core takes for a loop nest."""
     arithmetic = sum(weight_of(each.node) for each in nest.body if isinstance(each, Apply))
     transfers = sum(isinstance(each, Load) for each in nest.body) + len(nest.body_stores)
-    picks = sum(isinstance(each, Pick) for each in nest.body)
+    picks = sum(isinstance(each, Pick) for each in nest.body) + sum(bool(each.places) for each in nest.body_stores)
     return nest.points * (ADDITION * arithmetic + TRANSFER * (transfers or 1) + PICK * picks)

@@ -13,11 +13,22 @@ from typing import NamedTuple
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
-from tracegraph.compiler.materialise import Access, access, materialise, overwrite, pick, place_of, rest_of
+from tracegraph.compiler.materialise import (
+    Access,
+    access,
+    materialise,
+    operands,
+    part_at,
+    pick,
+    place_of,
+    rest_of,
+    shares_memory,
+)
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
+from tracegraph.ir.layout import Layout
 from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
@@ -126,11 +137,10 @@ class _Fuser:
         self.later: dict[Node, list[Node]] = {}
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
-                is_part = node.op.kind == "part"
-                for k, source in enumerate(node.inputs[:1] if is_part else node.inputs):
+                for k, source in enumerate(operands(node)):
                     base, views = access(source)
                     self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
-                for each in node.inputs[1:] if is_part else ():
+                for each in node.inputs[len(operands(node)) :] if node.op.kind == "part" else ():
                     self.later.setdefault(each, []).append(node)
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
@@ -179,6 +189,8 @@ class _Fuser:
         uses = self.uses[node]
         if not group.is_nest or group.members.count >= LARGEST_NEST:
             return False
+        if node.op.kind == "reduce" and group.root.op is part_at:
+            return False
         if any(use.is_random and self.group_of[use.consumer] is group for use in uses):
             return False
         members = group.members
@@ -218,9 +230,12 @@ class _Fuser:
         """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
         read at the very same point, and where nothing is written."""
         whole = group.members.assembled
-        if whole is None or whole.op is not overwrite:
+        if whole is None or not shares_memory(whole):
             return True
         memory = access(whole.inputs[0]).base
+        if group.root.op is part_at:
+            reads = memory in [access(source).base for source in operands(node)]
+            return not reads or _is_same_place(node, group.root, whole, positions)
         region = place_of(group.root, whole)
         is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
         if node.op is pick and access(node.inputs[0]).base is memory:
@@ -249,6 +264,21 @@ class _Fuser:
         return True
 
 
+def _is_same_place(node: Node, piece: Node, whole: Node, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
+    """Whether a `pick` reads just what is then written, at indices no two of which are the same."""
+    if node.op is not pick or not piece.params["distinct"] or any(views for _, views in positions):
+        return False
+    same = [_seen(each) for each in node.inputs[1:]] == [_seen(each) for each in operands(piece)[1:]]
+    source, target = access(node.inputs[0]).layout(), access(whole.inputs[0]).layout()
+    return same and node.shape == piece.shape and source == target and node.params["axes"] == piece.params["axes"]
+
+
+def _seen(index: Node) -> tuple[Node, Layout | None]:
+    """An index array, and how it is read."""
+    found = access(index)
+    return found.base, found.layout()
+
+
 def _is_repeated(views: Sequence[Node]) -> bool:
     """Whether a value is seen through a broadcast."""
     return any(view.op.name == "broadcast_to" for view in views)
@@ -259,7 +289,7 @@ def _shared(graph: Graph) -> dict[Node, Node]:
     first: dict[Node, Node] = {}
     last: dict[Node, Node] = {}
     for node in graph.nodes:
-        if node.op is overwrite:
+        if shares_memory(node):
             before = access(node.inputs[0]).base
             first[node] = first.setdefault(before, before)
             last[first[node]] = node

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tracegraph.ir import Graph, Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
+from tracegraph.ops.gather import scatter, scatter_add
 from tracegraph.ops.region import concatenate, update
 
 __all__ = ["are_apart", "are_same", "find_in_place", "readers_of"]
@@ -70,10 +71,10 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
 
 def _may_overwrite(node: Node) -> bool:
     """Whether a node is an update of a buffer that was written piece by piece, in the order of that buffer."""
-    if node.op is not update:
+    if node.op not in (update, scatter, scatter_add):
         return False
-    (old, _) = node.inputs
-    return _seen(old).op in (update, concatenate) and _is_whole(old)
+    old = node.inputs[0]
+    return _seen(old).op in (update, concatenate, scatter, scatter_add) and _is_whole(old)
 
 
 def _is_whole(node: Node) -> bool:

@@ -17,15 +17,15 @@ from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, read
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
-from tracegraph.ops.gather import check_bounds, gather
+from tracegraph.ops.gather import check_bounds, gather, scatter, scatter_add
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
 from tracegraph.ops.scan import cumulate, recurrence
 from tracegraph.ops.shape import reshape_to
 
 __all__ = [
-    "Access", "access", "assemble", "is_scan", "materialise", "overwrite", "part", "pick", "place_of",
-    "rest_of",
+    "Access", "access", "assemble", "is_scan", "materialise", "operands", "overwrite", "overwrite_at", "part",
+    "part_at", "pick", "place_of", "rest_along", "rest_of", "shares_memory",
 ]  # fmt: skip
 
 #: Operations among which a stencil is looked for.
@@ -88,6 +88,37 @@ assemble = Op(
 overwrite = Op("overwrite", rule=update.rule, reference=update.reference, kind="assemble")
 
 
+def _rule_at(x: Aval, piece: Aval, *others: Aval, **params: Any) -> Aval:
+    return x
+
+
+def _reference_at(x: np.ndarray, *others: np.ndarray, is_sum: bool, **params: Any) -> np.ndarray:
+    return (scatter_add if is_sum else scatter).reference(x, *others, **params)  # type: ignore[no-any-return]
+
+
+#: The values of a scatter on their way to their places. Behind them stand the index arrays, of the same shape, then what
+#: comes before that.
+part_at = Op(
+    "part_at", rule=lambda x, *others, **params: x, reference=lambda x, *others, **params: x, kind="part", loop="{0}"
+)
+#: The memory of its first input once its second, such a part, has been written into it at indices, which come next.
+overwrite_at = Op("overwrite_at", rule=_rule_at, reference=_reference_at, kind="assemble")
+
+
+def operands(node: Node) -> tuple[Node, ...]:
+    """The inputs that a node reads; others only come before it."""
+    if node.op is part:
+        return node.inputs[:1]
+    if node.op is part_at:
+        return node.inputs[: 1 + len(node.params["axes"])]
+    return node.inputs[:2] if node.op is overwrite_at else node.inputs
+
+
+def shares_memory(node: Node) -> bool:
+    """Whether a value lies in the memory of one that was there before."""
+    return node.op in (overwrite, overwrite_at)
+
+
 def _pick_reference(x: np.ndarray, *indices: np.ndarray, axes: Ints) -> np.ndarray:
     rest = [k for k in range(x.ndim) if k not in axes]
     places = dict(zip(rest, np.ogrid[tuple(slice(x.shape[k]) for k in rest)], strict=True))
@@ -105,9 +136,13 @@ pick = Op(
 
 def rest_of(node: Node, views: Sequence[Node]) -> Layout | None:
     """Where a `pick`, seen through views, reads if all indices are 0; None if no strides can say that."""
-    x = node.inputs[0]
-    source = access(x).layout()
+    source = access(node.inputs[0]).layout()
     assert source is not None, "what is picked from was copied if it had no strides"
+    return rest_along(source, node, views)
+
+
+def rest_along(source: Layout, node: Node, views: Sequence[Node]) -> Layout | None:
+    """Where a node with ``axes`` that has the shape of its indices, seen through views, is in an array if they are 0."""
     rest = [stride for k, stride in enumerate(source.strides) if k not in node.params["axes"]]
     layout: Layout | None = Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest))
     for view in views:
@@ -134,7 +169,7 @@ def materialise(graph: Graph) -> Graph:
     lasting = _read_while_they_last(graph, order, in_place)
     for node in order[len(graph.inputs) :]:
         sources = tuple([work.made[source] for source in node.inputs])
-        is_written_over = node in in_place and not _is_shift(node, *sources)
+        is_written_over = node in in_place and not (node.op is update and _is_shift(node, *sources))
         work.made[node] = work.overwritten(node, sources) if is_written_over else work.rebuilt(node, sources)
         if node in lasting:
             work.read_back(node)
@@ -166,6 +201,9 @@ class _Pass:
             return self._updated(node, *sources)
         if op is gather:
             return self._picked(node, *sources)
+        if op in (scatter, scatter_add):
+            old, *others = sources
+            return self._scattered(node, self._copy(old), others)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
         elif is_scan(node):
@@ -185,27 +223,40 @@ class _Pass:
         return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
 
     def _picked(self, node: Node, x: Node, *indices: Node) -> Node:
-        ones = (1,) * (node.aval.ndim - indices[0].aval.ndim)
-        columns = [reshape_to(index, (*index.shape, *ones)) for index in indices]
-        wide = [each if each.shape == node.shape else broadcast_to(each, shape=node.shape) for each in columns]
+        wide = _widened(indices, node.shape)
         source = x if _has_strides(x) else self._copy(x)
         return self._noted(Node(pick, (source, *wide), {"axes": node.params["axes"]}, node.aval, node.where))
 
+    def _scattered(self, node: Node, old: Node, others: Sequence[Node]) -> Node:
+        """A scatter into memory that nobody needs as it is."""
+        memory = access(old).base
+        value, *indices = [self._copy(each) if access(each).base is memory else each for each in others]
+        params = {**node.params, "is_sum": node.op is scatter_add}
+        before = dict.fromkeys([*self._before(memory), memory] if memory.op is identity else self._before(memory))
+        inputs = (value, *_widened(indices, value.shape), *before)
+        piece = self._noted(Node(part_at, inputs, params, value.aval, node.where))
+        return Node(overwrite_at, (old, piece, *indices), params, node.aval, node.where)
+
+    def _before(self, memory: Node) -> list[Node]:
+        """What comes before memory is written to: all that reads it, and the parts that were written earlier."""
+        return [*self.readers.pop(memory, ()), *(each for each in memory.inputs if each.op.kind == "part")]
+
     def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """An update in place: its part comes after all that reads what was there."""
-        old, value = sources
+        old, value, *indices = sources
         memory = access(old).base
+        for output in self.outputs.get(access(node.inputs[0]).base, ()):
+            if output not in self.copies and access(self.made[output]).base is memory:
+                self.copies[output] = self._copy(self.made[output])
+        if node.op is not update:
+            return self._scattered(node, old, (value, *indices))
         base, views = access(value)
         if base is memory:
             seen = Access(base, views).layout()
             region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
             if seen is None or not are_apart(seen, region, node.shape):
                 value = self._copy(value)
-        for output in self.outputs.get(access(node.inputs[0]).base, ()):
-            if output not in self.copies and access(self.made[output]).base is memory:
-                self.copies[output] = self._copy(self.made[output])
-        before = (*self.readers.pop(memory, ()), *(each for each in memory.inputs if each.op is part))
-        piece = self._piece(value, before, node)
+        piece = self._piece(value, self._before(memory), node)
         return Node(overwrite, (old, piece), node.params, node.aval, node.where)
 
     def read_back(self, node: Node) -> None:
@@ -240,7 +291,7 @@ class _Pass:
     def _noted(self, node: Node) -> Node:
         """A new node, now that it is known as a reader of its operands."""
         if node.op.kind != "view":
-            for source in node.inputs[: 1 if node.op is part else None]:
+            for source in operands(node):
                 base, _ = access(source)
                 if base.op.kind == "assemble":
                     self.readers.setdefault(base, []).append(node)
@@ -348,6 +399,13 @@ def is_scan(node: Node) -> bool:
     """Whether a kernel carries a value along an axis; other running results are NumPy's."""
     is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
     return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
+
+
+def _widened(indices: Sequence[Node], shape: Ints) -> list[Node]:
+    """Index arrays repeated along the axes that come behind theirs."""
+    ones = (1,) * (len(shape) - indices[0].aval.ndim)
+    columns = [reshape_to(index, (*index.shape, *ones)) for index in indices]
+    return [each if each.shape == shape else broadcast_to(each, shape=shape) for each in columns]
 
 
 def _has_strides(node: Node) -> bool:

@@ -10,7 +10,7 @@ __all__ = ["has_blas", "has_kernel"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
-    "part pick identity stop_gradient where convert reduce_sum "
+    "part part_at pick identity stop_gradient where convert reduce_sum "
     "absolute add conj cos cosh divide equal exp exp2 expm1 greater greater_equal imag isfinite isinf isnan less "
     "less_equal log log10 log2 make_complex maximum minimum multiply negative not_equal real rint sign sin sinh "
     "sqrt subtract".split()

@@ -86,10 +86,12 @@ Instruction = Load | Pick | Literal | Index | Apply | Reduce
 
 
 class Store(NamedTuple):
-    """Writes an instruction's value."""
+    """Writes an instruction's value; at indices, if there are any, and added to what is there if it is a sum."""
 
     address: Address
     value: int
+    places: tuple[Place, ...] = ()
+    is_sum: bool = False
 
 
 class Nest(NamedTuple):
@@ -103,6 +105,7 @@ class Nest(NamedTuple):
         epilogue: instructions at each point of the kept axes, once the reduction is done.
         stores: what is written there.
         is_column: the innermost loop runs over a kept axis, and partial results of the reduction wait in memory.
+        is_ordered: what comes later may write over what came before, so that the loops must run in order.
         outer: the axis that is cut into slices for tasks; -1 if there are no axes.
     """
 
@@ -113,6 +116,7 @@ class Nest(NamedTuple):
     epilogue: tuple[Instruction, ...]
     stores: tuple[Store, ...]
     is_column: bool
+    is_ordered: bool
     outer: int
 
     @property
@@ -132,7 +136,7 @@ class Nest(NamedTuple):
     @property
     def is_divisible(self) -> bool:
         """Whether slices of the outer loop write different elements, so that they may run as tasks of their own."""
-        return bool(self.axes) and not self.axes[self.outer].is_reduced
+        return bool(self.axes) and not self.is_ordered and not self.axes[self.outer].is_reduced
 
     @property
     def kept(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import Access, access, pick, place_of, rest_of
+from tracegraph.compiler.materialise import Access, access, operands, part_at, pick, place_of, rest_along, rest_of
 from tracegraph.compiler.nest import (
     Address,
     Apply,
@@ -131,6 +131,7 @@ def build_nest(members: Membership, memory: Mapping[Node, Node]) -> Nest:
         epilogue=tuple(_instruction(each, place) for each in epilogue.instructions),
         stores=tuple(_store(each, place) for each in epilogue.stores),
         is_column=members.reduction is not None and bool(axes) and not axes[-1].is_reduced,
+        is_ordered=any(node.op is part_at and not node.params["distinct"] for node in members.stored),
         outer=next((k for k, axis in enumerate(axes) if not axis.is_reduced), 0 if axes else -1),
     )
 
@@ -182,8 +183,8 @@ class _Emitter:
         if node.op is pick:
             return self._pick(node, views)
         sources = node.inputs[:1] if node.op.kind == "part" else node.inputs
-        operands = tuple([self.value(source, views) for source in sources])
-        return operands[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, operands))
+        values = tuple([self.value(source, views) for source in sources])
+        return values[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, values))
 
     def _pick(self, node: Node, views: Views) -> int:
         """Reads an element at indices. Those that only count along axes move the address instead."""
@@ -192,10 +193,16 @@ class _Emitter:
         source, rest = Access(base, inner).layout(), rest_of(node, views)
         assert source is not None, "what is picked from was copied if it had no strides"
         assert rest is not None, "the fuser joins only what strides can express"
-        address = self._address(base, rest)
+        address, places = self._placed(node, indices, views, source, self._address(base, rest))
+        return self._append(Pick(node, address, places) if places else Load(address))
+
+    def _placed(
+        self, node: Node, indices: Sequence[Node], views: Views, whole: Layout, address: Address
+    ) -> tuple[Address, tuple[Place, ...]]:
+        """An address in an array, and the places that indices add to it."""
         places = []
         for axis, index in zip(node.params["axes"], indices, strict=True):
-            stride, extent = source.strides[axis], x.shape[axis]
+            stride, extent = whole.strides[axis], whole.shape[axis]
             value = self.value(index, views)
             counter = self.instructions[value]
             if isinstance(counter, Index) and counter.address.buffer.shape[0] <= extent:
@@ -203,7 +210,7 @@ class _Emitter:
                 address = Address(address.buffer, address.offset + counter.address.offset * stride, moves)
             else:
                 places.append(Place(value, stride, extent))
-        return self._append(Pick(node, address, tuple(places)) if places else Load(address))
+        return address, tuple(places)
 
     def store(self, node: Node) -> None:
         """Keeps a member's value: in a buffer of its own, or in its region of an assembled one.
@@ -212,9 +219,22 @@ class _Emitter:
         and then the loop would not vectorise.
         """
         value = self.value(node, ())
+        if node.op is part_at:
+            self.stores.append(self._store_at(node, value))
+            return
         address = self._address(*_target(node, self.members))
         read = next((each for each in self.loads if each[:2] == address[:2]), address)
         self.stores.append(Store(read, value))
+
+    def _store_at(self, node: Node, value: int) -> Store:
+        """Writes at indices into the memory that the node is a part of."""
+        buffer = self.members.assembled
+        assert buffer is not None, "a part belongs to a buffer"
+        whole = contiguous(buffer.shape)
+        rest = rest_along(whole, node, ())
+        assert rest is not None, "there are no views"
+        address, places = self._placed(node, operands(node)[1:], (), whole, self._address(buffer, rest))
+        return Store(address, value, places, node.params["is_sum"])
 
     def _append(self, instruction: Instruction) -> int:
         self.instructions.append(instruction)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
 from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel, NestKernel
-from tracegraph.compiler.materialise import overwrite
+from tracegraph.compiler.materialise import shares_memory
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
 
@@ -94,7 +94,7 @@ def schedule(fused: Fused) -> Schedule:
 
 def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
     """Buffers in which it may write over what an earlier kernel has written or reads."""
-    return tuple(node for node in kernel.writes if node.op is overwrite or node.params.get("is_ordered", False))
+    return tuple(node for node in kernel.writes if shares_memory(node) or node.params.get("is_ordered", False))
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:

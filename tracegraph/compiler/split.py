@@ -44,8 +44,9 @@ def split(nest: Nest) -> tuple[NestKernel, ...]:
         body_stores=(),
         reduction=(node, 0),
         epilogue=tuple([_reordered(each, order) for each in nest.epilogue]),
-        stores=tuple([Store(_along(store.address, order), store.value) for store in nest.stores]),
+        stores=tuple([store._replace(address=_along(store.address, order)) for store in nest.stores]),
         is_column=nest.is_column,
+        is_ordered=nest.is_ordered,
         outer=1 if order[0] < 0 and kept else 0,
     )
     return NestKernel(first, slices, partials), NestKernel(last)

@@ -16,7 +16,7 @@ from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, zeros_l
 from tracegraph.ops.elementwise import add, convert, divide, equal, like, multiply, negative, subtract, where
 from tracegraph.ops.gather import add_at, gather_at
 from tracegraph.ops.leaf import iota
-from tracegraph.ops.rules import FLOATS, NUMBERS, Params, batch_all, is_float
+from tracegraph.ops.rules import FLOATS, REALS, Params, batch_all, is_float
 from tracegraph.ops.shape import reshape_to
 
 __all__ = ["OPS", "bin_count", "digitize", "histogram", "interp"]
@@ -73,8 +73,8 @@ def _leading(table: Node, places: Node) -> list[Node]:
 
 
 def _digitize_rule(x: Aval, edges: Aval, *, right: bool) -> Aval:
-    if x.dtype not in NUMBERS or edges.dtype not in NUMBERS:
-        raise TypeError(f"digitize does not take {x.dtype if x.dtype not in NUMBERS else edges.dtype}")
+    if x.dtype not in REALS or edges.dtype not in REALS:
+        raise TypeError(f"digitize does not take {x.dtype if x.dtype not in REALS else edges.dtype}")
     if x.dtype != edges.dtype:
         raise TypeError(f"digitize: {edges} for {x}")
     _check_table("digitize", x, edges)
@@ -152,7 +152,7 @@ def _over_lead(one: Callable[..., Any], arrays: Sequence[np.ndarray], lead: int,
 
 
 def _check_counted(name: str, x: Aval) -> None:
-    if x.dtype not in NUMBERS:
+    if x.dtype not in REALS:
         raise TypeError(f"{name} does not take {x.dtype}")
 
 

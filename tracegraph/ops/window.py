@@ -34,7 +34,7 @@ def _rule(x: Aval, w: Aval) -> Aval:
 def _reference(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     out = np.empty((*x.shape[:-1], x.shape[-1] - w.shape[-1] + 1), x.dtype)
     for place in np.ndindex(x.shape[:-1]):
-        out[place] = np.correlate(x[place], w[place], "valid")
+        out[place] = np.correlate(x[place], np.conj(w[place]), "valid")
     return out
 
 

@@ -1,5 +1,6 @@
 """From a Python function to a graph: `trace` (state), `placeholder` (the array), `indexing`, `lift` (promotion),
-`ufuncs`, `reductions`, `methods` and `functions` (what NumPy means), `watch` (what a function reads), in reading order."""
+`ufuncs`, `reductions`, `methods`, `selecting` and `functions` (what NumPy means), `watch` (what a function reads), in
+reading order."""
 
 from tracegraph.tracing.bodies import body_of
 from tracegraph.tracing.functions import FUNCTIONS

@@ -293,7 +293,7 @@ def _correlate(a: Any, v: Any, mode: Any = "valid") -> Placeholder:
     a, v = _plain(a), _plain(v)
     if not a.size or not v.size:
         raise ValueError(f"{'second' if a.size else 'first'} array argument cannot be empty")
-    return _slid(a, v, mode)
+    return _slid(a, np.conj(v), mode)
 
 
 def _convolve(a: Any, v: Any, mode: Any = "full") -> Placeholder:

@@ -94,8 +94,8 @@ def parse_index(index: Any, shape: tuple[int, ...]) -> Region | Pick:
     starts, steps, sizes, seen = [], [], [], []
     axis = 0
     for item in items:
-        if item is None:
-            seen.append(1)
+        if item is None or item is Ellipsis:
+            seen += [1] * (item is None)
             continue
         start, step, size, is_kept = _axis_region(item, axis, shape[axis])
         axis += 1
@@ -117,8 +117,10 @@ def _picked(items: Sequence[Any], shape: tuple[int, ...], *, has_ellipsis: bool)
     kept = axis = at = 0
     is_met = is_ended = is_apart = False
     for item in items:
-        if item is None or isinstance(item, slice):
+        if item is None or item is Ellipsis or isinstance(item, slice):
             is_ended = is_met
+            if item is Ellipsis:
+                continue
             if item is None:
                 added.append(kept)
             else:
@@ -173,7 +175,10 @@ def _array_item(item: Any, axis: int, shape: tuple[int, ...]) -> Any:
 
 
 def _with_ellipsis(items: tuple[Any, ...], ndim: int) -> list[Any]:
-    """Replaces the one ``...``, or adds one at the end, by as many full slices as there are axes left."""
+    """Replaces the one ``...``, or adds one at the end, by as many full slices as there are axes left.
+
+    If none are left it stays: it still stands between its neighbours.
+    """
     for item in items:
         _check(item)
     given = sum(_width(item) for item in items if item is not Ellipsis)
@@ -184,7 +189,7 @@ def _with_ellipsis(items: tuple[Any, ...], ndim: int) -> list[Any]:
         raise IndexError(f"too many indices for array: array is {ndim}-dimensional, but {given} were indexed")
     rest = [slice(None)] * (ndim - given)
     at = next((k for k, item in enumerate(items) if item is Ellipsis), len(items))
-    return [*items[:at], *rest, *items[at + 1 :]]
+    return [*items[:at], *(rest or items[at : at + 1]), *items[at + 1 :]]
 
 
 def _check(item: Any) -> None:

@@ -25,7 +25,7 @@ from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, user_where
 
-__all__ = ["Placeholder"]
+__all__ = ["Placeholder", "put"]
 
 #: The operation, its parameters, and what it takes besides the array.
 View = tuple[str, dict[str, Any], tuple[Node, ...]]
@@ -471,9 +471,8 @@ class Placeholder:
         where = user_where()
         set_where(where)
         if is_basic(index):
-            located(
-                where, np.copyto, self.region(located(where, parse_index, index, self.shape)), value, casting="unsafe"
-            )
+            region = located(where, parse_index, index, self.shape)
+            located(where, put, self.region(region), value, is_element=region.is_scalar)
         else:
             handler: Any = self._trace.meaning(operator.setitem)
             located(where, handler, self, index, value)
@@ -511,6 +510,13 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
     return [n for n in shape if n != 1]
 
 
+def put(target: Any, value: Any, *, is_element: bool) -> None:
+    """Assigns to what an index has selected; to one element only one can be assigned."""
+    if is_element and (isinstance(value, (list, tuple)) or getattr(value, "ndim", False)):
+        raise ValueError("setting an array element with a sequence.")
+    np.copyto(target, value, casting="unsafe")
+
+
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls a handler; a NumPy error that it raises gets the user's line."""
     try:
@@ -534,7 +540,7 @@ _UNARY: dict[str, np.ufunc] = {"neg": np.negative, "pos": np.positive, "abs": np
 _METHODS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
     for name in (
-        "all any argmax argmin argpartition argsort choose clip compress cumprod cumsum diagonal dot max mean min nonzero "
+        "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero "
         "prod put ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
     ).split()
 }
@@ -651,6 +657,10 @@ def _transpose_method(self: Placeholder, *axes: Any) -> Any:
     return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
 
+def _compress_method(self: Placeholder, condition: Any, *args: Any, **kwargs: Any) -> Any:
+    return np.compress(condition, self, *args, **kwargs)
+
+
 def _flatten_method(self: Placeholder, order: str = "C") -> Any:
     return np.copy(np.ravel(self, order))  # type: ignore[call-overload]
 
@@ -677,7 +687,13 @@ def _install() -> None:
         setattr(Placeholder, name, _method(function))
     for name in ("partition", "sort"):
         setattr(Placeholder, name, _in_place(getattr(np, name)))
-    own = {"__pow__": _power, "reshape": _reshape_method, "transpose": _transpose_method, "flatten": _flatten_method}
+    own = {
+        "__pow__": _power,
+        "reshape": _reshape_method,
+        "transpose": _transpose_method,
+        "flatten": _flatten_method,
+        "compress": _compress_method,
+    }
     for name, method in own.items():
         setattr(Placeholder, name, method)
 

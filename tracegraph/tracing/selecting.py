@@ -21,10 +21,10 @@ from tracegraph.ops.elementwise import like
 from tracegraph.ops.gather import INDEX, check_bounds, gather, scatter
 from tracegraph.ops.gather import nonzero as nonzero_op
 from tracegraph.ops.leaf import constant, iota
-from tracegraph.ops.reduce import reduce_max, reduce_min
+from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.ops.sorting import argsort, lexsort, searchsorted
+from tracegraph.ops.sorting import argpartition, argsort, lexsort, searchsorted, sort
 from tracegraph.tracing.indexing import NO_INDEX, Mask, Pick, Region, parse_index
 from tracegraph.tracing.lift import (
     broadcast,
@@ -37,7 +37,8 @@ from tracegraph.tracing.lift import (
     spread,
     tight,
 )
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import Placeholder, put
+from tracegraph.tracing.selected import Selected
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import write
 
@@ -167,32 +168,51 @@ def _getitem(x: Placeholder, index: Any) -> Any:
     if not found.is_copy:
         row = _row(base, found)
         return row.fresh(row.node) if found.is_scalar and not row.shape else row
-    picking = _Picking(base.node, found)
-    node = gather(picking.source, *picking.indices, **picking.params)
-    return result(picking.arranged(node), is_array=not found.is_scalar)
+    node, mask = base.node, _sole_mask(found, x)
+    if mask is not None and _known(mask) is None:
+        return Selected.of(node, mask, lambda: _gathered(node, found))
+    return _gathered(node, found)
+
+
+def _gathered(node: Node, found: Pick) -> Placeholder:
+    picking = _Picking(node, found)
+    picked = gather(picking.source, *picking.indices, **picking.params)
+    return result(picking.arranged(picked), is_array=not found.is_scalar)
+
+
+def _sole_mask(found: Pick, x: Placeholder) -> Node | None:
+    """The mask over the first axes that is all of an index; None if there is more to it."""
+    axis, mask = found.arrays[0]
+    if len(found.arrays) > 1 or axis or found.added or not isinstance(mask, Mask) or 0 in mask.shape or not mask.shape:
+        return None
+    is_whole = found.region.sizes == x.shape and all(step == 1 for step in found.region.steps)
+    return node_of(mask.value) if is_whole else None
 
 
 def _setitem(x: Placeholder, index: Any, value: Any) -> None:
     found = parse_index(_items(index), x.shape)
     if isinstance(found, Region):
-        _copy(x.region(found), value)
+        put(x.region(found), value, is_element=found.is_scalar)
         return
     base = _base(x, found)
     if not found.is_copy:
-        _copy(_row(base, found), value)
+        row = _row(base, found)
+        put(row, value, is_element=found.is_scalar and not row.shape)
         return
-    old = base.node
+    old, mask = base.node, _sole_mask(found, x)
+    if type(value) is Selected and mask is not None and value.replaces(mask, old.shape):
+        aligned = reshape_to(mask, (*mask.shape, *(1,) * (old.aval.ndim - mask.aval.ndim)))
+        base.write(ew.where(spread(aligned, old.shape), cast(value.whole.node, old.dtype), old))
+        return
     new = node_of(value, old.dtype) if type(value) in (bool, int, float) else cast(node_of(value), old.dtype)
     if len(found.arrays) == 1 and isinstance(found.arrays[0][1], Mask):
         base.write(_masked(old, found, new, is_whole=len(found.arrays[0][1].shape) == x.ndim))
         return
     picking = _Picking(old, found)
+    if found.is_scalar and not picking.shape and new.shape:
+        raise ValueError("setting an array element with a sequence.")
     values = picking.rearranged(_fitted(new, picking.shape))
     base.write(reshape_to(scatter(picking.source, values, *picking.indices, **picking.params), old.shape))
-
-
-def _copy(target: Any, value: Any) -> None:
-    np.copyto(target, value, casting="unsafe")
 
 
 def _base(x: Placeholder, found: Pick) -> Placeholder:
@@ -326,8 +346,8 @@ def _scattered(old: Node, found: Pick, condition: Node, value: Node, given: int,
     """``old`` with as many values as the mask selects, one for each."""
     known = _known(condition)
     rest = _with_added(found.region.shape, found.added)
-    if known is not None and np.count_nonzero(known) != given:
-        count = int(np.count_nonzero(known))
+    count = int(np.count_nonzero(known)) if known is not None else given if old.aval.size else _count(condition)
+    if count != given:
         if is_whole:
             raise ValueError(
                 f"NumPy boolean array indexing assignment cannot assign {given} input values to the {count} output values "
@@ -346,14 +366,17 @@ def _scattered(old: Node, found: Pick, condition: Node, value: Node, given: int,
 # -- take and put ------------------------------------------------------------------------------------------------------
 
 
-def _indices(value: Any) -> Node:
-    """Indices as NumPy's functions take them: what converts to int64 without loss."""
+def _indices(value: Any, rule: Any = "safe") -> Node:
+    """Indices as NumPy's functions take them: arrays that convert by a casting rule, and any numbers or lists of them."""
     array = value if isinstance(value, Placeholder) else listed(value)
-    if array.size == 0 and not isinstance(value, (np.ndarray, Placeholder)):
-        return fill(0, array.shape, INDEX)
-    if not np.can_cast(array.dtype, INDEX, "safe"):
-        raise TypeError(f"Cannot cast array data from {array.dtype!r} to {INDEX!r} according to the rule 'safe'")
-    return cast(node_of(array), INDEX)
+    if isinstance(value, np.ndarray) and not np.can_cast(array.dtype, INDEX, rule):
+        raise TypeError(f"Cannot cast array data from {array.dtype!r} to {INDEX!r} according to the rule {rule!r}")
+    return cast(node_of(array), INDEX) if isinstance(value, np.ndarray) else _own(array, INDEX)
+
+
+def _own(array: Any, dtype: np.dtype) -> Node:
+    """The node of an array that was made of numbers just now."""
+    return cast(array.node, dtype) if isinstance(array, Placeholder) else constant(array.astype(dtype))
 
 
 def _within(indices: Node, n: int, mode: str, axis: int) -> Node:
@@ -377,7 +400,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     else:
         x = x if x.shape else reshape_to(x, (1,))
         k = normalize_axis_index(operator.index(axis), x.aval.ndim)
-    at = _indices(indices)
+    at = _indices(indices, "same_kind")
     if x.shape[k] == 0 and at.aval.size:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     at = _within(at, x.shape[k], mode, k)
@@ -455,8 +478,8 @@ def _choose_flat(a: Placeholder, condition: Node, values: Node) -> None:
 
 
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    options = [_array(each) for each in choices]
-    dtype = common_dtype(options)
+    options = list(choices)
+    dtype = common_dtype([listed(each) if isinstance(each, (list, tuple)) else each for each in options])
     selector, *nodes = broadcast([_indices(a), *[node_of(each, dtype) for each in options]])
     if mode == "raise":
         last = like(selector, len(nodes) - 1)
@@ -603,7 +626,20 @@ def _ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: 
     return result(total)
 
 
+def _bound(index: Node) -> int | None:
+    """What an index that comes of a search is below; None if that is not plain to see."""
+    while index.op.kind == "view":
+        (index,) = index.inputs
+    if index.op in (argmax, argmin, argsort, argpartition):
+        axis: int = index.params["axis"]
+        return index.inputs[0].shape[axis]
+    return index.inputs[0].shape[-1] if index.op is nonzero_op else None
+
+
 def _require_range(index: Node, n: int, text: str) -> None:
+    bound = _bound(index)
+    if bound is not None and bound <= n:
+        return
     inside = ew.logical_and(ew.greater_equal(index, like(index, 0)), ew.less(index, like(index, n)))
     if not _decided(_every(inside), "an index might be out of range", "mode='clip'"):
         raise ValueError(text)
@@ -639,13 +675,20 @@ def _unique(
     if axis is not None and x.ndim != 1:
         return _unique_rows(x, axis, return_index, return_inverse, return_counts)
     line = reshape_to(x.node, (x.size,))
-    order = argsort(line, axis=0, kind="stable")
-    in_order = gather(line, order, axes=(0,), distinct=True)
+    in_order, order = _sorted(line, by_index=return_index or return_inverse)
     firsts = _places(_is_first(in_order, equal_nan=equal_nan))
     found = [gather(in_order, firsts, axes=(0,), distinct=True)]
     found += _described(order, firsts, x.shape, return_index, return_inverse, return_counts)
     results = tuple(map(result, found))
     return results[0] if len(results) == 1 else results
+
+
+def _sorted(line: Node, *, by_index: bool) -> tuple[Node, Node]:
+    """A line in order and, if it is asked for, the indices that bring it there."""
+    if not by_index:
+        return sort(line, axis=0, kind=None), iota(length=line.shape[0], dtype=INDEX)
+    order = argsort(line, axis=0, kind="stable")
+    return gather(line, order, axes=(0,), distinct=True), order
 
 
 def _unique_rows(x: Placeholder, axis: int, index: bool, inverse_: bool, counts: bool) -> Any:

@@ -111,7 +111,7 @@ class _Writer:
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
         self._is_checked = False
-        self._numbers: dict[Pick, int] = {}
+        self._numbers: dict[Pick | Store, int] = {}
         self.remarks: dict[str, str] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
@@ -158,7 +158,8 @@ class _Writer:
         nest, (node, taken) = self.nest, reduction
         *outer, last = nest.kept
         held = next(store for store in nest.stores if isinstance(nest.epilogue[store.value], Reduce))
-        before = self._read("reload", held.address)
+        out, at = self.pointer(held.address), self.place(held.address)
+        before = _from_bits(f"reload({out}, {at})", held.address)
         reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
         across = f"for {self.index[last]} in range(start, stop):"
         with self.loops(outer):
@@ -166,10 +167,11 @@ class _Writer:
             with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
                 self.line(f"stop = min(start + {STRIP}, {hi})")
                 with self.block(across):
-                    self._write(held.address, _start(node), node)
+                    self.line(f"store({out}, {at}, {_to_bits(_start(node), held.address)})", node)
                 with self.loops(reduced), self.block(across):
                     names = self.statements("v", nest.body, nest.body_stores)
-                    self._write(held.address, _accumulate(node, before, names[taken]), node)
+                    after = _to_bits(_accumulate(node, before, names[taken]), held.address)
+                    self.line(f"store({out}, {at}, {after})", node)
                 rest = [store for store in nest.stores if store is not held]
                 if rest:
                     with self.block(across):
@@ -220,24 +222,20 @@ class _Writer:
                     each.node if isinstance(each, (Apply, Pick)) else None,
                 )
         for store in stores:
-            self._write(store.address, names[store.value])
+            if store.places:
+                self._check(store, names)
+            pointer, place, value = self.pointer(store.address), self._place_of(store, names), names[store.value]
+            if store.is_sum:
+                value = f"add({_from_bits(f'reload({pointer}, {place})', store.address)}, {value})"
+            self.line(f"store({pointer}, {place}, {_to_bits(value, store.address)})")
         return names
-
-    def _read(self, function: str, address: Address, place: str | None = None) -> str:
-        """An element as an expression: halves are kept as their bits and computed as singles."""
-        text = f"{function}({self.pointer(address)}, {self.place(address) if place is None else place})"
-        return f"from_half({text})" if address.buffer.dtype == np.float16 else text
-
-    def _write(self, address: Address, value: str, node: Node | None = None) -> None:
-        value = f"to_half({value})" if address.buffer.dtype == np.float16 else value
-        self.line(f"store({self.pointer(address)}, {self.place(address)}, {value})", node)
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):
-            return self._read("reload" if each.address[:2] in self._written else "load", each.address)
+            function = "reload" if each.address[:2] in self._written else "load"
+            return _from_bits(f"{function}({self.pointer(each.address)}, {self.place(each.address)})", each.address)
         if isinstance(each, Pick):
-            terms = [self.place(each.address), *self._moves(each, names)]
-            return self._read("load", each.address, " + ".join(term for term in terms if term != "0"))
+            return _from_bits(f"load({self.pointer(each.address)}, {self._place_of(each, names)})", each.address)
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -248,7 +246,12 @@ class _Writer:
         assert isinstance(each, Reduce)
         return total
 
-    def _check(self, each: Pick, names: Sequence[str]) -> None:
+    def _place_of(self, each: Pick | Store, names: Sequence[str]) -> str:
+        """How far what is read or written lies from the address's first element."""
+        terms = [self.place(each.address), *(self._moves(each, names) if each.places else ())]
+        return " + ".join(term for term in terms if term != "0") or "0"
+
+    def _check(self, each: Pick | Store, names: Sequence[str]) -> None:
         """Notes whether an index is out of bounds. It then counts as 0."""
         if not self._is_checked:
             self._is_checked = True
@@ -256,9 +259,12 @@ class _Writer:
         number = self._numbers.setdefault(each, len(self._numbers))
         for k, (operand, _, extent) in enumerate(each.places):
             n = self._number(f"m{number}_{k}", extent)
-            self.line(f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))", each.node)
+            self.line(
+                f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))",
+                each.node if isinstance(each, Pick) else None,
+            )
 
-    def _moves(self, each: Pick, names: Sequence[str]) -> list[str]:
+    def _moves(self, each: Pick | Store, names: Sequence[str]) -> list[str]:
         """How far the indices move an address."""
         number, moves = self._numbers[each], []
         for k, (operand, stride, extent) in enumerate(each.places):
@@ -291,7 +297,7 @@ class _Writer:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
-            kind = "out" if key in self._written else "a"
+            kind = "errors" if address.buffer is ERRORS else "out" if key in self._written else "a"
             name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
@@ -332,6 +338,15 @@ class _Writer:
 
 def _letter(k: int, is_reduced: bool) -> str:
     return f"{'r' if is_reduced else 'i'}{k}"
+
+
+def _from_bits(text: str, address: Address) -> str:
+    """An element that was read: halves are kept as their bits and computed as singles."""
+    return f"from_half({text})" if address.buffer.dtype == np.float16 else text
+
+
+def _to_bits(text: str, address: Address) -> str:
+    return f"to_half({text})" if address.buffer.dtype == np.float16 else text
 
 
 def _type(dtype: np.dtype) -> str:

@@ -1,0 +1,140 @@
+"""What a mask selects, as long as nobody asks how many elements that are.
+
+``z[m] = z[m] ** 2 + c[m]`` needs no array whose shape hangs on data: each side is worked out for all elements, and the mask
+chooses. So what ufuncs make of values that one mask selects stays undecided; anything else makes it the array that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegraph.ir import Node, Shape
+from tracegraph.ops.elementwise import like, where
+from tracegraph.ops.shape import reshape_to
+from tracegraph.tracing.lift import result, spread
+from tracegraph.tracing.placeholder import Placeholder
+
+__all__ = ["Selected"]
+
+
+def _of_the_array(name: str) -> Any:
+    def read(self: Selected) -> Any:
+        return getattr(self.made(), name)
+
+    def write(self: Selected, value: Any) -> None:
+        setattr(self.made(), name, value)
+
+    return property(read, write)
+
+
+class Selected(Placeholder):
+    """The elements (or, with remaining axes, the subarrays) that a mask selects.
+
+    Args:
+        mask: the mask.
+        whole: the value for all elements; where the mask is false it may be anything.
+        make: makes the array, with the shape that it has at this call.
+    """
+
+    __slots__ = ("_array", "_make", "mask", "whole")
+
+    _node = _of_the_array("_node")
+    _seen = _of_the_array("_seen")
+    _storage = _of_the_array("_storage")
+    _views = _of_the_array("_views")
+    _layout = _of_the_array("_layout")
+
+    def __init__(self, mask: Node, whole: Placeholder, make: Callable[[], Any]) -> None:
+        self._trace = whole.origin
+        self._weak = None
+        self._is_scalar = False
+        self._array: Any = None
+        self._make = make
+        self.mask = mask
+        self.whole = whole
+
+    @staticmethod
+    def of(x: Node, mask: Node, make: Callable[[], Any]) -> Selected:
+        """What a mask over the first axes selects of an array."""
+        return Selected(mask, result(_guarded(x, mask)), make)
+
+    def made(self) -> Any:
+        """The array, of as many elements as there are."""
+        if self._array is None and self._trace.is_open:
+            self._array = self._make()
+        return self.whole if self._array is None else self._array
+
+    def replaces(self, mask: Node, shape: Shape) -> bool:
+        """Whether it is what the mask selects, of an array of that shape, and still undecided."""
+        return self._array is None and self.mask is mask and self.whole.shape == shape
+
+    def __repr__(self) -> str:
+        return f"<what a mask selects of {self.whole!r}>"
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.whole.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.whole.ndim - self.mask.aval.ndim + 1
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        is_own = out is None or (out[0] is self and self._array is None)
+        if not (method == "__call__" and not kwargs and is_own and self._is_elementwise(ufunc, inputs)):
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs, **({} if out is None else {"out": out}))
+        wholes = [self._whole_of(each) for each in inputs]
+        before = self if out is None else Selected(self.mask, self.whole, self._make)
+        makes = [_maker(before if each is self else each) for each in inputs]
+        if out is None:
+            return Selected(self.mask, ufunc(*wholes), lambda: ufunc(*[make() for make in makes]))
+        return self._changed(ufunc, wholes, makes, before)
+
+    def _changed(
+        self, ufunc: np.ufunc, wholes: list[Any], makes: list[Callable[[], Any]], before: Selected
+    ) -> Selected:
+        """``x[mask] *= 2`` and its like: the same object with another value."""
+        target = result(self.whole.node, is_array=True)
+        ufunc(*wholes, out=(target,))
+        self.whole = target
+
+        def make() -> Any:
+            array = result(before.made().node, is_array=True)
+            return ufunc(*[make() for make in makes], out=(array,))
+
+        self._make = make
+        return self
+
+    def _is_elementwise(self, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> bool:
+        """Whether a ufunc goes element by element over what the same mask selects, and refuses no values."""
+        if ufunc.nout != 1 or ufunc.signature is not None or (ufunc is np.power and self.dtype.kind in "iu"):
+            return False
+        return all(
+            each.replaces(self.mask, self.whole.shape)
+            if type(each) is Selected
+            else not (isinstance(each, (list, tuple)) or np.ndim(each))
+            for each in inputs
+        )
+
+    def _whole_of(self, value: Any) -> Any:
+        """An operand for all elements. A traced number gets no derivative from where the mask is false."""
+        if type(value) is Selected:
+            return value.whole
+        if isinstance(value, Placeholder) and value.weak in (None, float):
+            return result(_guarded(spread(value.node, self.whole.shape), self.mask), value.weak)
+        return value
+
+
+def _maker(value: Any) -> Callable[[], Any]:
+    """What makes an operand for the selected elements."""
+    return value.made if type(value) is Selected else lambda: value
+
+
+def _guarded(x: Node, mask: Node) -> Node:
+    """The value where the mask is true, and 1 elsewhere: neither infinities nor derivatives come from there."""
+    aligned = reshape_to(mask, (*mask.shape, *(1,) * (x.aval.ndim - mask.aval.ndim)))
+    return where(spread(aligned, x.shape), x, like(x, 1))
