@@ -205,10 +205,11 @@ def test_cotangents_have_the_avals_of_their_inputs(case: Case) -> None:
 @over([case for case in SMALL if case.shapes])
 def test_batching_is_a_loop_over_examples(case: Case) -> None:
     """Whichever inputs have the batch axis, batched or shared, element k of the result is that of example k."""
-    dtype = F64 if F64 in KINDS[case.dtypes] else KINDS[case.dtypes][0]
-    inputs = case.inputs(dtype)
-    graph = Graph(inputs, [case.apply(inputs)])
-    for size, pattern in itertools.product((1, 3), itertools.product((False, True), repeat=len(inputs))):
+    dtypes = [dtype for dtype in (F64, C128) if dtype in KINDS[case.dtypes]] or KINDS[case.dtypes][:1]
+    patterns = list(itertools.product((False, True), repeat=len(case.shapes)))
+    for dtype, size, pattern in itertools.product(dtypes, (1, 3), patterns):
+        inputs = case.inputs(dtype)
+        graph = Graph(inputs, [case.apply(inputs)])
         stacks = case.arrays(dtype, lead=(size,))
         examples = [[x[k if batched else 0] for x, batched in zip(stacks, pattern, strict=True)] for k in range(size)]
         expected = np.stack([reference.run(graph, arrays)[0] for arrays in examples])

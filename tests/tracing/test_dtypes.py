@@ -9,6 +9,7 @@ from support.running import check_error, check_traced
 
 import tracegraph as tg
 from tracegraph import pipeline
+from tracegraph.compiler import native
 from tracegraph.tracing import ufuncs
 
 over = pytest.mark.parametrize
@@ -43,7 +44,25 @@ def test_ufuncs_in_one_program(dtype: str) -> None:
         check_error(lambda x, ufunc=ufunc: ufunc(*[x] * ufunc.nin), x, start="ufunc")
 
 
-@over("name", ["exp", "log", "sqrt", "absolute", "divide", "multiply", "square", "less", "maximum"])
+@over(
+    "name",
+    [
+        "exp",
+        "log",
+        "sqrt",
+        "absolute",
+        "divide",
+        "multiply",
+        "square",
+        "less",
+        "maximum",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "sign",
+    ],
+)
 @over("dtype", ["c8", "c16"])
 def test_complex_kernels_over_the_whole_range(name: str, dtype: str) -> None:
     """Parts of all sizes, subnormal to huge, and of very different sizes; infinities and NaN.
@@ -77,6 +96,15 @@ def test_conversions(dtype: str, to: str) -> None:
         middle = (bits + np.nextafter(bits.astype("f2"), np.float16(np.inf)).astype("f8")) / 2
         cases = [bits, middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf)]
         check_traced(lambda x: x.astype(to), np.concatenate(cases).astype(dtype), native=True, ulps=0)
+
+
+def test_every_kernel_of_complex_numbers_is_there() -> None:
+    """What the compiler counts on is what there is to call."""
+    from tracegraph.backends.numba.vecmath import complex_numbers
+
+    ours = {*complex_numbers.EMITTERS, *(row.name for row in complex_numbers.ROWS)}
+    structural = {"part", "part_at", "pick", "identity", "stop_gradient", "convert", "reduce_sum"}
+    assert ours == native.COMPLEX - structural
 
 
 @over("dtype", DTYPES)
@@ -242,6 +270,25 @@ def test_gradients_of_halves() -> None:
     wide = x.astype(float)
     assert slope.dtype == np.float16
     np.testing.assert_allclose(slope, np.tanh(wide) + wide / np.cosh(wide) ** 2, atol=4e-3)
+
+
+@over(
+    "function",
+    [
+        lambda z: np.sum(np.exp(z) / np.sum(np.exp(z)) * np.arange(4)),
+        lambda z: np.log(np.sum(np.exp(z))),
+        lambda z: np.sum(1 / (1 + np.exp(-z))),
+        lambda z: np.sum(np.log(1 + np.exp(z)) + np.log1p(np.exp(z))),
+    ],
+)
+def test_formulas_of_reals_are_left_alone(function: Any) -> None:
+    """Softmax, log-sum-exp, sigmoid and softplus of complex numbers are as they are written."""
+    z = sample("c16", (4,), scale=0.5)
+    check_traced(function, z, native=True, ulps=16)
+    slope, h = tg.grad(function, holomorphic=True)(z), 1e-6
+    for k in range(4):
+        step = h * np.eye(4)[k]
+        assert slope[k] == pytest.approx((function(z + step) - function(z - step)) / (2 * h), rel=1e-7, abs=1e-8)
 
 
 def test_derivatives_agree_for_all_parts() -> None:

@@ -11,8 +11,9 @@ __all__ = ["has_blas", "has_kernel"]
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
     "part part_at pick identity stop_gradient where convert reduce_sum "
-    "absolute add conj divide equal exp greater greater_equal imag isfinite isinf isnan less less_equal log make_complex "
-    "maximum minimum multiply negative not_equal real rint sqrt subtract".split()
+    "absolute add conj cos cosh divide equal exp exp2 expm1 greater greater_equal imag isfinite isinf isnan less "
+    "less_equal log log10 log2 make_complex maximum minimum multiply negative not_equal real rint sign sin sinh "
+    "sqrt subtract".split()
 )
 #: What kernels, which compute halves as singles and round each result, do not do as NumPy does.
 NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})

@@ -51,7 +51,6 @@ ELEMENT_TYPES: dict[str, types.Type] = {
     "uint16": types.uint16,
     "uint32": types.uint32,
     "uint64": types.uint64,
-    "float16": types.float16,
     "float32": types.float32,
     "float64": types.float64,
     "complex64": types.complex64,
@@ -81,7 +80,7 @@ def _storage(dtype: types.Type) -> ir.Type:
     if isinstance(dtype, types.Complex):
         return ir.LiteralStructType([_storage(dtype.underlying_float)] * 2)
     if isinstance(dtype, types.Float):
-        return {16: ir.HalfType, 32: ir.FloatType, 64: ir.DoubleType}[dtype.bitwidth]()
+        return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
     return BYTE if dtype == types.boolean else ir.IntType(dtype.bitwidth)
 
 
@@ -121,11 +120,6 @@ def _width(dtype: types.Type) -> int:
     return 1 if dtype == types.boolean else int(dtype.bitwidth) // 8
 
 
-def _in_registers(dtype: types.Type) -> types.Type:
-    """What an element is computed as: a half as a single."""
-    return types.float32 if dtype == types.float16 else dtype
-
-
 def _read(context: Any, builder: Builder, dtype: types.Type, place: ir.Value, mark: Mark) -> ir.Value:
     """An element; of booleans, any byte but zero is true, as in C."""
     if isinstance(dtype, types.Complex):
@@ -138,7 +132,7 @@ def _read(context: Any, builder: Builder, dtype: types.Type, place: ir.Value, ma
     mark(value)
     if dtype == types.boolean:
         return builder.icmp_unsigned("!=", value, ir.Constant(BYTE, 0))
-    return builder.fpext(value, ir.FloatType()) if dtype == types.float16 else value
+    return value
 
 
 def _write(builder: Builder, dtype: types.Type, place: ir.Value, value: ir.Value, mark: Mark) -> None:
@@ -149,8 +143,6 @@ def _write(builder: Builder, dtype: types.Type, place: ir.Value, value: ir.Value
         return
     if dtype == types.boolean:
         value = builder.zext(value, BYTE)
-    elif dtype == types.float16:
-        value = builder.fptrunc(value, ir.HalfType())
     mark(builder.store(value, place, align=_width(dtype)))
 
 
@@ -186,7 +178,7 @@ def load(typing: Any, pointer: Any, index: Any) -> Typed:
         place = _element(builder, values[0], values[1])
         return _read(context, builder, dtype, place, lambda each: _mark_loaded(builder, each))
 
-    return _in_registers(dtype)(pointer, types.int64), generate
+    return dtype(pointer, types.int64), generate
 
 
 @intrinsic
@@ -198,7 +190,7 @@ def reload(typing: Any, pointer: Any, index: Any) -> Typed:
         place = _element(builder, values[0], values[1])
         return _read(context, builder, dtype, place, lambda each: _mark_stored(builder, each, slot))
 
-    return _in_registers(dtype)(pointer, types.int64), generate
+    return dtype(pointer, types.int64), generate
 
 
 @intrinsic
@@ -211,7 +203,7 @@ def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
         _write(builder, dtype, place, values[2], lambda each: _mark_stored(builder, each, slot))
         return context.get_dummy_value()
 
-    return types.void(pointer, types.int64, _in_registers(dtype)), generate
+    return types.void(pointer, types.int64, dtype), generate
 
 
 @intrinsic

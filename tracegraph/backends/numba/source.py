@@ -159,6 +159,7 @@ class _Writer:
         *outer, last = nest.kept
         held = next(store for store in nest.stores if isinstance(nest.epilogue[store.value], Reduce))
         out, at = self.pointer(held.address), self.place(held.address)
+        before = _from_bits(f"reload({out}, {at})", held.address)
         reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
         across = f"for {self.index[last]} in range(start, stop):"
         with self.loops(outer):
@@ -166,14 +167,15 @@ class _Writer:
             with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
                 self.line(f"stop = min(start + {STRIP}, {hi})")
                 with self.block(across):
-                    self.line(f"store({out}, {at}, {_start(node)})", node)
+                    self.line(f"store({out}, {at}, {_to_bits(_start(node), held.address)})", node)
                 with self.loops(reduced), self.block(across):
                     names = self.statements("v", nest.body, nest.body_stores)
-                    self.line(f"store({out}, {at}, {_accumulate(node, f'reload({out}, {at})', names[taken])})", node)
+                    after = _to_bits(_accumulate(node, before, names[taken]), held.address)
+                    self.line(f"store({out}, {at}, {after})", node)
                 rest = [store for store in nest.stores if store is not held]
                 if rest:
                     with self.block(across):
-                        self.statements("w", nest.epilogue, rest, total=f"reload({out}, {at})")
+                        self.statements("w", nest.epilogue, rest, total=before)
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -224,16 +226,16 @@ class _Writer:
                 self._check(store, names)
             pointer, place, value = self.pointer(store.address), self._place_of(store, names), names[store.value]
             if store.is_sum:
-                value = f"add(reload({pointer}, {place}), {value})"
-            self.line(f"store({pointer}, {place}, {value})")
+                value = f"add({_from_bits(f'reload({pointer}, {place})', store.address)}, {value})"
+            self.line(f"store({pointer}, {place}, {_to_bits(value, store.address)})")
         return names
 
     def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
         if isinstance(each, Load):
             function = "reload" if each.address[:2] in self._written else "load"
-            return f"{function}({self.pointer(each.address)}, {self.place(each.address)})"
+            return _from_bits(f"{function}({self.pointer(each.address)}, {self.place(each.address)})", each.address)
         if isinstance(each, Pick):
-            return f"load({self.pointer(each.address)}, {self._place_of(each, names)})"
+            return _from_bits(f"load({self.pointer(each.address)}, {self._place_of(each, names)})", each.address)
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
@@ -338,8 +340,17 @@ def _letter(k: int, is_reduced: bool) -> str:
     return f"{'r' if is_reduced else 'i'}{k}"
 
 
+def _from_bits(text: str, address: Address) -> str:
+    """An element that was read: halves are kept as their bits and computed as singles."""
+    return f"from_half({text})" if address.buffer.dtype == np.float16 else text
+
+
+def _to_bits(text: str, address: Address) -> str:
+    return f"to_half({text})" if address.buffer.dtype == np.float16 else text
+
+
 def _type(dtype: np.dtype) -> str:
-    return "boolean" if dtype.kind == "b" else str(dtype)
+    return {"bool": "boolean", "float16": "uint16"}.get(str(dtype), str(dtype))
 
 
 def _start(node: Node) -> str:

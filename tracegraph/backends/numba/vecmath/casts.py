@@ -20,6 +20,7 @@ from .value import (
     FLOAT16,
     FLOAT32,
     FLOAT64,
+    HAS_HALF,
     SIGNED,
     UNSIGNED,
     Kind,
@@ -28,6 +29,8 @@ from .value import (
     part_kind,
     select,
 )
+
+FLOAT32_INFINITY = 0x7F800000
 
 _TARGETS: dict[str, Kind] = {
     "bool": BOOLEAN,
@@ -95,9 +98,37 @@ def _complex_to(x: Complex, kind: Kind) -> Any:
     return x.re.differs(0.0) | x.im.differs(0.0) if kind == BOOLEAN else _float_to(x.re, kind)
 
 
+def _from_half(bits: Value) -> Value:
+    """The single that is a half, given by its bits. Without an instruction for it, the exponent is moved by a product."""
+    if HAS_HALF:
+        return Value(bits.builder, bits.builder.bitcast(bits.raw, FLOAT16.ir), FLOAT16).convert("fpext", FLOAT32)
+    wide = bits.convert("zext", SIGNED[32])
+    size = (wide & 0x7FFF) << 13
+    moved = (size.as_float() * math.ldexp(1.0, FLOAT32.bias - 15)).bits()
+    return (select(size >= 0x7C00 << 13, size | FLOAT32_INFINITY, moved) | (wide & 0x8000) << 16).as_float()
+
+
+def _to_half(x: Value) -> Value:
+    """The bits of a single rounded to half precision.
+
+    Without an instruction for it: the bits of a normal half come by rounding those of the single, those of a subnormal
+    one stand last in the sum with 0.5.
+    """
+    if HAS_HALF:
+        half = x.convert("fptrunc", FLOAT16)
+        return Value(x.builder, x.builder.bitcast(half.raw, UNSIGNED[16].ir), UNSIGNED[16])
+    size = abs(x).bits()
+    normal = (size + 0xFFF + ((size >> 13) & 1) - ((FLOAT32.bias - 15) << FLOAT32.fraction)) >> 13
+    half = x.constant(0.5)
+    subnormal = (abs(x) + half).bits() - half.bits()
+    finite = select(abs(x) < math.ldexp(1.0, -14), subnormal, normal)
+    bits = select(abs(x) < 65520.0, finite, select(x.is_nan(), finite.constant(0x7E00), 0x7C00))
+    return (bits | ((x.bits() >> 16) & 0x8000)).convert("trunc", UNSIGNED[16])
+
+
 def round_to_half(x: Value) -> Value:
     """A single rounded to half precision; it stays a single."""
-    return x.convert("fptrunc", FLOAT16).convert("fpext", FLOAT32)
+    return _from_half(_to_half(x))
 
 
 def _double_to_half(x: Value) -> Value:
@@ -110,7 +141,7 @@ def _double_to_half(x: Value) -> Value:
     return round_to_half(select(is_odd_or_exact, bits, bits + step).as_float())
 
 
-def _to_half(x: Value) -> Value:
+def _cast_half(x: Value) -> Value:
     return _double_to_half(x) if x.kind == FLOAT64 else round_to_half(_real_to(x, FLOAT32))
 
 
@@ -120,12 +151,14 @@ def _cast(name: str, kind: Kind) -> Row:
 
 
 _HALF: dict[str, Emitter] = {
-    **dict.fromkeys(("float", "signed", "unsigned", "boolean"), _to_half),
-    "complex": lambda x: _to_half(x.re),
+    **dict.fromkeys(("float", "signed", "unsigned", "boolean"), _cast_half),
+    "complex": lambda x: _cast_half(x.re),
 }
 
 ROWS: list[Row] = [
     *(_cast(name, kind) for name, kind in _TARGETS.items()),
     Row("cast_float16", 1, _HALF, result=FLOAT32),
+    Row("from_half", 1, {"unsigned": _from_half}, result=FLOAT32),
+    Row("to_half", 1, {"float": _to_half}, result=UNSIGNED[16]),
     Row("round_to_half", 1, {"float": round_to_half}),
 ]

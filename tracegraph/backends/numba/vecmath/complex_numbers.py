@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .circular import cos, sin
-from .exponential import exp
+from .exponential import exp, expm1
+from .hyperbolic import cosh, sinh
 from .inverse import arctan2
 from .logarithm import log, log1p
 from .roots import hypot
@@ -97,6 +98,75 @@ def _log(x: Complex) -> Complex:
     return Complex(select(near, log1p(select(near, over, 0.0)) * 0.5, log(size)), arctan2(x.im, x.re))
 
 
+def _expm1(x: Complex) -> Complex:
+    half = sin(x.im * 0.5)
+    return Complex(expm1(x.re) * cos(x.im) - 2.0 * (half * half), exp(x.re) * sin(x.im))
+
+
+def _scaled(function: Callable[[Complex], Complex], before: float, after: float) -> Emitter:
+    """A function to another base."""
+
+    def emit(x: Complex) -> Complex:
+        result = function(Complex(x.re * before, x.im * before) if before != 1.0 else x)
+        return Complex(result.re * after, result.im * after) if after != 1.0 else result
+
+    return emit
+
+
+def _hyperbolic(x: Complex) -> tuple[Value, Value, Value, Value]:
+    """sinh and cosh of the real part times cos and sin of the other: the parts of sinh, then those of cosh.
+
+    Far out, where both are half an exponential, that is taken in two steps, as the product may be finite.
+    """
+    size, limit = abs(x.re), _LARGEST_EXPONENT[x.re.kind]
+    is_large = size > limit
+    near = select(is_large, 0.0, x.re)
+    far = exp(select(is_large, size - limit, 0.0)) * 0.5
+    rest = select(is_large, x.re.constant(math.exp(limit)), 1.0)
+    s, c = select(is_large, copysign(far, x.re), sinh(near)), select(is_large, far, cosh(near))
+    across, along = sin(x.im), cos(x.im)
+    return s * along * rest, c * across * rest, c * along * rest, s * across * rest
+
+
+def _sinh(x: Complex) -> Complex:
+    re, im, _, _ = _hyperbolic(x)
+    fixed = _is_not_finite(x.im) & (x.re.equals(0.0) | abs(x.re).equals(math.inf))
+    return Complex(select(fixed, x.re, re), select(x.im.equals(0.0), x.im, im))
+
+
+def _cosh(x: Complex) -> Complex:
+    _, _, re, im = _hyperbolic(x)
+    is_wild = _is_not_finite(x.im)
+    re = select(is_wild & abs(x.re).equals(math.inf), math.inf, re)
+    flat = x.im * copysign(x.re.constant(1.0), x.re)
+    return Complex(re, select(x.im.equals(0.0), flat, select(is_wild & x.re.equals(0.0), 0.0, im)))
+
+
+def _cos(x: Complex) -> Complex:
+    """cosh of ix."""
+    return _cosh(Complex(-x.im, x.re))
+
+
+def _sin(x: Complex) -> Complex:
+    """-i sinh of ix."""
+    turned = _sinh(Complex(-x.im, x.re))
+    return Complex(turned.im, -turned.re)
+
+
+def _sign(x: Complex) -> Complex:
+    """x / |x|; of what is infinite in one part only, the unit in its direction."""
+    size = hypot(x.re, x.im)
+    tall, wide = abs(x.im).equals(math.inf), abs(x.re).equals(math.inf)
+    is_nan = _either_nan(x) & ~(tall | wide)
+
+    def part(value: Value, mine: Value, other: Value) -> Value:
+        infinite = select(mine, select(other, math.nan, copysign(value.constant(1.0), value)), 0.0)
+        finite = select(size.equals(0.0), 0.0, value / select(size.equals(0.0), 1.0, size))
+        return select(is_nan, math.nan, select(tall | wide, infinite, finite))
+
+    return Complex(part(x.re, wide, tall), part(x.im, tall, wide))
+
+
 def _sqrt(x: Complex) -> Complex:
     """The half plane decides which part is the root of (|x| + |re|) / 2 and which follows from it.
 
@@ -174,7 +244,16 @@ EMITTERS: Mapping[str, Emitter] = {
     "rint": lambda x: Complex(rint(x.re), rint(x.im)),
     "exp": _exp,
     "log": _log,
+    "expm1": _expm1,
+    "exp2": _scaled(_exp, math.log(2), 1.0),
+    "log2": _scaled(_log, 1.0, 1 / math.log(2)),
+    "log10": _scaled(_log, 1.0, 1 / math.log(10)),
     "sqrt": _sqrt,
+    "sign": _sign,
+    "sin": _sin,
+    "cos": _cos,
+    "sinh": _sinh,
+    "cosh": _cosh,
 }
 
 ROWS: list[Row] = [

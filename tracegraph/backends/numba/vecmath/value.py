@@ -18,6 +18,7 @@ from llvmlite import ir
 from ..loader import host_cpu
 
 HAS_FMA = bool({"+fma", "+neon"} & set(host_cpu()[1].split(",")))
+HAS_HALF = bool({"+f16c", "+neon"} & set(host_cpu()[1].split(",")))
 
 
 @dataclass(frozen=True)
