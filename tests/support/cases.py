@@ -875,14 +875,7 @@ def _counts() -> list[Case]:
 def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:
     if x.dtype.kind not in "fc":
         return 0.0
-    return (
-        np.finfo(x.dtype).eps
-        * (4 if x.dtype == np.float16 else 1)
-        * w.shape[-1]
-        * np.abs(x).max()
-        * np.abs(w).max()
-        * w.shape[-1]
-    )
+    return 4 * np.finfo(x.dtype).eps * w.shape[-1] ** 2 * np.abs(x).max() * np.abs(w).max()
 
 
 def _each(function: Callable[[float], float]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
 
-__all__ = ["MAKERS", "asarray", "made", "maker_of"]
+__all__ = ["MAKERS", "asarray", "made", "maker_of", "plain"]
 
 Maker = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
     return result(spread(node_of(value, to), sizes(shape)), is_array=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A traced number as the number that it is at this call."""
     if not isinstance(value, Placeholder):
         return value
@@ -66,7 +66,7 @@ def _on_numbers(original: Maker) -> Maker:
     """What makes an array from numbers, whose length may hang on them."""
 
     def maker(*args: Any, **kwargs: Any) -> Any:
-        return made(original(*map(_plain, args), **{name: _plain(value) for name, value in kwargs.items()}))
+        return made(original(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()}))
 
     return maker
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.tracing.bodies import translated
-from tracegraph.tracing.creation import MAKERS, made
+from tracegraph.tracing.creation import MAKERS, made, plain
 from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
@@ -123,7 +123,14 @@ def _joining(original: Any) -> _Indexed:
 
 
 def _grid(original: Any) -> _Indexed:
-    return _Indexed(original, lambda key: made(original[key]))
+    return _Indexed(original, lambda key: made(original[_plain(key)]))
+
+
+def _plain(key: Any) -> Any:
+    """What a grid goes over, traced numbers as the numbers that they are at this call."""
+    if isinstance(key, tuple):
+        return tuple(map(_plain, key))
+    return slice(*map(plain, (key.start, key.stop, key.step))) if isinstance(key, slice) else plain(key)
 
 
 def _refused(is_wrong: Any, error: Exception) -> None:
