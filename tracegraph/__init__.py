@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from tracegraph.api import CacheInfo, Compiled, compile, grad, value_and_grad
+from tracegraph.api import CacheInfo, Compiled, compile, debug_print, grad, value_and_grad
 from tracegraph.errors import (
     FeedError,
     GraphError,
@@ -37,6 +37,7 @@ __all__ = [
     "TracegraphWarning",
     "UnsupportedError",
     "compile",
+    "debug_print",
     "grad",
     "random",
     "value_and_grad",

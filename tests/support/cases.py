@@ -932,7 +932,7 @@ CASES: Sequence[Case] = (
 )  # fmt: skip
 
 #: What is no operation on values.
-NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own"}
+NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own", "debug_print": "prints"}
 
 #: Operations whose derivatives are known of real matrices only.
 REAL_DERIVATIVES: frozenset[str] = frozenset("cholesky eigh eigvalsh lstsq pinv qr slogdet svd svdvals".split())

@@ -193,3 +193,35 @@ def test_traces_nest_and_close() -> None:
     with pytest.raises(ZeroDivisionError):
         interpreted(lambda x: 1 // 0)(1.0)
     assert active_trace() is None
+
+
+class Keeper:
+    """Keeps what it computes."""
+
+    def __init__(self) -> None:
+        self.weights = np.ones(3)
+
+    def keep(self, x: Any) -> Any:
+        self.last = x * 2
+        return x
+
+    def rebind(self, x: Any) -> Any:
+        self.weights = self.weights + x
+        return x
+
+
+def test_a_traced_value_that_is_kept_is_taken_back() -> None:
+    """In an attribute, a global or a list: an error that names it, at each call, and nothing is lost."""
+    kept: list[Any] = []
+    keeper = Keeper()
+    cases = (
+        (keeper.keep, "the attribute 'last' of a Keeper"),
+        (keeper.rebind, "the name 'weights'"),
+        (lambda x: kept.append(x * 2), "a list that it did not make"),
+    )
+    for function, what in cases:
+        compiled = tg.compile(function)
+        for _ in range(2):
+            with pytest.raises(LeakError, match=f"a traced value was kept in {what}"):
+                compiled(1.5)
+    assert (kept, vars(keeper).keys(), list(keeper.weights)) == ([], {"weights"}, [1.0, 1.0, 1.0])

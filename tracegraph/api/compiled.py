@@ -19,6 +19,7 @@ from tracegraph.api.paths import Paths, Segment
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
 from tracegraph.backends.numba.program import kernel_counts
+from tracegraph.errors import LeakError, at
 from tracegraph.ir import Graph, Where
 from tracegraph.tracing import Watch, active_trace
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
@@ -174,6 +175,13 @@ class Compiled(Generic[P, R]):
 
     def _notice(self, before: Graph | None, traced: Traced) -> None:
         """Arrays that were seen to make no difference to the graph need not be compared any more."""
+        left = None if self._watch is None else self._watch.forget_traced()
+        if left is not None:
+            message = (
+                f"a traced value was kept in {left}, where it would mean nothing once the function has returned; return it, "
+                "and keep what the compiled function gives"
+            )
+            raise LeakError(at(message, _definition(self._body)))
         if self._watch is not None:
             self._watch.release(map(id, traced.borrowed))
         if self._watch is not None and before is not None and same_graph(before, traced.graph):

@@ -166,7 +166,11 @@ class Paths:
         if observer is None:
             self._endings += 1
             self.traced = traced
-            self._notice(traced)
+            try:
+                self._notice(traced)
+            except BaseException:
+                self._root, self._endings = None, 0
+                raise
         return recorder.segments, recorder.values
 
     def _warn(self, where: Where | None) -> None:

@@ -6,6 +6,7 @@ from tracegraph.ir import Op
 from tracegraph.ops import (
     broadcast,
     count,
+    effect,
     elementwise,
     fourier,
     gather,
@@ -23,13 +24,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "count", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random", "reduce",
-    "region", "scan", "shape", "sorting", "special", "window",
+    "ALL", "broadcast", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random",
+    "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
     leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
-    fourier, random,
+    fourier, random, effect,
 )  # fmt: skip
 
 #: Every operation by its name.

@@ -27,7 +27,7 @@ __all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where"]
 Fork = Callable[[Node, list[Node]], np.ndarray]
 
 #: A function that makes more arrays than this is better run as it is than as a graph.
-MOST_ARRAYS = 200_000
+MOST_ARRAYS = 50_000
 
 _OURS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<string>", "<__array_function__")
 
@@ -213,7 +213,7 @@ class Trace:
     def _live(self) -> list[Node]:
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        return list(dict.fromkeys(storage.node for _, storage in alive))
+        return list(dict.fromkeys([*(storage.node for _, storage in alive), *self.effects]))
 
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.

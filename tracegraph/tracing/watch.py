@@ -18,6 +18,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from tracegraph.tracing.placeholder import Placeholder
+
 __all__ = ["Watch"]
 
 #: Numbers and texts are compared by value; all else is the same only if it is the same object.
@@ -39,6 +41,7 @@ class Watch:
 
     def __init__(self, function: Callable[..., Any], before: Watch | None = None) -> None:
         self._names: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._objects: list[tuple[str, dict[str, Any]]] = []
         self._cells: list[tuple[CellType, Any]] = []
         self._sequences: list[tuple[list[Any] | dict[Any, Any], tuple[Any, ...]]] = []
         self._generators: list[tuple[np.random.Generator, str]] = []
@@ -74,6 +77,24 @@ class Watch:
             if array.tobytes() != before:
                 return False
         return True
+
+    def forget_traced(self) -> str | None:
+        """Takes back traced values that the function has left where others will find them, in attributes, globals and
+        containers, and says where it left one."""
+        left = None
+        for namespace, name, value in self._names:
+            if type(namespace.get(name)) is Placeholder:
+                left, namespace[name] = f"the name {name!r}", value
+        for kind, attributes in self._objects:
+            for name in [name for name, value in attributes.items() if type(value) is Placeholder]:
+                left = f"the attribute {name!r} of a {kind}"
+                del attributes[name]
+        for container, _ in self._sequences:
+            items = container.items() if isinstance(container, dict) else enumerate(container)
+            for key in reversed([key for key, value in items if type(value) is Placeholder]):
+                left = f"a {type(container).__name__} that it did not make"
+                del container[key]
+        return left
 
     def release(self, arrays: Iterable[int]) -> None:
         """Arrays (by their ids) that only kernels read, by reference, need not be compared from now on."""
@@ -126,6 +147,7 @@ class Watch:
             self._follow(part, depth + 1)
         attributes = getattr(value, "__dict__", None)
         if isinstance(attributes, dict):
+            self._objects.append((type(value).__name__, attributes))
             for name in sorted(self._words & attributes.keys()):
                 self._note(attributes, name, depth)
 
