@@ -3,6 +3,8 @@ every part of it fuses, vectorises and splits over threads. Writes that nobody r
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracegraph.ir import Node
@@ -61,6 +63,16 @@ def whole_matmul(node: Node) -> Node | None:
     return reduce(combine(rows, columns), axes=(len(shape) - 1,))
 
 
+@rule("shared_matrix", matmul)
+def shared_matrix(node: Node) -> Node | None:
+    """Many products with one and the same matrix are one product."""
+    x, y = node.inputs
+    if y.op is not broadcast_to or y.inputs[0].aval.ndim != 2:
+        return None
+    rows = reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+    return reshape(matmul(rows, y.inputs[0]), shape=node.shape)
+
+
 @rule("vector_product", matmul)
 def vector_product(node: Node) -> Node | None:
     """A product with a vector is bound by memory: as a sum of products it runs on all cores and fuses with what is around.
@@ -110,4 +122,4 @@ def update_of_update(node: Node) -> Node | None:
     return update(x.inputs[0], v, **node.params)
 
 
-LOWER: Rules = (arg_reduction, whole_matmul, vector_product, update_of_update, short_window)
+LOWER: Rules = (arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window)
