@@ -19,9 +19,9 @@ from tracegraph.api.paths import Paths, Segment
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
 from tracegraph.backends.numba.program import kernel_counts
-from tracegraph.errors import LeakError, at
+from tracegraph.errors import LeakError, TraceError, at
 from tracegraph.ir import Graph, Where
-from tracegraph.tracing import Watch, active_trace
+from tracegraph.tracing import GiveUp, Watch, active_trace
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
@@ -148,7 +148,11 @@ class Compiled(Generic[P, R]):
     ) -> list[Segment]:
         """The stretches that a call with these arguments runs through."""
         paths, leaves = self._paths(args, kwargs)
-        return paths.path(leaves, observer)[0]
+        try:
+            return paths.path(leaves, observer)[0]
+        except GiveUp as reason:
+            message = "the function takes too many steps, or too many different ways, to have a graph: it runs as it is"
+            raise TraceError(at(message, reason.where)) from None
 
     def _renew(self) -> None:
         """Forgets all graphs if something that the function reads besides its arguments has changed."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -349,6 +350,7 @@ def _to_bits(text: str, address: Address) -> str:
     return f"to_half({text})" if address.buffer.dtype == np.float16 else text
 
 
+@cache
 def _type(dtype: np.dtype) -> str:
     return {"bool": "boolean", "float16": "uint16"}.get(str(dtype), str(dtype))
 
