@@ -213,7 +213,7 @@ class Compiled(Generic[P, R]):
 
     def source(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
         """The Python source of the kernels for these arguments, as Numba compiles it."""
-        programs = dict.fromkeys(segment.program for segment in self._path(args, kwargs))
+        programs = dict.fromkeys(segment.program for segment in self._path(args, kwargs) if segment.program)
         return Listing("\n\n".join(program.source for program in programs))
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Listing:
@@ -225,7 +225,7 @@ class Compiled(Generic[P, R]):
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
         programs = [segment.program for paths in self._entries.values() for segment in paths.segments]
-        kernels = {name for program in programs for name in program.kernels}
+        kernels = {name for program in programs if program is not None for name in program.kernels}
         compiled, loaded = kernel_counts()
         return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
 

@@ -23,7 +23,7 @@ from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
 from tracegraph.errors import TraceError, TracegraphWarning, at
-from tracegraph.ir import Graph, Node, Where
+from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import input_node
 from tracegraph.tracing import GiveUp, user_where
 
@@ -38,27 +38,41 @@ class Segment:
     """A straight stretch of a function, up to the next fork or to its end.
 
     Attributes:
-        program: what computes it.
+        program: what computes it; None if all that it decides by is there already.
         takes: the values that it takes, by their places among the arguments and the results of the segments before it;
             None for the arguments as they are.
-        avals: of its results.
+        avals: of what decides and of its other results.
+        decides: the place of the value that decides where the function goes on.
         ending: what the function gives, if it ends here.
-        branches: where it goes on, by the bits of the first result.
+        branches: where it goes on, by the bits of the value that decides.
     """
 
-    __slots__ = ("avals", "branches", "ending", "program", "takes")
+    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes")
 
     def __init__(
-        self, program: Executable, takes: tuple[int, ...] | None, avals: list[Any], ending: Traced | None = None
+        self,
+        program: Executable | None,
+        takes: tuple[int, ...] | None,
+        avals: list[Aval],
+        decides: int,
+        ending: Traced | None = None,
     ) -> None:
         self.program = program
         self.takes = takes
         self.avals = avals
+        self.decides = decides
         self.ending = ending
         self.branches: dict[bytes, Segment] = {}
 
     def run(self, values: Sequence[Any]) -> list[np.ndarray]:
+        """Its results."""
+        if self.program is None:
+            return []
         return self.program.run(values if self.takes is None else [values[k] for k in self.takes])
+
+    def outcome(self, values: Sequence[Any]) -> np.ndarray:
+        """What the function goes on by."""
+        return np.asarray(values[self.decides], self.avals[0].dtype)
 
     def finish(self, leaves: Sequence[Any], values: Sequence[Any]) -> Any:
         """Runs the last segment and builds what the function returns.
@@ -130,18 +144,30 @@ class Paths:
 
     def path(self, leaves: Sequence[Any], observer: pipeline.Observer | None = None) -> tuple[list[Segment], list[Any]]:
         """The segments for these arguments, traced if they are new, and the values that the last one takes from."""
+        segments: list[Segment] = []
+        values = list(leaves)
+        if observer is None and self._walk(segments, values):
+            return segments, values
         with self._lock:
-            segments: list[Segment] = []
-            values = list(leaves)
-            segment = self._root if observer is None else None
-            while segment is not None:
-                segments.append(segment)
-                if segment.ending is not None:
-                    return segments, values
-                results = segment.run(values)
-                values += results
-                segment = segment.branches.get(results[0].tobytes())
+            if observer is None and self._walk(segments, values):  # another thread has been here meanwhile
+                return segments, values
             return self._trace(leaves, segments, values, observer)
+
+    def _walk(self, segments: list[Segment], values: list[Any]) -> bool:
+        """Goes on from these segments and values, as far as the way is known; whether that is to the end."""
+        while True:
+            if segments:
+                last = segments[-1]
+                if last.ending is not None:
+                    return True
+                following = last.branches.get(last.outcome(values).tobytes())
+            else:
+                following = self._root
+            if following is None:
+                return False
+            segments.append(following)
+            if following.ending is None:
+                values += following.run(values)
 
     @property
     def segments(self) -> list[Segment]:
@@ -251,9 +277,9 @@ class _Recorder:
         traced = traced._replace(forks=tuple(self._forks))
         if self.segments:
             graph, takes = _cut(traced.graph.outputs, self._places)
-            self._append(graph, takes, traced)
         else:
-            self._append(traced.graph, None, traced)
+            graph, takes = traced.graph, None
+        self._append(graph, takes, [], 0, traced)
         return traced
 
     def _fork(self, node: Node, live: list[Node]) -> np.ndarray:
@@ -262,18 +288,21 @@ class _Recorder:
         self._forks.append(where)
         if len(self._forks) > MOST_FORKS and self._paths._is_plain:
             raise GiveUp(where)
-        gives = self._gives(node, live)
+        gives = [] if node in self._places else self._gives(node, live)
+        decides = self._places.get(node, self._next)
+        avals = [node.aval, *(each.aval for each in gives[1:])]
         if self._passed < self._walked:
-            if self.segments[self._passed].avals != [each.aval for each in gives]:
+            segment = self.segments[self._passed]
+            if segment.avals != avals or segment.decides != decides:
                 raise _AstrayError
         else:
-            graph, takes = _cut(gives, self._places)
-            self.values += self._append(graph, takes, None).run(self.values)
-        outcome: np.ndarray = self.values[self._next]
-        for each in gives:
-            self._places.setdefault(each, self._next)
-            self._next += 1
+            graph, takes = _cut(gives, self._places) if gives else (None, ())
+            segment = self._append(graph, takes, avals, decides)
+            self.values += segment.run(self.values)
+        self._places.update({each: place for place, each in enumerate(gives, self._next)})
+        self._next += len(gives)
         self._passed += 1
+        outcome = segment.outcome(self.values)
         self._outcome = outcome.tobytes()
         return outcome
 
@@ -282,9 +311,17 @@ class _Recorder:
         kept = dict.fromkeys(map(_base, live))
         return [node, *(each for each in kept if each.inputs and each not in self._places and each is not node)]
 
-    def _append(self, graph: Graph, takes: tuple[int, ...] | None, ending: Traced | None) -> Segment:
+    def _append(
+        self,
+        graph: Graph | None,
+        takes: tuple[int, ...] | None,
+        avals: list[Aval],
+        decides: int,
+        ending: Traced | None = None,
+    ) -> Segment:
         paths = self._paths
-        segment = Segment(paths.program(graph, self._observer), takes, [node.aval for node in graph.outputs], ending)
+        program = None if graph is None else paths.program(graph, self._observer)
+        segment = Segment(program, takes, avals, decides, ending)
         if self._observer is None:
             paths.attach(segment, self.segments[-1] if self.segments else None, self._outcome)
         self.segments.append(segment)
