@@ -332,6 +332,17 @@ def test_results_that_depend_on_nothing_are_what_they_are() -> None:
     assert [type(value) for value in tg.compile(lambda x, n: (x * 2, n + 1, n > x))(2.0, 3)] == [float, int, bool]
 
 
+def test_a_traceback_shows_the_users_lines() -> None:
+    """The last of them is the one that went wrong; ours are in it only where the function was called."""
+
+    def wrong(x: np.ndarray) -> np.ndarray:
+        return x + np.ones(7)
+
+    with pytest.raises(ValueError, match="could not be broadcast") as caught:
+        tg.compile(lambda x: wrong(x) * 2)(X)
+    assert [entry.name for entry in caught.traceback][-2:] == ["<lambda>", "wrong"]
+
+
 def test_integers_beyond_64_bits_are_refused() -> None:
     """As NumPy does."""
     with pytest.raises(OverflowError):

@@ -183,6 +183,14 @@ def test_the_global_generator_is_refused() -> None:
         tg.compile(lambda x: x + np.random.normal())(1.0)
 
 
+def test_a_generator_without_a_seed_is_refused() -> None:
+    """Made inside, it would give the same numbers at every call; with a seed it does so in NumPy too."""
+    with pytest.raises(tg.TraceError, match=r"np\.random\.default_rng\(\) was called inside a compiled function"):
+        tg.compile(lambda x: x + np.random.default_rng().normal())(1.0)
+    seeded = tg.compile(lambda x: x + np.random.default_rng(5).normal())
+    assert seeded(1.0) == seeded(1.0) == 1.0 + np.random.default_rng(5).normal()
+
+
 def test_instances_of_a_compiled_class_are_freed() -> None:
     """A compiled method keeps nothing of an instance alive once the user has dropped it."""
     model = Model()

@@ -21,7 +21,7 @@ from tracegraph.api.tracer import Traced, same_graph
 from tracegraph.backends.numba.program import kernel_counts
 from tracegraph.errors import LeakError, TraceError, at
 from tracegraph.ir import Graph, Where
-from tracegraph.tracing import GiveUp, Watch, active_trace
+from tracegraph.tracing import GiveUp, Watch, active_trace, users_part
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
@@ -125,7 +125,10 @@ class Compiled(Generic[P, R]):
             return self._body(*args, **kwargs)
         paths, leaves = self._paths(args, kwargs, plain)
         self._calls += 1
-        return paths.call(leaves)
+        try:
+            return paths.call(leaves)
+        except Exception as error:
+            raise error.with_traceback(users_part(error.__traceback__))  # noqa: B904
 
     def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[Paths, list[Any]]:
         """The paths of a signature, with none yet if it is new, and the argument leaves.
@@ -164,6 +167,8 @@ class Compiled(Generic[P, R]):
                 self._entries.clear()
                 self._plain.clear()
                 self._watch = Watch(self.__tracegraph_watched__, self._watch)
+                if self._watch.names("random"):
+                    import numpy.random  # noqa: F401  (NumPy loads it when it is used, which must not be while tracing)
 
     def _new_paths(self, call: _Call) -> Paths:
         specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]

@@ -8,12 +8,12 @@ from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.methods import METHODS
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.standins import standins
-from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where
+from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
     "Fork", "GiveUp", "Placeholder", "Storage", "Trace", "Watch", "active_trace", "new_trace", "node_of", "standins",
-    "user_where",
+    "user_where", "users_part",
 ]  # fmt: skip
 
 

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from tracegraph.errors import TraceError, at
 from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made, plain
 from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
-from tracegraph.tracing.trace import active_trace
+from tracegraph.tracing.trace import active_trace, user_where
 
 __all__ = ["standins"]
 
@@ -210,6 +211,29 @@ _lock = threading.Lock()
 _traces = 0
 
 
+def _generator(original: Any) -> Any:
+    @functools.wraps(original)
+    def standin(seed: Any = None) -> Any:
+        if seed is None and _is_traced_user():
+            message = (
+                "np.random.default_rng() was called inside a compiled function, which would freeze its numbers; draw from a "
+                "generator that is an argument or comes from outside, rng = tg.random.default_rng(seed)"
+            )
+            raise TraceError(at(message, user_where()))
+        return original(seed)
+
+    return standin
+
+
+def _of_random() -> list[tuple[Any, str, Any, Any]]:
+    """What stands in numpy.random, if that is loaded."""
+    random = sys.modules.get("numpy.random")
+    return [] if random is None else [(random, "default_rng", random.default_rng, _generator(random.default_rng))]
+
+
+_in_place: list[tuple[Any, str, Any, Any]] = []
+
+
 @contextmanager
 def standins() -> Iterator[None]:
     """For the ``with`` block, the names stand for what looks who calls."""
@@ -217,7 +241,8 @@ def standins() -> Iterator[None]:
     with _lock:
         _traces += 1
         if _traces == 1:
-            for module, name, _, standin in _STANDINS:
+            _in_place[:] = [*_STANDINS, *_of_random()]
+            for module, name, _, standin in _in_place:
                 setattr(module, name, standin)
     try:
         yield
@@ -225,5 +250,5 @@ def standins() -> Iterator[None]:
         with _lock:
             _traces -= 1
             if _traces == 0:
-                for module, name, original, _ in _STANDINS:
+                for module, name, original, _ in _in_place:
                     setattr(module, name, original)

@@ -3,6 +3,7 @@ seen, whether it is still open, and the tables that say what NumPy's functions m
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
-__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where"]
+__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where", "users_part"]
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
 #: other nodes, those that are ``live`` are what the function still has in hand.
@@ -43,6 +44,16 @@ def user_where() -> Where | None:
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def users_part(traceback: TracebackType | None) -> TracebackType | None:
+    """What of a traceback goes through the user's code; all of it if ``TRACEGRAPH_FULL_TRACEBACK`` is set."""
+    if traceback is None or "TRACEGRAPH_FULL_TRACEBACK" in os.environ:
+        return traceback
+    rest = users_part(traceback.tb_next)
+    if _is_ours(traceback.tb_frame.f_code.co_filename):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 class GiveUp(BaseException):

@@ -56,6 +56,10 @@ class Watch:
         self._follow(function, 0)
         self._seen.clear()  # it kept ids from being used again; what was followed may be freed from now on
 
+    def names(self, word: str) -> bool:
+        """Whether the code that can be reached has this name in it."""
+        return word in self._words
+
     def is_current(self) -> bool:
         """Whether everything is as it was."""
         for namespace, name, value in self._names:
