@@ -100,3 +100,15 @@ def test_kernels() -> None:
     """Through compiled code."""
     x = np.linspace(0.1, 3, 200)
     check_traced(lambda x: special.erf(x) + special.gammaln(x) * special.expit(x), x, native=True, ulps=8, slack=1e-14)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_functions_that_scipy_writes_in_python(axis: Any) -> None:
+    """logsumexp and softmax, with infinities among the values, and their gradients."""
+    x = np.array([[-np.inf, 2.0, 900.0], [1.0, -3.0, 0.5]])
+    check_traced(lambda x: special.logsumexp(x, axis=axis), x, ulps=4)
+    check_traced(lambda x: special.logsumexp(x, axis=axis, b=np.abs(x) > 1, keepdims=True), x, ulps=4)
+    check_traced(lambda x: (special.softmax(x, axis=axis), special.log_softmax(x, axis=axis)), x, ulps=8)
+    tame = np.array([0.5, -1.0, 2.0])
+    slope = grad(lambda x: special.logsumexp(x))(tame)
+    np.testing.assert_allclose(slope, special.softmax(tame), rtol=1e-14)

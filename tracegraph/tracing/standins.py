@@ -26,6 +26,7 @@ from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made, plain
 from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
 from tracegraph.tracing.trace import active_trace, user_where
 
 __all__ = ["standins"]
@@ -225,6 +226,25 @@ def _generator(original: Any) -> Any:
     return standin
 
 
+def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
+    @functools.wraps(original)
+    def standin(*args: Any, **kwargs: Any) -> Any:
+        is_traced = active_trace() is not None and has_placeholder([*args, *kwargs.values()])
+        return (function if is_traced else original)(*args, **kwargs)
+
+    return standin
+
+
+def _of_scipy() -> list[tuple[Any, str, Any, Any]]:
+    """What stands in scipy.special, if that is loaded."""
+    special: Any = sys.modules.get("scipy.special")
+    functions = {} if special is None else SPECIAL
+    return [
+        (special, name, getattr(special, name), _of_placeholders(getattr(special, name), function))
+        for name, function in functions.items()
+    ]
+
+
 def _of_random() -> list[tuple[Any, str, Any, Any]]:
     """What stands in numpy.random, if that is loaded."""
     random = sys.modules.get("numpy.random")
@@ -241,7 +261,7 @@ def standins() -> Iterator[None]:
     with _lock:
         _traces += 1
         if _traces == 1:
-            _in_place[:] = [*_STANDINS, *_of_random()]
+            _in_place[:] = [*_STANDINS, *_of_random(), *_of_scipy()]
             for module, name, _, standin in _in_place:
                 setattr(module, name, standin)
     try:
