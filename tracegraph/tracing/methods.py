@@ -119,7 +119,7 @@ def _reduce(
     node = node_of(inputs[0])
     to = _loop_dtype(ufunc, node, dtype, out)
     node = cast(node, to)
-    axes = () if axis == 0 and not node.shape else reduced_axes(axis, node.aval.ndim)
+    axes = reduced_axes(axis, node.aval.ndim)
     start = None if initial is NONE or initial is None else initial
     if ufunc in _REDUCE:
         return _known_reduce(ufunc, node, axes, out, keepdims=keepdims, initial=start, where=where)
@@ -218,10 +218,10 @@ def _one_axis(axis: Any, ndim: int, method: str) -> int:
         return 0
     if isinstance(axis, tuple) and len(axis) == 1:
         (axis,) = axis
+    if ndim == 0 and (axis is None or axis in (0, -1)):
+        raise TypeError(f"cannot {method} on a scalar")
     if axis is None or isinstance(axis, tuple):
         raise ValueError(f"{method} does not allow multiple axes")
-    if ndim == 0:
-        raise TypeError(f"cannot {method} on a scalar")
     return normalize_axis_index(axis, ndim)
 
 

@@ -29,7 +29,8 @@ BOOL = np.dtype(bool)
 
 
 def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
+    """The axes of a reduction in order; of a number, NumPy lets the first and the last pass."""
+    if axis is None or (ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1)):
         return tuple(range(ndim))
     axes = [normalize_axis_index(operator.index(each), ndim) for each in (axis if isinstance(axis, tuple) else (axis,))]
     if len(set(axes)) < len(axes):
@@ -157,7 +158,7 @@ def _arg(op: Callable[..., Node]) -> Callable[..., Placeholder]:
     def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Placeholder:
         node = node_of(a)
         shape = node.shape
-        if axis is None:
+        if axis is None or (not shape and axis in (0, -1)):
             node = reshape_to(node, (math.prod(shape),))
             k, kept = 0, (1,) * len(shape)
         else:
@@ -197,6 +198,8 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
     It enters the graph as an array, not as a literal that rules look at: a mean over one element must not be another
     kernel than a mean over two.
     """
+    if not shape and axis is not None:
+        normalize_axis_index(operator.index(axis), 0)
     axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
         return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))

@@ -40,7 +40,9 @@ def _kind(node: Node, kind: Any, order: Any, stable: Any) -> str | None:
 
 def _sorting(op: Callable[..., Node]) -> Callable[..., Placeholder]:
     def handler(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Placeholder:
-        node, k = _line(a, axis)
+        # Of a number, NumPy gives the order of a line of one.
+        is_line = op is sorting.argsort and not np.ndim(a) and axis in (0, -1)
+        node, k = _line(a, None if is_line else axis)
         return result(op(node, axis=k, kind=_kind(node, kind, order, stable)), is_array=True)
 
     return handler

@@ -28,7 +28,7 @@ __all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where", "
 Fork = Callable[[Node, list[Node]], np.ndarray]
 
 #: A function that makes more arrays than this is better run as it is than as a graph.
-MOST_ARRAYS = 50_000
+MOST_ARRAYS = 120_000
 
 _OURS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<string>", "<__array_function__")
 
