@@ -147,7 +147,9 @@ class _Ufunc:
         self._ufunc = ufunc
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return asarray(self._ufunc(*args, **kwargs)) if out is ... else self._ufunc(*args, out=out, **kwargs)
+        if out is ...:
+            return asarray(self._ufunc(*args, **kwargs))
+        return self._ufunc(*args, **kwargs) if out is None else self._ufunc(*args, out=out, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ufunc, name)

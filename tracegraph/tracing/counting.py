@@ -46,12 +46,12 @@ def _flat(node: Node) -> Node:
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder:
     node = node_of(x)
-    if not node.shape:
-        raise ValueError("object of too small depth for desired array")
+    if node.aval.ndim != 1:
+        raise ValueError(
+            "object too deep for desired array" if node.aval.ndim else "object of too small depth for desired array"
+        )
     if not np.can_cast(node.dtype, INT64, "safe"):
         raise TypeError(f"Cannot cast array data from {node.dtype!r} to {INT64!r} according to the rule 'safe'")
-    if node.aval.ndim != 1:
-        raise ValueError("object too deep for desired array")
     length = operator.index(minlength)
     if length < 0:
         raise ValueError("'minlength' must not be negative")
@@ -185,6 +185,8 @@ def _bins(x: Node, bins: Any, range: Any, weights: Any) -> tuple[Node, bool]:
 
 def _counted(a: Any, weights: Any) -> tuple[Node, Node | None]:
     node = node_of(a)
+    if node.dtype.kind == "c":
+        raise UnsupportedError("a histogram of complex numbers is not traced; count x.real or np.abs(x)")
     node = cast(node, UINT8) if node.dtype.kind == "b" else node
     if weights is None:
         return _flat(node), None
