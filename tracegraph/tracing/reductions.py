@@ -198,7 +198,7 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
     It enters the graph as an array, not as a literal that rules look at: a mean over one element must not be another
     kernel than a mean over two.
     """
-    if not shape and axis is not None:
+    if not shape and axis is not None and not isinstance(axis, tuple):
         normalize_axis_index(operator.index(axis), 0)
     axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
