@@ -27,7 +27,7 @@ def values(shape: tuple[int, ...], dtype: Any = "f8", seed: int = 0) -> np.ndarr
 def axes_of(ndim: int) -> list[Any]:
     """No axis, each axis from both ends, pairs, none at all."""
     pairs = list(itertools.permutations(range(ndim), 2))[:4]
-    return [None, *range(-ndim, ndim), *pairs, *([(-1,), ()] if ndim else [()])]
+    return [None, *range(-ndim, ndim), *pairs, *([(-1,), ()] if ndim else [(), 0, -1, 1])]
 
 
 def slack_of(x: np.ndarray) -> float:

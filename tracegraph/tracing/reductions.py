@@ -22,7 +22,7 @@ from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
-__all__ = ["FUNCTIONS", "reduced_axes"]
+__all__ = ["FUNCTIONS", "ufunc_axes"]
 
 NONE = np._NoValue
 BOOL = np.dtype(bool)
@@ -35,6 +35,13 @@ def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(axes)) < len(axes):
         raise ValueError("duplicate value in 'axis'")
     return tuple(sorted(axes))
+
+
+def ufunc_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """As ufuncs reduce: the one axis of a number is none at all."""
+    if ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):
+        return ()
+    return reduced_axes(axis, ndim)
 
 
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -78,7 +85,7 @@ def _reduction(
         node = node_of(a)
         to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
         node = cast(node, to)
-        axes = reduced_axes(axis, node.aval.ndim)
+        axes = ufunc_axes(axis, node.aval.ndim)
         if _given(where) and where is not True:
             start = initial if _given(initial) and identity is None else identity
             if start is None:
@@ -157,7 +164,9 @@ def _arg(op: Callable[..., Node]) -> Callable[..., Placeholder]:
     def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Placeholder:
         node = node_of(a)
         shape = node.shape
-        if axis is None:
+        if axis is not None and not shape:
+            normalize_axis_index(axis, 1)
+        if axis is None or not shape:
             node = reshape_to(node, (math.prod(shape),))
             k, kept = 0, (1,) * len(shape)
         else:
