@@ -46,12 +46,12 @@ def _flat(node: Node) -> Node:
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder:
     node = node_of(x)
-    if not np.can_cast(node.dtype, INT64, "safe"):
-        raise TypeError(f"Cannot cast array data from {node.dtype!r} to {INT64!r} according to the rule 'safe'")
     if node.aval.ndim != 1:
         raise ValueError(
             "object too deep for desired array" if node.aval.ndim else "object of too small depth for desired array"
         )
+    if not np.can_cast(node.dtype, INT64, "safe"):
+        raise TypeError(f"Cannot cast array data from {node.dtype!r} to {INT64!r} according to the rule 'safe'")
     length = operator.index(minlength)
     if length < 0:
         raise ValueError("'minlength' must not be negative")
@@ -197,9 +197,10 @@ def _counted(a: Any, weights: Any) -> tuple[Node, Node | None]:
 def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
     x, mass = _counted(a, weights)
     edges, is_uniform = _bins(x, bins, range, weights)
-    counts = histogram(x, edges, *(() if mass is None else (mass,)), is_uniform=is_uniform)
+    limits = cast(edges, UINT8) if edges.dtype.kind == "b" else edges
+    counts = histogram(x, limits, *(() if mass is None else (mass,)), is_uniform=is_uniform)
     if density:
-        widths = cast(_differences(edges), FLOAT)
+        widths = cast(_differences(limits), FLOAT)
         total = cast(reduce_sum(counts, axes=(0,)), FLOAT)
         counts = ew.divide(ew.divide(cast(counts, FLOAT), widths), spread(total, counts.shape))
     return result(counts), bins if isinstance(bins, Placeholder) and bins.ndim else result(edges)

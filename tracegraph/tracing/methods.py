@@ -35,7 +35,7 @@ from tracegraph.tracing.lift import (
 )  # fmt: skip
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
-from tracegraph.tracing.reductions import ufunc_axes
+from tracegraph.tracing.reductions import reduced_into, ufunc_axes
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import call, write
 
@@ -139,7 +139,7 @@ def _reduce(
     if start is not None:
         line = concatenate(spread(node_of(start, to), (*lead, 1)), line, axis=len(lead))
     reduced = _reduced_line(ufunc, line)
-    return _finish(ufunc, reshape_to(reduced, kept) if keepdims else reduced, out)
+    return reduced_into(reshape_to(reduced, kept) if keepdims else reduced, out, ufunc.__name__)
 
 
 def _known_reduce(ufunc: np.ufunc, node: Node, axes: tuple[int, ...], out: Any, *, initial: Any, **kwargs: Any) -> Any:
