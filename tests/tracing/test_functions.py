@@ -27,7 +27,7 @@ def values(shape: tuple[int, ...], dtype: Any = "f8", seed: int = 0) -> np.ndarr
 def axes_of(ndim: int) -> list[Any]:
     """No axis, each axis from both ends, pairs, none at all."""
     pairs = list(itertools.permutations(range(ndim), 2))[:4]
-    return [None, *range(-ndim, ndim), *pairs, *([(-1,), ()] if ndim else [()])]
+    return [None, *range(-ndim, ndim), *pairs, *([(-1,), ()] if ndim else [(), 0, -1, 1])]
 
 
 def slack_of(x: np.ndarray) -> float:
@@ -308,6 +308,40 @@ WRONG: tuple[tuple[Callable[..., Any], tuple[Any, ...], str], ...] = (
 )  # fmt: skip
 
 
+ONE, THREE, TABLE, EMPTY = values(()), values((3,)), values((2, 3)), values((0,))
+
+#: What random calls have found to be other than NumPy's.
+FOUND: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
+    *((lambda x, z, f=f: (f(x, axis=0, out=z), z), (TABLE, np.zeros(shape)))
+      for f in (np.sum, np.max, np.any, np.mean, np.std, np.ptp, np.hypot.reduce)
+      for shape in ((3,), (1, 3), (2, 3), (1,), (4,))),
+    (lambda x, z: np.argmax(x, axis=0, out=z), (TABLE, np.zeros((1, 3), int))),
+    *((lambda x, axis=axis: (np.argsort(x, axis), np.argpartition(x, 0, axis)), (ONE,)) for axis in (0, -1, 1, None)),
+    (lambda x: (np.partition(x, 5), np.argpartition(x, 5)), (EMPTY,)),
+    (lambda x: np.partition(x, []), (EMPTY,)),
+    (lambda x: (np.isposinf(x), np.isneginf(x), np.ediff1d(x, to_end=x)), (THREE,)),
+    (lambda x: np.unique(x, return_inverse=True), (ONE,)),
+    (lambda x, n: np.nan_to_num(x, nan=n), (np.array([1, np.nan, 2j], "c8"), np.arange(3.0))),
+    (lambda x: (np.nan_to_num(x, copy=False), x), (np.array([1, np.nan, np.inf]),)),
+    (lambda x: (np.nanmean(x), np.nanmean(x, axis=0)), (np.array([[1, np.nan], [2, 3]], "f2"),)),
+    (lambda x, e: np.histogram(x, e), (np.array([0, 1, 1]), np.array([False, True, True]))),
+    (lambda x, y: np.correlate(x, y), (ONE, THREE)),
+    (lambda x, y: np.polymul(x, y), (TABLE, THREE)),
+    (lambda x: np.fromiter((row for row in x), float), (TABLE,)),
+    (lambda x, y: x.fill(y), (THREE, values((1,)))),
+    (lambda x, y: x.fill(y), (THREE * 1j, THREE)),
+    (lambda x: np.bincount(x), (ONE,)),
+    (lambda x: np.choose(x[0], (x, 5)), (THREE,)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("k", range(len(FOUND)))
+def test_odd_calls(k: int) -> None:
+    """Numbers, empty arrays, arguments of the wrong rank."""
+    function, args = FOUND[k]
+    check_traced(function, *args)
+
+
 @pytest.mark.parametrize("k", range(len(WRONG)))
 def test_errors_are_numpys(k: int) -> None:
     """Class and text are NumPy's; the user's line comes after."""
@@ -321,6 +355,7 @@ def test_errors_are_numpys(k: int) -> None:
         (lambda x: x.tobytes(), "x.tobytes of an array is not traced"),
         (lambda x: x.view("i4"), "write x.astype(dtype)"),
         (lambda x: np.min_scalar_type(x[0, 0]), "np.min_scalar_type of a traced number is not traced"),
+        (lambda x: np.unique_values(x), "write np.unique(x)"),
         (lambda x: x.astype(object), "arrays of dtype object are not traced"),
         (lambda x: x.astype("M8[s]"), "arrays of dtype datetime64[s] are not traced"),
         (lambda x: x == np.array([None]), "arrays of dtype object are not traced"),

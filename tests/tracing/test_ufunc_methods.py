@@ -240,11 +240,28 @@ def test_errors() -> None:
         lambda x: np.subtract.reduce(x, where=x > 1), x, start="reduction operation 'subtract' does not have an"
     )
     check(lambda x: np.add.at(x, 0), x)
+    one = values(())
+    for axis in (0, -1, 1, None):
+        check(lambda x, axis=axis: np.add.accumulate(x, axis=axis), one)
+        check(lambda x, axis=axis: np.add.reduceat(x, [0], axis=axis), one)
+    check_error(
+        lambda x: np.gcd.reduceat(x, [0, 2]), values((2,)), start="index 2 out-of-bounds in gcd.reduceat [0, 2)"
+    )
+    check_error(lambda x: np.lcm.at(x, x, x), values((4,)), start="ufunc 'lcm' did not contain a loop")
+    check_error(lambda x: np.floor.at(x, 1.5), values((4,)) * 1j, start="ufunc 'floor' not supported")
+    check_error(lambda x: np.negative.at(x[0], 0), values((4,)), start="first operand must be array")
+    check_error(
+        lambda x, i: np.add.at(x, i, [1, 2, 3]), values((4,)), np.array([0, 9]), start="index 9 is out of bounds"
+    )
     check_error(lambda x: np.add.at(x, (0, 0), [1, 2]), x, start="array is not broadcastable to correct shape")
     with pytest.raises(IndexError):
         compile(lambda x, i: np.add.at(x, i, 1))(values((3,)), np.array([5]))
     with pytest.raises(UnsupportedError, match="a mask and several values"):
         interpreted(lambda x: np.add.at(x, x > 1, [1, 2]))(x)
+    with pytest.raises(UnsupportedError, match="another dtype"):
+        interpreted(lambda x: np.equal.at(x, [0], 1))(x)
+    with pytest.raises(UnsupportedError, match="another dtype"):
+        interpreted(lambda x: np.ldexp.reduce(x))(values((3,), "i8"))
     with pytest.raises(UnsupportedError, match="a mask among other indices"):
         interpreted(lambda x: np.add.at(x, (x[0] > 1, 0), 1))(x)
 

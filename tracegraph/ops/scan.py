@@ -24,7 +24,7 @@ from tracegraph.ops.rules import Params, batch_all, each
 from tracegraph.ops.shape import reshape, reshape_to
 
 __all__ = [
-    "OPS", "along", "cumulate", "flip", "recurrence", "reduce_ufunc", "reduceat", "scatter_at",
+    "OPS", "along", "cumulate", "flip", "is_closed", "recurrence", "reduce_ufunc", "reduceat", "scatter_at",
     "spread_segments",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ _ROWS = {op.name: op for op in ew.OPS}
 
 
 @cache
-def _is_closed(ufunc: str, dtype: np.dtype) -> bool:
+def is_closed(ufunc: str, dtype: np.dtype) -> bool:
     """Whether the ufunc makes one element of a dtype out of two."""
     function = getattr(np, ufunc)
     try:
@@ -43,7 +43,7 @@ def _is_closed(ufunc: str, dtype: np.dtype) -> bool:
 
 
 def _check_closed(name: str, ufunc: str, dtype: np.dtype) -> None:
-    if not _is_closed(ufunc, dtype):
+    if not is_closed(ufunc, dtype):
         raise TypeError(f"{name} does not take {dtype}")
 
 

@@ -119,8 +119,10 @@ def _partition_vjp(ct: Node, out: Node, x: Node) -> Node:
 
 sort: Op = _row("sort", lambda x, *, axis, kind: np.sort(x, axis, kind), each(_sort_vjp))
 argsort: Op = _row("argsort", lambda x, *, axis, kind: np.argsort(x, axis, kind))
-partition: Op = _row("partition", lambda x, *, kth, axis: np.partition(x, kth, axis), each(_partition_vjp))
-argpartition: Op = _row("argpartition", lambda x, *, kth, axis: np.argpartition(x, kth, axis))
+partition: Op = _row(
+    "partition", lambda x, *, kth, axis: np.partition(x, np.array(kth, int), axis), each(_partition_vjp)
+)
+argpartition: Op = _row("argpartition", lambda x, *, kth, axis: np.argpartition(x, np.array(kth, int), axis))
 
 
 def _lexsort_rule(*keys: Aval, axis: int) -> Aval:

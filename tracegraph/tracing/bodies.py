@@ -147,9 +147,9 @@ class _Ufunc:
         self._ufunc = ufunc
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if out is ...:
-            return asarray(self._ufunc(*args, **kwargs))
-        return self._ufunc(*args, **kwargs) if out is None else self._ufunc(*args, out=out, **kwargs)
+        given = {} if out is None or out is ... else {"out": out}
+        value = self._ufunc(*args, **given, **kwargs)
+        return asarray(value) if out is ... else value
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ufunc, name)
@@ -159,6 +159,8 @@ class _Coefficients:
     """Stands for `numpy.poly1d`, of which bodies use only that it leaves out leading zeros."""
 
     def __new__(cls, coefficients: Any) -> Any:
+        if np.ndim(coefficients) > 1:
+            raise ValueError("Polynomial must be 1d only.")
         kept = np.trim_zeros(np.atleast_1d(coefficients), "f")
         return kept if np.size(kept) else asarray([0.0])
 
@@ -180,6 +182,10 @@ def _nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool 
     return np.mean(np.stack(middle), axis=0, out=out)
 
 
+def _divide_by_count(a: Any, b: Any, out: Any = None) -> Any:
+    return np.divide(a, b).astype(a.dtype) if out is None else np.divide(a, b, out=out, casting="unsafe")
+
+
 @cache
 def _dispatchers() -> dict[int, Any]:
     """NumPy's C functions behind the functions that ask their arguments, which bodies call directly to save time."""
@@ -199,7 +205,7 @@ _HELPERS: Mapping[str, Callable[..., Any]] = {
     "_monotonicity": _monotonicity,
     "_unique_hash": lambda ar, *, equal_nan=True: NotImplemented,
     "_nanmedian": _nanmedian,
-    "_divide_by_count": lambda a, b, out=None: np.divide(a, b, out=out),
+    "_divide_by_count": _divide_by_count,
 }
 
 

@@ -291,6 +291,9 @@ def _plain(value: Any) -> Any:
 
 def _correlate(a: Any, v: Any, mode: Any = "valid") -> Placeholder:
     a, v = _plain(a), _plain(v)
+    for each in (a, v):
+        if each.ndim != 1:
+            raise ValueError(f"object {'too deep' if each.ndim else 'of too small depth'} for desired array")
     if not a.size or not v.size:
         raise ValueError(f"{'second' if a.size else 'first'} array argument cannot be empty")
     return _slid(a, np.conj(v), mode)

@@ -199,9 +199,10 @@ def _counted(a: Any, weights: Any) -> tuple[Node, Node | None]:
 def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
     x, mass = _counted(a, weights)
     edges, is_uniform = _bins(x, bins, range, weights)
-    counts = histogram(x, edges, *(() if mass is None else (mass,)), is_uniform=is_uniform)
+    limits = cast(edges, UINT8) if edges.dtype.kind == "b" else edges
+    counts = histogram(x, limits, *(() if mass is None else (mass,)), is_uniform=is_uniform)
     if density:
-        widths = cast(_differences(edges), FLOAT)
+        widths = cast(_differences(limits), FLOAT)
         total = cast(reduce_sum(counts, axes=(0,)), FLOAT)
         counts = ew.divide(ew.divide(cast(counts, FLOAT), widths), spread(total, counts.shape))
     return result(counts), bins if isinstance(bins, Placeholder) and bins.ndim else result(edges)

@@ -116,6 +116,8 @@ def _fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = floa
 
 def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
     values = [value for _, value in zip(range(count), iter, strict=False)] if count >= 0 else list(iter)
+    if any(map(np.ndim, values)):
+        raise ValueError("setting an array element with a sequence.")
     return _array(values, dtype)
 
 

@@ -359,20 +359,6 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     return call(np.multiply, (call(np.rint, (call(np.divide, (x, scale)),)), scale), out=out)
 
 
-def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    value = _array(x)
-    if value.dtype.kind == "c":
-        parts = [_nan_to_num(part, copy, nan, posinf, neginf).node for part in (value.real, value.imag)]
-        return result(ew.make_complex(*parts))
-    if value.dtype.kind != "f":
-        return result(value.node)
-    limits = np.finfo(value.dtype)
-    high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
-    clean = _where(call(np.isnan, (value,)), nan, value)
-    infinite = call(np.isinf, (value,))
-    return result(_where(infinite, _where(call(np.signbit, (value,)), low, high), clean).node)
-
-
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     x: Any = _array(a)
     y: Any = _array(b)
@@ -449,7 +435,6 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.empty_like: _filled(0),
     np.full_like: _full_like,
     np.round: _round,
-    np.nan_to_num: _nan_to_num,
     np.isclose: _isclose,
     np.shape: lambda a: _array(a).shape,
     np.ndim: lambda a: _array(a).ndim,

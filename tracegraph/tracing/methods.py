@@ -19,7 +19,7 @@ from tracegraph.ops.gather import add_at
 from tracegraph.ops.leaf import constant
 from tracegraph.ops.reduce import reduce_max, reduce_min
 from tracegraph.ops.region import concatenate
-from tracegraph.ops.scan import cumulate, reduce_ufunc, reduceat, scatter_at
+from tracegraph.ops.scan import cumulate, is_closed, reduce_ufunc, reduceat, scatter_at
 from tracegraph.ops.shape import reshape_to, transpose
 from tracegraph.tracing.lift import (
     broadcast,
@@ -35,7 +35,7 @@ from tracegraph.tracing.lift import (
 )  # fmt: skip
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
-from tracegraph.tracing.reductions import reduced_axes
+from tracegraph.tracing.reductions import reduced_into, ufunc_axes
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import call, write
 
@@ -58,8 +58,8 @@ def _loop_dtype(ufunc: np.ufunc, node: Node, dtype: Any, out: Any) -> np.dtype:
     """The dtype in which a ufunc's reductions are done: sums and products of small integers in wide ones."""
     target = out.dtype if isinstance(out, Placeholder) else None
     given: dict[str, Any] = {} if dtype is None else {"signature": (np.dtype(dtype), None, None), "casting": "unsafe"}
-    first, _, last = ufunc.resolve_dtypes((target, node.dtype, None), reduction=True, **given)
-    if first != last:
+    first, second, last = ufunc.resolve_dtypes((target, node.dtype, None), reduction=True, **given)
+    if first != last or (second != last and last != BOOL):
         raise UnsupportedError(f"np.{ufunc.__name__} on {node.dtype}: a reduction to another dtype is not traced")
     return check_dtype(last)
 
@@ -119,7 +119,7 @@ def _reduce(
     node = node_of(inputs[0])
     to = _loop_dtype(ufunc, node, dtype, out)
     node = cast(node, to)
-    axes = reduced_axes(axis, node.aval.ndim)
+    axes = ufunc_axes(axis, node.aval.ndim)
     start = None if initial is NONE or initial is None else initial
     if ufunc in _REDUCE:
         return _known_reduce(ufunc, node, axes, out, keepdims=keepdims, initial=start, where=where)
@@ -139,7 +139,7 @@ def _reduce(
     if start is not None:
         line = concatenate(spread(node_of(start, to), (*lead, 1)), line, axis=len(lead))
     reduced = _reduced_line(ufunc, line)
-    return _finish(ufunc, reshape_to(reduced, kept) if keepdims else reduced, out)
+    return reduced_into(reshape_to(reduced, kept) if keepdims else reduced, out, ufunc.__name__)
 
 
 def _known_reduce(ufunc: np.ufunc, node: Node, axes: tuple[int, ...], out: Any, *, initial: Any, **kwargs: Any) -> Any:
@@ -218,7 +218,7 @@ def _one_axis(axis: Any, ndim: int, method: str) -> int:
         return 0
     if isinstance(axis, tuple) and len(axis) == 1:
         (axis,) = axis
-    if ndim == 0 and (axis is None or axis in (0, -1)):
+    if ndim == 0 and axis in (None, 0, -1):
         raise TypeError(f"cannot {method} on a scalar")
     if axis is None or isinstance(axis, tuple):
         raise ValueError(f"{method} does not allow multiple axes")
@@ -250,9 +250,19 @@ def _reduceat(
     if places.aval.ndim > 1:
         raise ValueError("object too deep for desired array")
     k = _one_axis(axis, node.aval.ndim, "reduceat")
+    _check_known(places, node.shape[k], f"{ufunc.__name__}.reduceat")
     node = cast(node, _loop_dtype(ufunc, node, dtype, out))
     places = reshape_to(places, (places.aval.size,))
     return _finish(ufunc, reduceat(node, places, ufunc=ufunc.__name__, axis=k), out)
+
+
+def _check_known(places: Node, n: int, name: str) -> None:
+    """Places that are the same at every call lie within an axis; of others, the run finds out."""
+    trace = active_trace()
+    known = None if trace is None else trace.known(places)
+    for place in [] if known is None else known.ravel():
+        if not 0 <= place < n:
+            raise IndexError(f"index {place} out-of-bounds in {name} [0, {n})")
 
 
 # -- outer -------------------------------------------------------------------------------------------------------------
@@ -278,7 +288,7 @@ def _outer(ufunc: np.ufunc, inputs: Sequence[Any], **kwargs: Any) -> Any:
 def _at(ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
     """Changes an array at indices, once for each time that an index comes."""
     target, index, *operand = inputs
-    if not isinstance(target, (Placeholder, np.ndarray)):
+    if not isinstance(target, np.ndarray):
         raise TypeError("first operand must be array")
     if ufunc.nout != 1 or ufunc.signature is not None:
         raise ValueError("Only single output ufuncs supported at this time")
@@ -287,13 +297,18 @@ def _at(ufunc: np.ufunc, inputs: Sequence[Any]) -> None:
     if ufunc.nin == 2 and not operand:
         raise ValueError("second operand needed for ufunc")
     node = node_of(target)
+    operand = [listed(each) if isinstance(each, (list, tuple)) else each for each in operand]
+    dtypes = loop_dtypes(ufunc, tuple(map(descriptor, (target, *operand))), None)
     if _is_mask(index, node.shape):
         if operand and np.ndim(operand[0]):
             raise UnsupportedError("ufunc.at with a mask and several values is not traced; use np.where")
         call(ufunc, (result(node, is_array=True), *operand), out=target, where=index, casting="unsafe")
         return
     indices = _indices(index, node.shape)
-    changed = _binary_at(ufunc, target, node, operand[0], indices) if operand else _unary_at(ufunc, node, indices)
+    if operand:
+        changed = _binary_at(ufunc, node, node_of(operand[0], dtypes[1]), indices)
+    else:
+        changed = _unary_at(ufunc, node, indices)
     write(target, changed, casting="unsafe", ufunc=ufunc)
 
 
@@ -302,10 +317,7 @@ def _is_mask(index: Any, shape: tuple[int, ...]) -> bool:
     return isinstance(index, (Placeholder, np.ndarray)) and index.dtype == BOOL and index.shape == shape
 
 
-def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: Sequence[Node]) -> Node:
-    operand = listed(operand) if isinstance(operand, (list, tuple)) else operand
-    dtypes = loop_dtypes(ufunc, (descriptor(target), descriptor(operand)), None)
-    value = node_of(operand, dtypes[1])
+def _binary_at(ufunc: np.ufunc, node: Node, value: Node, indices: Sequence[Node]) -> Node:
     shape = (*indices[0].shape, *node.shape[len(indices) :])
     lead = value.aval.ndim - len(shape)
     if lead < 0 or value.shape[:lead] == (1,) * lead:
@@ -313,10 +325,24 @@ def _binary_at(ufunc: np.ufunc, target: Any, node: Node, operand: Any, indices: 
     try:
         value = spread(value, shape)
     except ValueError:
+        _check_inside(indices, node.shape)
         raise ValueError("array is not broadcastable to correct shape") from None
+    if not is_closed(ufunc.__name__, value.dtype):
+        raise UnsupportedError(
+            f"np.{ufunc.__name__}.at on {value.dtype} is not traced: its results are of another dtype"
+        )
     if ufunc is np.add and value.dtype == node.dtype and value.dtype != BOOL:
         return add_at(node, value, *indices)
     return scatter_at(node, value, *indices, ufunc=ufunc.__name__)
+
+
+def _check_inside(indices: Sequence[Node], shape: tuple[int, ...]) -> None:
+    trace = active_trace()
+    assert trace is not None
+    for k, node in enumerate(indices):
+        for place in trace.decide(node).ravel():
+            if not -shape[k] <= place < shape[k]:
+                raise IndexError(f"index {place} is out of bounds for axis {k} with size {shape[k]}")
 
 
 def _unary_at(ufunc: np.ufunc, node: Node, indices: Sequence[Node]) -> Node:

@@ -494,6 +494,7 @@ class Placeholder:
         return np.astype(self, dtype, copy=copy)  # type: ignore[call-overload]
 
     def fill(self, value: Any) -> None:
+        np.empty(1, self.dtype).fill(value._stand_in() if isinstance(value, Placeholder) else value)
         self[...] = value
 
     def copy(self, order: str = "C") -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tracegraph.ir import Node
+from tracegraph.ir import Node, Op
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
 from tracegraph.ops.leaf import constant
@@ -22,7 +22,7 @@ from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
-__all__ = ["FUNCTIONS", "reduced_axes"]
+__all__ = ["FUNCTIONS", "reduced_into", "ufunc_axes"]
 
 NONE = np._NoValue
 BOOL = np.dtype(bool)
@@ -38,6 +38,13 @@ def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
+def ufunc_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """As ufuncs reduce: the one axis of a number is none at all."""
+    if ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):
+        return ()
+    return reduced_axes(axis, ndim)
+
+
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if k in axes else n for k, n in enumerate(shape))
 
@@ -48,6 +55,20 @@ def _given(value: Any) -> bool:
 
 def _finish(node: Node, out: Any) -> Placeholder:
     return result(node) if out is None else write(out, node)
+
+
+def reduced_into(node: Node, out: Any, name: str) -> Placeholder:
+    """The result of a ufunc's reduction; unlike other results it is not broadcast into ``out``."""
+    if isinstance(out, Placeholder) and out.shape != node.shape:
+        if out.ndim != node.aval.ndim:
+            raise ValueError(
+                f"output parameter for reduction operation {name} has the wrong number of dimensions: Found {out.ndim} "
+                f"but expected {node.aval.ndim}"
+            )
+        raise ValueError(
+            f"the output of reduction operation {name} has shape {tight(out.shape)}, not {tight(node.shape)}"
+        )
+    return _finish(node, out)
 
 
 def _reduction(
@@ -79,7 +100,7 @@ def _reduction(
         node = node_of(a)
         to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
         node = cast(node, to)
-        axes = reduced_axes(axis, node.aval.ndim)
+        axes = ufunc_axes(axis, node.aval.ndim)
         if _given(where) and where is not True:
             start = initial if _given(initial) and identity is None else identity
             if start is None:
@@ -99,7 +120,7 @@ def _reduction(
         value = result(reduced)
         if _given(initial):
             value = result(cast(call(combine, (value, initial)).node, to))
-        return _finish(value.node, out)
+        return reduced_into(value.node, out, combine.__name__)
 
     return handler
 
@@ -154,18 +175,23 @@ _any = _logical(reduce_max, np.logical_or, False)
 _all = _logical(reduce_min, np.logical_and, True)
 
 
-def _arg(op: Callable[..., Node]) -> Callable[..., Placeholder]:
+def _arg(op: Op) -> Callable[..., Placeholder]:
     def handler(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Placeholder:
         node = node_of(a)
         shape = node.shape
-        if axis is None or (not shape and axis in (0, -1)):
+        if axis is not None and not shape:
+            normalize_axis_index(axis, 1)
+        if axis is None or not shape:
             node = reshape_to(node, (math.prod(shape),))
             k, kept = 0, (1,) * len(shape)
         else:
             k = normalize_axis_index(axis, len(shape))
             kept = _kept(shape, (k,))
         index = op(node, axis=k)
-        return _finish(reshape_to(index, kept) if _given(keepdims) and keepdims else index, out)
+        index = reshape_to(index, kept) if _given(keepdims) and keepdims else index
+        if isinstance(out, Placeholder) and out.shape != index.shape:
+            raise ValueError(f"output array does not match result of np.{op.name}.")
+        return _finish(index, out)
 
     return handler
 
@@ -182,7 +208,7 @@ def _mean(
     to = np.dtype(np.float32) if dtype is None and kept == np.float16 else kept
     total = _sum(a, axis, to, None, keepdims, NONE, where)
     mean = call(np.divide, (total, _count(node.shape, axis, where, keepdims, to)), dtype=to)
-    return _finish(cast(mean.node, kept), out)
+    return reduced_into(cast(mean.node, kept), out, "add")
 
 
 def _mean_in(x: Placeholder, axis: Any, dtype: np.dtype, where: Any) -> Placeholder:
@@ -232,17 +258,17 @@ def _var(
     wide = np.dtype(np.float32) if of == np.float16 else of
     count = _count(node.shape, axis, where, keepdims, wide)
     divisor = call(np.maximum, (call(np.subtract, (count, wide.type(free))), wide.type(0)))
-    return _finish(cast(call(np.divide, (total, divisor)).node, of), out)
+    return reduced_into(cast(call(np.divide, (total, divisor)).node, of), out, "add")
 
 
 def _std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any
 ) -> Any:
-    return call(np.sqrt, (_var(a, axis, dtype, None, ddof, keepdims, **kwargs),), out=out)
+    return call(np.sqrt, (_var(a, axis, dtype, out, ddof, keepdims, **kwargs),), out=out)
 
 
 def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
-    return call(np.subtract, (_max(a, axis, None, keepdims), _min(a, axis, None, keepdims)), out=out)
+    return call(np.subtract, (_max(a, axis, out, keepdims), _min(a, axis, None, keepdims)), out=out)
 
 
 # -- products ----------------------------------------------------------------------------------------------------------

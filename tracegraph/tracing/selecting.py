@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Shape
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
@@ -480,7 +481,10 @@ def _choose_flat(a: Placeholder, condition: Node, values: Node) -> None:
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     options = list(choices)
     dtype = common_dtype([listed(each) if isinstance(each, (list, tuple)) else each for each in options])
-    selector, *nodes = broadcast([_indices(a), *[node_of(each, dtype) for each in options]])
+    choice = listed(a)
+    if not np.can_cast(choice.dtype, INDEX, "safe"):
+        raise TypeError(f"Cannot cast array data from {choice.dtype!r} to {INDEX!r} according to the rule 'safe'")
+    selector, *nodes = broadcast([_indices(choice), *[node_of(each, dtype) for each in options]])
     if mode == "raise":
         last = like(selector, len(nodes) - 1)
         inside = ew.logical_and(ew.greater_equal(selector, like(selector, 0)), ew.less_equal(selector, last))
@@ -672,6 +676,10 @@ def _unique(
     sorted: bool = True,
 ) -> Any:
     x = _array(ar)
+    if not (sorted or return_index or return_inverse or return_counts):
+        raise UnsupportedError(
+            "unique values in the order in which NumPy happens to find them are not traced; write np.unique(x)"
+        )
     if axis is not None and x.ndim != 1:
         return _unique_rows(x, axis, return_index, return_inverse, return_counts)
     line = reshape_to(x.node, (x.size,))
@@ -679,7 +687,7 @@ def _unique(
     firsts = _places(_is_first(in_order, equal_nan=equal_nan))
     found = [gather(in_order, firsts, axes=(0,), distinct=True)]
     found += _described(order, firsts, x.shape, return_index, return_inverse, return_counts)
-    results = tuple(map(result, found))
+    results = tuple(result(node, is_array=True) for node in found)
     return results[0] if len(results) == 1 else results
 
 

@@ -38,19 +38,23 @@ def _kind(node: Node, kind: Any, order: Any, stable: Any) -> str | None:
     return "stable" if stable else kind
 
 
-def _sorting(op: Callable[..., Node]) -> Callable[..., Placeholder]:
+def _at_least_1d(a: Any, axis: Any) -> tuple[Node, int]:
+    """As `_line`; a number counts as a line of one."""
+    node = node_of(a)
+    return _line(result(node if node.shape else reshape_to(node, (1,))), axis)
+
+
+def _sorting(op: Callable[..., Node], line: Callable[[Any, Any], tuple[Node, int]]) -> Callable[..., Placeholder]:
     def handler(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Placeholder:
-        # Of a number, NumPy gives the order of a line of one.
-        is_line = op is sorting.argsort and not np.ndim(a) and axis in (0, -1)
-        node, k = _line(a, None if is_line else axis)
+        node, k = line(a, axis)
         return result(op(node, axis=k, kind=_kind(node, kind, order, stable)), is_array=True)
 
     return handler
 
 
-def _partitioning(op: Callable[..., Node]) -> Callable[..., Placeholder]:
+def _partitioning(op: Callable[..., Node], line: Callable[[Any, Any], tuple[Node, int]]) -> Callable[..., Placeholder]:
     def handler(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Placeholder:
-        node, k = _line(a, axis)
+        node, k = line(a, axis)
         kth = [operator.index(each) for each in np.ravel(kth)] if has_placeholder(kth) else kth
         _one_line(node, k).partition(kth, k, kind, order)
         n = node.shape[k]
@@ -99,10 +103,10 @@ def _lexsort(keys: Any, axis: int = -1) -> Placeholder:
 
 
 FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
-    np.sort: _sorting(sorting.sort),
-    np.argsort: _sorting(sorting.argsort),
-    np.partition: _partitioning(sorting.partition),
-    np.argpartition: _partitioning(sorting.argpartition),
+    np.sort: _sorting(sorting.sort, _line),
+    np.argsort: _sorting(sorting.argsort, _at_least_1d),
+    np.partition: _partitioning(sorting.partition, _line),
+    np.argpartition: _partitioning(sorting.argpartition, _at_least_1d),
     np.searchsorted: _searchsorted,
     np.lexsort: _lexsort,
 }
