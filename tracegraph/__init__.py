@@ -15,7 +15,21 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from tracegraph.api import CacheInfo, Compiled, compile, debug_print, grad, value_and_grad
+from tracegraph.api import (
+    CacheInfo,
+    Compiled,
+    checkpoint,
+    compile,
+    cond,
+    debug_print,
+    fori_loop,
+    grad,
+    map,
+    scan,
+    switch,
+    value_and_grad,
+    while_loop,
+)
 from tracegraph.errors import (
     FeedError,
     GraphError,
@@ -27,21 +41,10 @@ from tracegraph.errors import (
 )
 
 __all__ = [
-    "CacheInfo",
-    "Compiled",
-    "FeedError",
-    "GraphError",
-    "LeakError",
-    "TraceError",
-    "TracegraphError",
-    "TracegraphWarning",
-    "UnsupportedError",
-    "compile",
-    "debug_print",
-    "grad",
-    "random",
-    "value_and_grad",
-]
+    "CacheInfo", "Compiled", "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning",
+    "UnsupportedError", "checkpoint", "compile", "cond", "debug_print", "fori_loop", "grad", "map", "random", "scan",
+    "switch", "value_and_grad", "while_loop",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> ModuleType:

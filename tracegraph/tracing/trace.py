@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import TraceError, at
-from tracegraph.ir import Node, Where
+from tracegraph.ir import Node, Where, toposort
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
@@ -133,6 +133,7 @@ class Trace:
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
         self._storages: list[weakref.ref[Storage]] = []
+        self._inner: tuple[Node, ...] = ()
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -146,6 +147,23 @@ class Trace:
         finally:
             self.is_open = False
             _active.trace = outer
+
+    @contextmanager
+    def inside(self, inputs: tuple[Node, ...]) -> Iterator[None]:
+        """What depends on these inputs is known to nobody outside the ``with`` block: it is the body of a loop."""
+        outer, self._inner = self._inner, (*self._inner, *inputs)
+        try:
+            yield
+        finally:
+            self._inner = outer
+
+    def _is_inner(self, node: Node) -> bool:
+        """Whether a node depends on the inputs of a body that is being traced."""
+        return bool(self._inner) and not set(self._inner).isdisjoint(toposort([node]))
+
+    def contents(self) -> dict[Storage, Node]:
+        """What all memory that the function has in hand holds now."""
+        return {storage: storage.node for reference in self._storages if (storage := reference()) is not None}
 
     @property
     def captured(self) -> frozenset[int]:
@@ -214,6 +232,12 @@ class Trace:
         if value is None:
             value = self._decided.get(node)
         if value is None:
+            if self._is_inner(node):
+                message = (
+                    f"a value of {node.aval} in the body of a loop or branch has no number: {why}; write {instead}, "
+                    "tg.cond or tg.while_loop instead"
+                )
+                raise TraceError(at(message, user_where()))
             if self._fork is None:
                 raise TraceError(
                     at(f"a traced value of {node.aval} has no number yet: {why}; write {instead} instead", user_where())
@@ -224,7 +248,15 @@ class Trace:
     def _live(self) -> list[Node]:
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        return list(dict.fromkeys([*(storage.node for _, storage in alive), *self.effects]))
+        live = dict.fromkeys([*(storage.node for _, storage in alive), *self.effects])
+        if self._inner:
+            order = toposort(list(live))
+            inner = set(self._inner)
+            for node in order:
+                if any(source in inner for source in node.inputs):
+                    inner.add(node)
+            return [node for node in live if node not in inner]
+        return list(live)
 
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.
