@@ -221,6 +221,7 @@ CASES = [
     Case("slice_of_concatenate", "f64[2,3] f64[2,4]", lambda *xs: _cut(concatenate(*xs, axis=1), (1, 4), (1, 2))),
     Case("update_of_all", f"{M} {M}", lambda x, v: _put(x, v, (0, 0))),
     Case("update_of_all", f"{M} f64[0,2]", lambda x, v: _put(x, v, (0, 0))),
+    Case("updates_of_all", "f64[2,5] f64[2,3] f64[2,2]", lambda x, v, w: _put(_put(x, v, (0, 2)), w, (0, 0))),
     Case("update_of_update", "f64[9] f64[3] f64[3]", lambda x, v, w: _put(_put(x, v, (1,), (2,)), w, (1,), (2,))),
     Case("update_with_own", "f64[9]", lambda x: _put(x, _cut(x, (1,), (3,), (2,)), (1,), (2,))),
     Case("update_with_own", "f64[9] f64[3]", lambda x, v: _put(_put(x, v, (1,), (2,)), v, (1,), (2,))),
