@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from tracegraph.api import CacheInfo, Compiled, compile, debug_print, grad, value_and_grad
+from tracegraph.api import CacheInfo, Compiled, compile, debug_print, grad, jvp, linearize, value_and_grad, vjp, vmap
 from tracegraph.errors import (
     FeedError,
     GraphError,
@@ -39,8 +39,12 @@ __all__ = [
     "compile",
     "debug_print",
     "grad",
+    "jvp",
+    "linearize",
     "random",
     "value_and_grad",
+    "vjp",
+    "vmap",
 ]
 
 

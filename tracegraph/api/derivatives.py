@@ -173,7 +173,7 @@ def slopes(between: Between, name: str, *, holomorphic: bool = False) -> Any:
     found = between.pull([fill(1, (), output.dtype)])
     if not holomorphic:
         found = [conj(slope) if slope.dtype.kind == "c" else slope for slope in found]
-    return like(between.inputs, found)
+    return like(between.inputs.form, found)
 
 
 def _scalar(name: str, value: Any) -> Tree:

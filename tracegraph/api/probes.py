@@ -5,33 +5,47 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from tracegraph.api.compiled import Compiled
+from tracegraph.api.signature import Leaf
 from tracegraph.errors import at
-from tracegraph.ir import Node
+from tracegraph.ir import Aval, Node
 from tracegraph.ops.broadcast import zeros_like
 from tracegraph.ops.leaf import identity
-from tracegraph.ops.rules import is_float
+from tracegraph.ops.rules import INEXACT, is_float
 from tracegraph.pipeline import stabilise
-from tracegraph.tracing import Placeholder, Storage, active_trace, node_of, user_where
+from tracegraph.tracing import Placeholder, Storage, Trace, active_trace, node_of, user_where
 from tracegraph.transforms import autodiff
 from tracegraph.tree import MisfitError, Structure, flatten, flatten_as, places, unflatten
 
 __all__ = [
     "Between",
+    "Form",
     "Tree",
     "arrays_of",
     "checked",
     "dependence",
+    "kept",
     "like",
     "named",
     "nodes_like",
+    "owners",
     "pair_of",
     "probe",
     "standing_for",
+    "traced",
 ]
+
+
+class Form(NamedTuple):
+    """What values are like: the kind of each leaf, and how they are nested."""
+
+    leaves: list[Leaf]
+    structure: Structure
 
 
 class Tree(NamedTuple):
@@ -54,6 +68,11 @@ class Tree(NamedTuple):
     @property
     def value(self) -> Any:
         return unflatten(self.structure, self.leaves)
+
+    @property
+    def form(self) -> Form:
+        kinds = [Leaf(node.aval, leaf.weak, leaf.is_scalar) for leaf, node in zip(self.leaves, self.nodes, strict=True)]
+        return Form(kinds, self.structure)
 
 
 class Between(NamedTuple):
@@ -86,7 +105,7 @@ class Between(NamedTuple):
 def dependence(inputs: Tree, outputs: Tree) -> Between:
     """How some results depend on fresh nodes, in a form that is safe to differentiate."""
     stable, wrt = stabilise(outputs.nodes, inputs.nodes)
-    renewed = [standing_for(place, node) for place, node in zip(outputs.leaves, stable, strict=True)]
+    renewed = list(map(standing_for, outputs.form.leaves, stable))
     return Between(inputs, Tree(renewed, stable, outputs.structure), wrt)
 
 
@@ -102,16 +121,21 @@ def probe(name: str, values: Sequence[Any], keys: Sequence[Any]) -> Tree:
         TypeError: a leaf is no float or complex array or number.
     """
     leaves, structure = flatten(tuple(values))
-    owners = [key for key, child in zip(keys, structure.children, strict=True) for _ in places(child)]
-    return Tree.of([_fresh(name, key, leaf) for key, leaf in zip(owners, leaves, strict=True)], structure)
+    names = owners(keys, structure.children)
+    return Tree.of([_fresh(name, owner, leaf) for owner, leaf in zip(names, leaves, strict=True)], structure)
 
 
-def _fresh(name: str, key: Any, leaf: Any) -> Placeholder:
+def owners(keys: Sequence[Any], structures: Sequence[Structure]) -> list[str]:
+    """For messages, what each leaf of some arguments is called."""
+    return [f"argument {key!r}{place}" for key, each in zip(keys, structures, strict=True) for place in places(each)]
+
+
+def _fresh(name: str, owner: str, leaf: Any) -> Placeholder:
     place = traced(leaf)
     if place is None or not is_float(place.node):
         given = f"{leaf!r:.60}" if place is None else place.node.aval
-        refuse(f"{name}: argument {key!r} is {given}; a derivative is by floats or complex numbers, pass 1.0 for 1")
-    return standing_for(place, identity(place.node))
+        refuse(f"{name}: {owner} is {given}; a derivative is by floats or complex numbers, pass 1.0 for 1")
+    return standing_for(Leaf(place.node.aval, place.weak, place.is_scalar), identity(place.node))
 
 
 def arrays_of(name: str, value: Any) -> Tree:
@@ -132,26 +156,30 @@ def traced(leaf: Any) -> Placeholder | None:
     """A leaf as a value of the open trace; None if it is no array and no number."""
     if isinstance(leaf, Placeholder):
         return leaf
-    trace = active_trace()
-    assert trace is not None, "the body of a transform runs only inside a trace"
     if not isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
         return None
     weak = type(leaf) if type(leaf) in (bool, int, float, complex) else None
-    return Placeholder(trace, Storage(node_of(leaf)), weak=weak, is_scalar=not isinstance(leaf, np.ndarray))
+    return Placeholder(_open_trace(), Storage(node_of(leaf)), weak=weak, is_scalar=not isinstance(leaf, np.ndarray))
 
 
-def standing_for(place: Placeholder, node: Node) -> Placeholder:
-    """Another value of the kind of one: an array, NumPy's number or Python's."""
-    return Placeholder(place.origin, Storage(node), weak=place.weak, is_scalar=place.is_scalar)
+def standing_for(leaf: Leaf, node: Node) -> Placeholder:
+    """A value of the kind of another: an array, NumPy's number or Python's."""
+    return Placeholder(_open_trace(), Storage(node), weak=leaf.weak, is_scalar=leaf.is_scalar)
 
 
-def like(tree: Tree, nodes: Iterable[Node]) -> Any:
-    """Nodes nested like a tree, each of the kind of its leaf."""
-    return unflatten(tree.structure, map(standing_for, tree.leaves, nodes))
+def _open_trace() -> Trace:
+    trace = active_trace()
+    assert trace is not None, "the body of a transform runs only inside a trace"
+    return trace
 
 
-def nodes_like(name: str, what: str, given: Any, tree: Tree) -> list[Node]:
-    """Tangents or cotangents that someone has given for a tree of values, checked.
+def like(form: Form, nodes: Iterable[Node]) -> Any:
+    """Nodes nested in a form, each of the kind of its leaf."""
+    return unflatten(form.structure, map(standing_for, form.leaves, nodes))
+
+
+def nodes_like(name: str, what: str, given: Any, form: Form) -> list[Node]:
+    """Tangents or cotangents that someone has given for values of some form, checked.
 
     Python's numbers take the dtype of the value. Those of integers have no effect, and are taken as they are.
 
@@ -160,24 +188,23 @@ def nodes_like(name: str, what: str, given: Any, tree: Tree) -> list[Node]:
         TypeError: one has another dtype than its value, or is no array.
     """
     try:
-        leaves = flatten_as(tree.structure, given)
+        leaves = flatten_as(form.structure, given)
     except MisfitError as error:
         raise ValueError(at(f"{name}: the {what} must be nested like the values: {error}", user_where())) from None
-    steps = places(tree.structure)
+    steps = places(form.structure)
     return [
-        _node_like(name, f"{what}{step}", leaf, node)
-        for leaf, node, step in zip(leaves, tree.nodes, steps, strict=True)
+        _node_like(name, f"{what}{step}", leaf, kind.aval)
+        for leaf, kind, step in zip(leaves, form.leaves, steps, strict=True)
     ]
 
 
-def _node_like(name: str, what: str, leaf: Any, value: Node) -> Node:
-    aval = value.aval
+def _node_like(name: str, what: str, leaf: Any, aval: Aval) -> Node:
     given = traced(leaf)
     if given is None:
         refuse(f"{name}: {what} is {leaf!r:.60}, expected {aval}")
     if given.shape != aval.shape:
         refuse(f"{name}: {what} has shape {given.shape}, the value that it belongs to has {aval.shape}", ValueError)
-    if not is_float(value):
+    if aval.dtype not in INEXACT:
         return given.node
     rank = "biufc".index
     if given.dtype != aval.dtype and (given.weak is None or rank(given.dtype.kind) > rank(aval.dtype.kind)):
@@ -204,6 +231,21 @@ def checked(name: str, function: Any) -> Callable[..., Any]:
     if not callable(function):
         raise TypeError(at(f"{name}: expected a function, got {function!r:.60}", user_where()))
     return function  # type: ignore[no-any-return]
+
+
+def kept(make: Callable[..., Compiled[..., Any]]) -> Callable[..., Compiled[..., Any]]:
+    """Keeps what a transform has made of the functions that it saw last, the first argument, for the next call."""
+    cached = lru_cache(128)(make)
+
+    @wraps(make)
+    def find(function: Callable[..., Any], *settings: Any) -> Compiled[..., Any]:
+        try:
+            hash(function)
+        except TypeError:
+            return make(function, *settings)
+        return cached(function, *settings)
+
+    return find
 
 
 def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:

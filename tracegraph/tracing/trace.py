@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import TraceError, at
-from tracegraph.ir import Node, Where
+from tracegraph.ir import Node, Where, toposort
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
@@ -133,6 +133,7 @@ class Trace:
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
         self._storages: list[weakref.ref[Storage]] = []
+        self._examples: set[Node] = set()
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -214,6 +215,12 @@ class Trace:
         if value is None:
             value = self._decided.get(node)
         if value is None:
+            if node in self._of_examples([node]):
+                message = (
+                    f"a value of {node.aval} is another one for each example of a vmap: {why}; write {instead} instead, or "
+                    "say in_axes=None for what is the same for all"
+                )
+                raise TraceError(at(message, user_where()))
             if self._fork is None:
                 raise TraceError(
                     at(f"a traced value of {node.aval} has no number yet: {why}; write {instead} instead", user_where())
@@ -224,7 +231,39 @@ class Trace:
     def _live(self) -> list[Node]:
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        return list(dict.fromkeys([*(storage.node for _, storage in alive), *self.effects]))
+        nodes = list(dict.fromkeys([*(storage.node for _, storage in alive), *self.effects]))
+        varying = self._of_examples(nodes)
+        return [node for node in nodes if node not in varying]
+
+    def _of_examples(self, nodes: list[Node]) -> set[Node]:
+        """What of some nodes and of what they take is different for each example of a `mapped`."""
+        found = set(self._examples)
+        if found:
+            for node in toposort(nodes):
+                if any(source in found for source in node.inputs):
+                    found.add(node)
+        return found
+
+    @contextmanager
+    def mapped(self, examples: Collection[Node], where: Where | None) -> Iterator[None]:
+        """For the ``with`` block, some nodes stand for one example of many: nothing may go on by what depends on them, and
+        no memory from outside of the block may be written to, but for that of the examples.
+        """
+        alive = [storage for reference in self._storages if (storage := reference()) is not None]
+        before = {storage: storage.node for storage in alive if storage.node not in examples}
+        outer, self._examples = self._examples, self._examples | set(examples)
+        try:
+            yield
+        finally:
+            self._examples = outer
+        before.update((storage, node) for _, node, storage in self.borrowed.values() if storage not in before)
+        for storage, node in before.items():
+            if storage.node is not node:
+                message = (
+                    f"a function under vmap changed an array of {node.aval} from outside, which all examples share; return "
+                    "what it makes instead (random numbers: draw them for all examples before, and pass them in)"
+                )
+                raise TraceError(at(message, where))
 
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.

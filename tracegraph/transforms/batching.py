@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.ir import Graph, Node, set_where
+from tracegraph.ir import Graph, Node, current_where, set_where, toposort
 from tracegraph.ops.broadcast import expand_leading
 from tracegraph.ops.leaf import input_node
 
-__all__ = ["batch"]
+__all__ = ["batch", "batch_nodes"]
 
 
 def batch(graph: Graph, size: int, batched: Sequence[bool]) -> Graph:
@@ -23,23 +23,43 @@ def batch(graph: Graph, size: int, batched: Sequence[bool]) -> Graph:
         A graph with fresh inputs. All its outputs have the batch axis.
     """
     values: dict[Node, Node] = {}
-    carried: set[Node] = set()
     for node, has_axis in zip(graph.inputs, batched, strict=True):
         shape = (size, *node.shape) if has_axis else node.shape
         values[node] = input_node(node.aval._replace(shape=shape), node.where)
-        if has_axis:
-            carried.add(node)
-    for node in graph.nodes[len(graph.inputs) :]:
-        axes = [source in carried for source in node.inputs]
-        sources = tuple(values[source] for source in node.inputs)
+    carried = [node for node, has_axis in zip(graph.inputs, batched, strict=True) if has_axis]
+    found = batch_nodes(graph.outputs, values, carried)
+    outputs = [node if has_axis else expand_leading(node, size) for node, has_axis in found]
+    return Graph([values[node] for node in graph.inputs], outputs)
+
+
+def batch_nodes(
+    outputs: Sequence[Node], values: Mapping[Node, Node], carried: Iterable[Node]
+) -> list[tuple[Node, bool]]:
+    """Nodes of single examples as nodes of whole batches.
+
+    Args:
+        outputs: what is computed for each example.
+        values: nodes that others take the place of.
+        carried: those of them whose place is taken by a node with a leading batch axis.
+
+    Returns:
+        For each output the node, and whether it has a batch axis. What depends on no replaced node is the same node as before.
+    """
+    new = dict(values)
+    with_axis = set(carried)
+    here = current_where()
+    for node in toposort(outputs, list(values)):
+        if node in new:
+            continue
+        axes = [source in with_axis for source in node.inputs]
+        sources = tuple([new[source] for source in node.inputs])
         if not any(axes):
-            values[node] = node.with_inputs(sources)
+            new[node] = node if sources == node.inputs else node.with_inputs(sources)
             continue
         if node.op.batch is None:
             raise NotImplementedError(f"{node.op.name} has no batching rule")
         set_where(node.where)
-        values[node] = node.op.batch(sources, axes, node.params)
-        carried.add(node)
-    set_where(None)
-    outputs = [values[node] if node in carried else expand_leading(values[node], size) for node in graph.outputs]
-    return Graph([values[node] for node in graph.inputs], outputs)
+        new[node] = node.op.batch(sources, axes, node.params)
+        with_axis.add(node)
+    set_where(here)
+    return [(new[node], node in with_axis) for node in outputs]
