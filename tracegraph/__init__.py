@@ -15,7 +15,25 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from tracegraph.api import CacheInfo, Compiled, compile, debug_print, grad, jvp, linearize, value_and_grad, vjp, vmap
+from tracegraph.api import (
+    CacheInfo,
+    Compiled,
+    check_grads,
+    compile,
+    debug_print,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from tracegraph.errors import (
     FeedError,
     GraphError,
@@ -36,12 +54,19 @@ __all__ = [
     "TracegraphError",
     "TracegraphWarning",
     "UnsupportedError",
+    "check_grads",
     "compile",
     "debug_print",
     "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
     "linearize",
     "random",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
     "vmap",

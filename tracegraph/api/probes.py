@@ -88,15 +88,18 @@ class Between(NamedTuple):
     outputs: Tree
     wrt: list[Node]
 
-    def pull(self, cts: Sequence[Node]) -> list[Node]:
-        """The cotangents of the inputs, given those of the outputs."""
-        pairs = [(node, ct) for node, ct in zip(self.outputs.nodes, cts, strict=True) if is_float(node)]
+    def pull(self, cts: Sequence[Node | None]) -> list[Node]:
+        """The cotangents of the inputs, given those of the outputs; None for one of zeros."""
+        pairs = [
+            (node, ct) for node, ct in zip(self.outputs.nodes, cts, strict=True) if ct is not None and is_float(node)
+        ]
         found = autodiff.vjp([node for node, _ in pairs], [ct for _, ct in pairs], self.wrt).wrt
         return [zeros_like(node) if ct is None else ct for node, ct in zip(self.wrt, found, strict=True)]
 
-    def push(self, tangents: Sequence[Node]) -> list[Node]:
-        """The tangents of the outputs, given those of the inputs."""
-        found = autodiff.jvp(self.outputs.nodes, self.wrt, tangents)
+    def push(self, tangents: Sequence[Node | None]) -> list[Node]:
+        """The tangents of the outputs, given those of the inputs; None for one of zeros."""
+        pairs = [(node, tangent) for node, tangent in zip(self.wrt, tangents, strict=True) if tangent is not None]
+        found = autodiff.jvp(self.outputs.nodes, [node for node, _ in pairs], [tangent for _, tangent in pairs])
         return [
             zeros_like(node) if each is None else each for node, each in zip(self.outputs.nodes, found, strict=True)
         ]

@@ -43,7 +43,7 @@ def batch_nodes(
         carried: those of them whose place is taken by a node with a leading batch axis.
 
     Returns:
-        For each output the node, and whether it has a batch axis. What depends on no replaced node is the same node as before.
+        For each output the node, and whether it has a batch axis. What depends on no replaced node stays the same node.
     """
     new = dict(values)
     with_axis = set(carried)
