@@ -9,5 +9,21 @@ from tracegraph.api.mapping import vmap
 from tracegraph.api.printing import debug_print
 
 __all__ = [
-    "CacheInfo", "Compiled", "check_grads", "compile", "debug_print", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp", "vmap",
-]  # fmt: skip
+    "CacheInfo",
+    "Compiled",
+    "check_grads",
+    "compile",
+    "debug_print",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

@@ -70,8 +70,7 @@ def check_grads(
         >>> check_grads(lambda x: np.exp(x) * x, (np.array([0.5, -1.0]),))
     """
     checked("check_grads", function)
-    unknown = [mode for mode in modes if mode not in ("fwd", "rev")]
-    if unknown or order < 1:
+    if order < 1 or any(mode not in _PRODUCTS for mode in modes):
         refuse(
             f"check_grads: modes are 'fwd' and 'rev' and order is at least 1, got {modes!r} and {order!r}", ValueError
         )
@@ -87,6 +86,10 @@ def check_grads(
     checker.check(function, tuple(args), order, getattr(function, "__name__", "the function"))
 
 
+#: The mode's name, and that of its product with the Jacobian.
+_PRODUCTS = {"fwd": "jvp", "rev": "vjp"}
+
+
 class _Checker:
     def __init__(self, modes: list[str], atol: float, rtol: float, eps: float) -> None:
         self._modes = modes
@@ -100,18 +103,27 @@ class _Checker:
         tangents = self._random(args)
         differences = self._differences(function, args, tangents)
         for mode in self._modes:
-            if mode == "fwd":
-                _, pushed = jvp(function, args, tangents)
-                self._compare(f"jvp of {name}", pushed, differences)
-                if order > 1:
-                    self.check(lambda *args: jvp(function, args, tangents)[1], args, order - 1, f"the jvp of {name}")
-            else:
-                value, pullback = vjp(function, *args)
-                cts = self._random(value)
-                pulled = pullback(cts)
-                self._compare(f"vjp of {name}", _dot(pulled, tangents), _dot(cts, differences))
-                if order > 1:
-                    self.check(lambda *args: vjp(function, *args)[1](cts), args, order - 1, f"the vjp of {name}")
+            compare = self._forward if mode == "fwd" else self._reverse
+            derivative = compare(function, args, tangents, differences, name)
+            if order > 1:
+                self.check(derivative, args, order - 1, f"the {_PRODUCTS[mode]} of {name}")
+
+    def _forward(
+        self, function: Callable[..., Any], args: tuple[Any, ...], tangents: Any, differences: Any, name: str
+    ) -> Callable[..., Any]:
+        """Compares Jacobian-vector products; gives them as a function of the arguments."""
+        _, pushed = jvp(function, args, tangents)
+        self._compare(f"jvp of {name}", pushed, differences)
+        return lambda *args: jvp(function, args, tangents)[1]
+
+    def _reverse(
+        self, function: Callable[..., Any], args: tuple[Any, ...], tangents: Any, differences: Any, name: str
+    ) -> Callable[..., Any]:
+        """Compares vector-Jacobian products; gives them as a function of the arguments."""
+        value, pullback = vjp(function, *args)
+        cts = self._random(value)
+        self._compare(f"vjp of {name}", _dot(pullback(cts), tangents), _dot(cts, differences))
+        return lambda *args: vjp(function, *args)[1](cts)
 
     def _random(self, value: Any) -> Any:
         """Directions like a value; zeros for integers."""
@@ -151,7 +163,7 @@ def _moved(function: Callable[..., Any], args: tuple[Any, ...], tangents: Any, s
 
 def _slope(ahead: Any, behind: Any, eps: float) -> Any:
     wide = np.dtype(complex if np.asarray(ahead).dtype.kind == "c" else float)
-    return (np.asarray(ahead, wide) - np.asarray(behind, wide)) / (2 * eps)
+    return np.divide(np.subtract(ahead, behind, dtype=wide), 2 * eps)
 
 
 def _dot(one: Any, other: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`jacfwd`, `jacrev`, `jacobian`, `hessian` and `hvp`: derivatives of every result by every argument, and products with them."""
+"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`: derivatives of every result by every argument, and products with them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def jacrev(
 
     Example:
         >>> import numpy as np
-        >>> jacrev(lambda x: np.array([x[0] * x[1], x[1]]))(np.array([2.0, 3.0]))
+        >>> jacrev(lambda x: np.stack([x[0] * x[1], x[1]]))(np.array([2.0, 3.0]))
         array([[3., 2.],
                [0., 1.]])
     """
@@ -119,7 +119,7 @@ def hessian(
 
 
 def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The product of a function's Hessian with a vector, at a small multiple of the cost of a gradient: forward over reverse.
+    """The product of a function's Hessian with a vector, at a small multiple of a gradient's cost: forward over reverse.
 
     Args:
         function: of float scalar value.
@@ -316,8 +316,8 @@ def jacobian(
     def sparse(*args: Any, **kwargs: Any) -> Any:
         if active_trace() is not None:
             refuse(
-                "jacobian: a matrix of scipy.sparse can't be made inside a compiled function; give the sparsity as a boolean "
-                "array, sparsity.toarray()",
+                "jacobian: a matrix of scipy.sparse can't be made inside a compiled function; give the sparsity as a "
+                "boolean array, sparsity.toarray()",
                 UnsupportedError,
             )
         found = compiled(*args, **kwargs)
