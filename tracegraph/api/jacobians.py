@@ -1,4 +1,4 @@
-"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`: derivatives of every result by every argument, and products with them."""
+"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`: derivatives of all results by all arguments, and products with them."""
 
 from __future__ import annotations
 
