@@ -932,7 +932,12 @@ CASES: Sequence[Case] = (
 )  # fmt: skip
 
 #: What is no operation on values.
-NOT_OPERATIONS: Mapping[str, str] = {"input": "has no value of its own", "debug_print": "prints"}
+NOT_OPERATIONS: Mapping[str, str] = {
+    "input": "has no value of its own",
+    "debug_print": "prints",
+    **dict.fromkeys(("call", "loop", "branch", "pack", "result"), "is made of graphs; tests/ops/test_control.py"),
+    "again": "is a value, in an order; tests/ops/test_control.py",
+}
 
 #: Operations whose derivatives are known of real matrices only.
 REAL_DERIVATIVES: frozenset[str] = frozenset("cholesky eigh eigvalsh lstsq pinv qr slogdet svd svdvals".split())

@@ -239,7 +239,7 @@ def pushed(found: Between, k: int, tangents: Node) -> list[Node]:
 def _over(outputs: Sequence[Node], one: Node, many: Node) -> list[Node]:
     """What is computed from one value, from each of many."""
     size = many.shape[0]
-    found = batch_nodes(outputs, {one: many}, [one])
+    found = batch_nodes(outputs, size, {one: many}, [one])
     return [node if has_axis else expand_leading(node, size) for node, has_axis in found]
 
 

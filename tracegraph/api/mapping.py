@@ -139,7 +139,7 @@ def _batched(call: Callable[[], Any], mapped: Sequence[_Mapped], size: int, out_
         changed = [each.example.node for each in written]
     wholes = {each.node: _to_front(each.whole.node, each.axis) for each in mapped}
     wanted = [*results.nodes, *changed, *trace.effects[effects:]]
-    found = batch_nodes(wanted, wholes, wholes)
+    found = batch_nodes(wanted, size, wholes, wholes)
     count = len(results.nodes)
     trace.effects[effects:] = [node for node, _ in found[count + len(changed) :]]
     for each, (node, has_axis) in zip(written, found[count:], strict=False):

@@ -35,11 +35,13 @@ class Op:
         reference: ``reference(*arrays, **params) -> array``: the meaning, in NumPy.
         vjp: the derivative rule, or None where the derivative is zero (integer or boolean outputs).
         batch: how the op acts on inputs with a leading batch axis.
-        kind: how the compiler takes it: ``"elementwise"``, ``"view"``, ``"reduce"``, ``"leaf"`` or ``"opaque"``.
+        kind: how the compiler takes it: ``"elementwise"``, ``"view"``, ``"reduce"``, ``"leaf"``, ``"opaque"``, or ``"call"``
+            for an operation made of graphs, with several results (see `ops.call`).
         loop: format string of its scalar code in a kernel, ``"exp({0})"``; elementwise ops only.
+        form: the derivatives and batching of a call, in place of ``vjp`` and ``batch``.
     """
 
-    __slots__ = ("batch", "kind", "loop", "name", "reference", "rule", "vjp")
+    __slots__ = ("batch", "form", "kind", "loop", "name", "reference", "rule", "vjp")
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Op:
         batch: Batch | None = None,
         kind: str = "opaque",
         loop: str | None = None,
+        form: Any = None,
     ) -> None:
         self.name = name
         self.rule = rule
@@ -59,6 +62,7 @@ class Op:
         self.batch = batch
         self.kind = kind
         self.loop = loop
+        self.form = form
 
     def __call__(self, *inputs: Node, **params: Any) -> Node:
         aval = self.rule(*[node.aval for node in inputs], **params)
@@ -139,6 +143,14 @@ class Graph:
         if self._nodes is None:
             self._nodes = tuple(toposort(self.outputs, self.inputs))
         return self._nodes
+
+    def splice(self, sources: Sequence[Node]) -> list[Node]:
+        """The outputs, computed from other nodes of the same avals in place of the inputs."""
+        made = dict(zip(self.inputs, sources, strict=True))
+        for node in self.nodes[len(self.inputs) :]:
+            inputs = tuple([made[source] for source in node.inputs])
+            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+        return [made[node] for node in self.outputs]
 
     def users(self) -> dict[Node, list[Node]]:
         """For each node, the nodes that take it (once for each time that it is taken)."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from tracegraph.ir import Op
 from tracegraph.ops import (
     broadcast,
+    call,
+    control,
     count,
     effect,
     elementwise,
@@ -24,13 +26,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random",
-    "reduce", "region", "scan", "shape", "sorting", "special", "window",
+    "ALL", "broadcast", "call", "control", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg",
+    "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
     leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
-    fourier, random, effect,
+    fourier, random, effect, call, control,
 )  # fmt: skip
 
 #: Every operation by its name.

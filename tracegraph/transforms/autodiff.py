@@ -1,8 +1,9 @@
 """Derivatives: Graph to Graph. Nodes come in, nodes of the same graph go out; the rules are the ops' own.
 
-`vjp` walks backward from outputs and adds up cotangents; any node can be what one differentiates by. `jvp` is `vjp`
-twice: a vector-Jacobian product is linear in its cotangent, and the transpose of that linear map is the Jacobian-vector
-product (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
+`vjp` walks backward from outputs and adds up cotangents; any node can be what one differentiates by. `jvp` walks forward;
+what a single operation makes of tangents is the transpose of its vjp, which is linear in its cotangent (J. Townsend, "A new
+trick for calculating Jacobian vector products", 2017). Operations that are made of graphs say for themselves what they
+make of either (`ops.call`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import NamedTuple
 
 from tracegraph.ir import Node, current_where, set_where, toposort
 from tracegraph.ops.broadcast import zeros_like
-from tracegraph.ops.elementwise import add
+from tracegraph.ops.call import TOKEN, is_call, result
+from tracegraph.ops.control import total
 from tracegraph.ops.leaf import identity
 from tracegraph.ops.rules import is_float
 
@@ -31,51 +33,110 @@ class Cotangents(NamedTuple):
     of: dict[Node, Node]
 
 
-def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Cotangents:
+def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node], within: Sequence[Node] = ()) -> Cotangents:
     """The cotangents of the nodes ``wrt``, given those of the outputs. Linear in the number of nodes.
 
     Args:
         outputs: what is differentiated.
         cts: the cotangent of each output, of its aval.
         wrt: float nodes, inputs or inner ones; where one depends on another, derivatives are total.
+        within: nodes behind which nothing depends on ``wrt``, so that one need not look there.
     """
-    order = toposort(outputs)
+    order = toposort(outputs, within)
     active = _between(order, wrt)
     found: dict[Node, Node] = {}
+    of_results: dict[Node, list[Node | None]] = {}
+
+    def add_to(node: Node, ct: Node) -> None:
+        found[node] = total(found[node], ct) if node in found else ct
+
     for node, ct in zip(outputs, cts, strict=True):
         if node in active:
-            found[node] = add(found[node], ct) if node in found else ct
+            add_to(node, ct)
     here = current_where()
     for node in reversed(order):
-        if node not in found or node.op.vjp is None:
-            continue
-        ct = found[node]
         set_where(node.where)
-        for i, source in enumerate(node.inputs):
+        if is_call(node) and node in of_results:
+            wanted = [source in active for source in node.inputs]
+            parts = node.op.form.pullback(node, of_results[node], wanted, _cotangents)
+            for source, part in zip(node.inputs, parts, strict=True):
+                if part is not None and source in active:
+                    add_to(source, part)
+        elif node in found and node.op is result:
+            (source,) = node.inputs
             if source in active:
-                part = node.op.vjp(ct, node, i)
-                if part is not None:
-                    found[source] = add(found[source], part) if source in found else part
+                cts_of = of_results.setdefault(source, [None] * len(source.op.form.avals(source)))
+                index = node.params["index"]
+                before = cts_of[index]
+                cts_of[index] = found[node] if before is None else total(before, found[node])
+        elif node in found and node.op.vjp is not None:
+            for i, source in enumerate(node.inputs):
+                if source in active:
+                    part = node.op.vjp(found[node], node, i)
+                    if part is not None:
+                        add_to(source, part)
     set_where(here)
     return Cotangents([found.get(node) for node in wrt], found)
 
 
 def jvp(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Node]) -> list[Node | None]:
     """The tangents of the outputs, given those of the nodes ``wrt``; None where an output does not depend on them."""
-    active = _between(toposort(outputs), wrt)
-    floats = [node for node in outputs if node in active]
-    probes = [identity(zeros_like(node)) for node in floats]
-    pulled = vjp(floats, probes, wrt).wrt
-    reached = [(ct, tangent) for ct, tangent in zip(pulled, tangents, strict=True) if ct is not None]
-    pushed = vjp([ct for ct, _ in reached], [tangent for _, tangent in reached], probes).wrt
-    tangent_of = dict(zip(floats, pushed, strict=True))
-    return [tangent_of.get(node) for node in outputs]
+    order = toposort(outputs)
+    active = _between(order, wrt)
+    found: dict[Node, Node] = {}
+    of_results: dict[Node, Sequence[Node | None]] = {}
+    for node, tangent in zip(wrt, tangents, strict=True):
+        found[node] = total(found[node], tangent) if node in found else tangent
+    here = current_where()
+    for node in order:
+        if node not in active:
+            continue
+        set_where(node.where)
+        if is_call(node):
+            given = [found.get(source) for source in node.inputs]
+            if any(each is not None for each in given):
+                of_results[node] = node.op.form.pushforward(node, given, jvp)
+            continue
+        if node.op is result:
+            (source,) = node.inputs
+            part = of_results[source][node.params["index"]] if source in of_results else None
+        else:
+            part = _pushed(node, found)
+        if part is not None:
+            found[node] = total(found[node], part) if node in found else part
+    set_where(here)
+    return [found.get(node) for node in outputs]
+
+
+def _pushed(node: Node, tangents: dict[Node, Node]) -> Node | None:
+    """The tangent that a node gets from those of its inputs: the transpose of its cotangents' rule."""
+    if node.op.vjp is None:
+        return None
+    probe = identity(zeros_like(node))
+    pulled, given = [], []
+    for i, source in enumerate(node.inputs):
+        part = node.op.vjp(probe, node, i) if source in tangents else None
+        if part is not None:
+            pulled.append(part)
+            given.append(tangents[source])
+    within = list(dict.fromkeys((probe, node, *node.inputs)))
+    return vjp(pulled, given, [probe], within).wrt[0] if pulled else None
+
+
+def _cotangents(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
+    return vjp(outputs, cts, wrt).wrt
 
 
 def _between(order: Sequence[Node], wrt: Collection[Node]) -> set[Node]:
-    """The float nodes through which a derivative by ``wrt`` can flow."""
+    """The nodes through which a derivative by ``wrt`` can flow."""
     active = set(wrt)
     for node in order:
-        if is_float(node) and node.op.vjp is not None and any(source in active for source in node.inputs):
+        if _is_differentiable(node) and any(source in active for source in node.inputs):
             active.add(node)
     return active
+
+
+def _is_differentiable(node: Node) -> bool:
+    if node.aval == TOKEN:
+        return True
+    return is_float(node) and (node.op.vjp is not None or node.op is result)

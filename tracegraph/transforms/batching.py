@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tracegraph.ir import Graph, Node, current_where, set_where, toposort
 from tracegraph.ops.broadcast import expand_leading
+from tracegraph.ops.call import is_call
 from tracegraph.ops.leaf import input_node
 
-__all__ = ["batch", "batch_nodes"]
+__all__ = ["batch", "batch_nodes", "batch_some"]
 
 
 def batch(graph: Graph, size: int, batched: Sequence[bool]) -> Graph:
@@ -22,23 +23,38 @@ def batch(graph: Graph, size: int, batched: Sequence[bool]) -> Graph:
     Returns:
         A graph with fresh inputs. All its outputs have the batch axis.
     """
+    return batch_some(graph, size, batched, [True] * len(graph.outputs))[0]
+
+
+def batch_some(graph: Graph, size: int, batched: Sequence[bool], wanted: Sequence[bool]) -> tuple[Graph, list[bool]]:
+    """As `batch`; of the outputs, those have the axis that depend on an input that has it, and those that are wanted.
+
+    Returns:
+        The graph, and which of its outputs have the axis.
+    """
     values: dict[Node, Node] = {}
     for node, has_axis in zip(graph.inputs, batched, strict=True):
-        shape = (size, *node.shape) if has_axis else node.shape
+        is_array = node.dtype.kind != "O"
+        shape = (size, *node.shape) if has_axis and is_array else node.shape
         values[node] = input_node(node.aval._replace(shape=shape), node.where)
     carried = [node for node, has_axis in zip(graph.inputs, batched, strict=True) if has_axis]
-    found = batch_nodes(graph.outputs, values, carried)
-    outputs = [node if has_axis else expand_leading(node, size) for node, has_axis in found]
-    return Graph([values[node] for node in graph.inputs], outputs)
+    found = batch_nodes(graph.outputs, size, values, carried)
+    outputs = [
+        expand_leading(node, size) if want and not has_axis else node
+        for (node, has_axis), want in zip(found, wanted, strict=True)
+    ]
+    flags = [has_axis or want for (_, has_axis), want in zip(found, wanted, strict=True)]
+    return Graph([values[node] for node in graph.inputs], outputs), flags
 
 
 def batch_nodes(
-    outputs: Sequence[Node], values: Mapping[Node, Node], carried: Iterable[Node]
+    outputs: Sequence[Node], size: int, values: Mapping[Node, Node], carried: Iterable[Node]
 ) -> list[tuple[Node, bool]]:
     """Nodes of single examples as nodes of whole batches.
 
     Args:
         outputs: what is computed for each example.
+        size: the extent of the batch axis.
         values: nodes that others take the place of.
         carried: those of them whose place is taken by a node with a leading batch axis.
 
@@ -56,10 +72,13 @@ def batch_nodes(
         if not any(axes):
             new[node] = node if sources == node.inputs else node.with_inputs(sources)
             continue
-        if node.op.batch is None:
-            raise NotImplementedError(f"{node.op.name} has no batching rule")
         set_where(node.where)
-        new[node] = node.op.batch(sources, axes, node.params)
+        if is_call(node):
+            new[node] = node.op.form.batched(sources, axes, node.params, size, batch_some)
+        elif node.op.batch is None:
+            raise NotImplementedError(f"{node.op.name} has no batching rule")
+        else:
+            new[node] = node.op.batch(sources, axes, node.params)
         with_axis.add(node)
     set_where(here)
     return [(new[node], node in with_axis) for node in outputs]
