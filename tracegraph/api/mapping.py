@@ -53,7 +53,10 @@ def vmap(
 
     def body(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
-        axes = [*_in_axes(structure.children[0], in_axes), *([0] * len(places(structure.children[1])))]
+        axes = [
+            *_axes("in_axes", "positional arguments", structure.children[0], in_axes),
+            *([0] * len(places(structure.children[1]))),
+        ]
         names = owners([*range(len(args)), *kwargs], [*structure.children[0].children, *structure.children[1].children])
         mapped = [_mapped(name, leaf, axis) for name, leaf, axis in zip(names, leaves, axes, strict=True)]
         size = _size([each for each in mapped if each is not None], axis_size)
@@ -90,11 +93,16 @@ def _is_axis(value: Any) -> bool:
     return value is None or type(value) is int
 
 
-def _in_axes(structure: Structure, in_axes: Any) -> list[int | None]:
+def _axes(name: str, what: str, structure: Structure, axes: Any) -> list[int | None]:
+    """One for each leaf."""
     try:
-        return prefix(structure, in_axes, _is_axis)
+        found = prefix(structure, axes, _is_axis)
     except MisfitError as error:
-        refuse(f"vmap: in_axes must be an axis, None, or nested like the positional arguments: {error}", ValueError)
+        refuse(f"vmap: {name} must be an axis, None, or nested like the {what}: {error}", ValueError)
+    for each in found:
+        if not _is_axis(each):
+            refuse(f"vmap: {name} must be an axis, None, or nested like the {what}; {each!r:.60} is no axis")
+    return found
 
 
 def _mapped(name: str, leaf: Any, axis: int | None) -> _Mapped | None:
@@ -151,10 +159,7 @@ def _batched(call: Callable[[], Any], mapped: Sequence[_Mapped], size: int, out_
 
 
 def _placed(results: Tree, found: Sequence[tuple[Node, bool]], size: int, out_axes: Any) -> Any:
-    try:
-        axes = prefix(results.structure, out_axes, _is_axis)
-    except MisfitError as error:
-        refuse(f"vmap: out_axes must be an axis, None, or nested like the results: {error}", ValueError)
+    axes = _axes("out_axes", "results", results.structure, out_axes)
     leaves = []
     steps = places(results.structure)
     for leaf, (node, has_axis), axis, step in zip(results.form.leaves, found, axes, steps, strict=True):
