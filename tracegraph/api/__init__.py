@@ -2,6 +2,7 @@
 
 from tracegraph.api.checking import check_grads, stop_gradient
 from tracegraph.api.compiled import CacheInfo, Compiled, compile
+from tracegraph.api.custom import custom_jvp, custom_vjp
 from tracegraph.api.derivatives import grad, value_and_grad
 from tracegraph.api.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from tracegraph.api.linear import jvp, linearize, vjp
@@ -13,6 +14,8 @@ __all__ = [
     "Compiled",
     "check_grads",
     "compile",
+    "custom_jvp",
+    "custom_vjp",
     "debug_print",
     "grad",
     "hessian",

@@ -148,14 +148,14 @@ def _batched(call: Callable[[], Any], mapped: Sequence[_Mapped], size: int, out_
     wholes = {each.node: _to_front(each.whole.node, each.axis) for each in mapped}
     wanted = [*results.nodes, *changed, *trace.effects[effects:]]
     found = batch_nodes(wanted, size, wholes, wholes)
-    count = len(results.nodes)
-    trace.effects[effects:] = [node for node, _ in found[count + len(changed) :]]
-    for each, (node, has_axis) in zip(written, found[count:], strict=False):
+    given = len(results.nodes)
+    trace.effects[effects:] = [node for node, _ in found[given + len(changed) :]]
+    for each, (node, has_axis) in zip(written, found[given:], strict=False):
         if each.is_ours:
             message = f"vmap: the function writes to {each.name}, which is an array from outside; pass a copy"
             raise TraceError(at(message, user_where()))
         each.whole.write(_to_place(node if has_axis else expand_leading(node, size), each.axis))
-    return _placed(results, found[:count], size, out_axes)
+    return _placed(results, found[:given], size, out_axes)
 
 
 def _placed(results: Tree, found: Sequence[tuple[Node, bool]], size: int, out_axes: Any) -> Any:

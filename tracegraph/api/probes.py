@@ -20,12 +20,13 @@ from tracegraph.ops.rules import INEXACT, is_float
 from tracegraph.pipeline import stabilise
 from tracegraph.tracing import Placeholder, Storage, Trace, active_trace, node_of, user_where
 from tracegraph.transforms import autodiff
-from tracegraph.tree import MisfitError, Structure, flatten, flatten_as, places, unflatten
+from tracegraph.tree import MisfitError, Structure, flatten, flatten_as, places, prefix, unflatten
 
 __all__ = [
     "Between",
     "Form",
     "Tree",
+    "arguments",
     "arrays_of",
     "checked",
     "dependence",
@@ -128,6 +129,24 @@ def probe(name: str, values: Sequence[Any], keys: Sequence[Any]) -> Tree:
     return Tree.of([_fresh(name, owner, leaf) for owner, leaf in zip(names, leaves, strict=True)], structure)
 
 
+def arguments(name: str, values: Sequence[Any], keys: Sequence[Any]) -> Tree:
+    """The leaves of a tuple of arguments as traced values, integers too.
+
+    Raises:
+        TypeError: one is no array and no number.
+    """
+    leaves, structure = flatten(tuple(values))
+    found = []
+    for owner, leaf in zip(owners(keys, structure.children), leaves, strict=True):
+        place = traced(leaf)
+        if place is None:
+            refuse(
+                f"{name}: {owner} is {leaf!r:.60} of {type(leaf).__name__}; name what is no array in nondiff_argnums"
+            )
+        found.append(place)
+    return Tree.of(found, structure)
+
+
 def owners(keys: Sequence[Any], structures: Sequence[Structure]) -> list[str]:
     """For messages, what each leaf of some arguments is called."""
     return [f"argument {key!r}{place}" for key, each in zip(keys, structures, strict=True) for place in places(each)]
@@ -197,6 +216,19 @@ def nodes_like(name: str, what: str, given: Any, form: Form) -> list[Node]:
     steps = places(form.structure)
     return [
         _node_like(name, f"{what}{step}", leaf, kind.aval)
+        for leaf, kind, step in zip(leaves, form.leaves, steps, strict=True)
+    ]
+
+
+def some_like(name: str, what: str, given: Any, form: Form) -> list[Node | None]:
+    """As `nodes_like`, for what a user's rule returned: None anywhere stands for zeros, and integers have no derivative."""
+    try:
+        leaves = prefix(form.structure, given, lambda part: part is None)
+    except MisfitError as error:
+        raise ValueError(at(f"{name}: {what} must be nested like the values: {error}", user_where())) from None
+    steps = places(form.structure)
+    return [
+        None if leaf is None or kind.aval.dtype not in INEXACT else _node_like(name, f"{what}, {step}", leaf, kind.aval)
         for leaf, kind, step in zip(leaves, form.leaves, steps, strict=True)
     ]
 
