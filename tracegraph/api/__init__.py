@@ -8,6 +8,7 @@ from tracegraph.api.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from tracegraph.api.linear import jvp, linearize, vjp
 from tracegraph.api.mapping import vmap
 from tracegraph.api.printing import debug_print
+from tracegraph.api.roots import custom_root
 
 __all__ = [
     "CacheInfo",
@@ -15,6 +16,7 @@ __all__ = [
     "check_grads",
     "compile",
     "custom_jvp",
+    "custom_root",
     "custom_vjp",
     "debug_print",
     "grad",

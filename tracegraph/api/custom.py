@@ -119,7 +119,7 @@ class custom_vjp(_Custom):
 
         Args:
             fwd: takes the function's arguments and gives a pair of its value and what ``bwd`` needs to know.
-            bwd: takes the arguments at ``nondiff_argnums``, the second part of that pair and the value's cotangent, and gives
+            bwd: takes the arguments at ``nondiff_argnums``, the second part of that pair and the cotangent, and gives
                 a tuple with a cotangent for each of the other arguments, nested and typed like it; None for zeros.
         """
         self._fwd = checked("custom_vjp", fwd)

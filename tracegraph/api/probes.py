@@ -45,7 +45,7 @@ __all__ = [
 class Form(NamedTuple):
     """What values are like: the kind of each leaf, and how they are nested."""
 
-    leaves: list[Leaf]
+    leaves: tuple[Leaf, ...]
     structure: Structure
 
 
@@ -73,7 +73,7 @@ class Tree(NamedTuple):
     @property
     def form(self) -> Form:
         kinds = [Leaf(node.aval, leaf.weak, leaf.is_scalar) for leaf, node in zip(self.leaves, self.nodes, strict=True)]
-        return Form(kinds, self.structure)
+        return Form(tuple(kinds), self.structure)
 
 
 class Between(NamedTuple):

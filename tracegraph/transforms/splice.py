@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from tracegraph.ir import Node, toposort
-from tracegraph.ops.leaf import input_node, iota, is_literal
+from tracegraph.ops.leaf import identity, input_node, iota, is_literal
 
 __all__ = ["dependents", "linear_part", "replace"]
 
@@ -29,12 +29,15 @@ def replace(outputs: Sequence[Node], values: Mapping[Node, Node]) -> list[Node]:
     return [new[node] for node in outputs]
 
 
-def linear_part(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Node], list[Node], list[Node]]:
+def linear_part(
+    outputs: Sequence[Node], inputs: Sequence[Node], *, by_name: bool = False
+) -> tuple[list[Node], list[Node], list[Node]]:
     """What of a computation has to wait for some inputs.
 
     Args:
         outputs: what is computed.
         inputs: what is not known before.
+        by_name: whether names (`identity`) are values of their own, because somebody may differentiate by them.
 
     Returns:
         The values that can be computed before and are needed then; fresh inputs for these; and the outputs in terms of
@@ -44,7 +47,8 @@ def linear_part(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[N
     late = dependents(order, inputs)
     cheap: set[Node] = set()
     for node in order:
-        if node not in late and (is_literal(node) or node.op is iota or _is_remade(node, cheap)):
+        is_cheap = is_literal(node) or node.op is iota
+        if node not in late and (is_cheap or (_is_view(node, by_name) and cheap.issuperset(node.inputs))):
             cheap.add(node)
     held: dict[Node, Node] = {}
     seen = set(inputs)
@@ -54,17 +58,17 @@ def linear_part(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[N
         if node in seen:
             continue
         seen.add(node)
-        if node in late or node in cheap or _is_view(node):
+        if node in late or node in cheap or (_is_view(node, by_name) and not _is_part(node)):
             stack.extend(node.inputs)
         else:
             held[node] = input_node(node.aval, node.where)
-    return list(held), list(held.values()), replace(outputs, held)
+    return list(held), list(held.values()), replace(outputs, {**held, **{node: node for node in inputs}})
 
 
-def _is_view(node: Node) -> bool:
-    """Whether the value is another view of no more memory."""
-    return node.op.kind in ("view", "identity") and node.inputs[0].aval.nbytes <= node.aval.nbytes
+def _is_view(node: Node, by_name: bool) -> bool:
+    return node.op.kind in ("view", "identity") and not (by_name and node.op is identity)
 
 
-def _is_remade(node: Node, cheap: Collection[Node]) -> bool:
-    return node.op.kind in ("view", "identity") and all(source in cheap for source in node.inputs)
+def _is_part(node: Node) -> bool:
+    """Whether a view is of less memory than the value is that it is a view of."""
+    return node.aval.nbytes < node.inputs[0].aval.nbytes
