@@ -11,10 +11,11 @@ from typing import Any
 
 from tracegraph.backends.numba.program import Executable, link
 from tracegraph.compiler.fuse import fuse
+from tracegraph.compiler.inner import plan_inner
 from tracegraph.compiler.memory import plan
 from tracegraph.compiler.schedule import schedule
 from tracegraph.ir import Graph, Node
-from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, rewrite
+from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, rewrite, simplify_calls
 
 __all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 
@@ -36,8 +37,8 @@ def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node],
 
 
 def optimise(graph: Graph) -> Graph:
-    """Graph to Graph: identities, folding, common subexpressions, dead code."""
-    return rewrite(graph, OPTIMISE)
+    """Graph to Graph: identities, folding, common subexpressions, dead code, loops that do only what is needed."""
+    return rewrite(simplify_calls(graph), OPTIMISE)
 
 
 def lower(graph: Graph) -> Graph:
@@ -45,10 +46,11 @@ def lower(graph: Graph) -> Graph:
     return rewrite(graph, LOWER)
 
 
-#: Graph -> Graph -> Graph -> kernels -> waves -> memory -> native program.
+#: Graph -> Graph -> Graph -> Graph -> kernels -> waves -> memory -> native program.
 STAGES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("optimise", optimise),
     ("lower", lower),
+    ("inner", plan_inner),
     ("fuse", fuse),
     ("schedule", schedule),
     ("plan", plan),

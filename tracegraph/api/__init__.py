@@ -1,7 +1,10 @@
-"""What a user calls: `compile`, derivatives (`derivatives`, `linear`), `vmap` (`mapping`), `debug_print`."""
+"""What a user calls: `compile`; derivatives (`derivatives`, `linear`, `jacobians`); `vmap` (`mapping`); functions with
+derivatives of their own (`custom`, `roots`); control flow; `debug_print`."""
 
 from tracegraph.api.checking import check_grads, stop_gradient
+from tracegraph.api.checkpointing import checkpoint
 from tracegraph.api.compiled import CacheInfo, Compiled, compile
+from tracegraph.api.control import cond, fori_loop, map, scan, switch, while_loop
 from tracegraph.api.custom import custom_jvp, custom_vjp
 from tracegraph.api.derivatives import grad, value_and_grad
 from tracegraph.api.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
@@ -11,24 +14,7 @@ from tracegraph.api.printing import debug_print
 from tracegraph.api.roots import custom_root
 
 __all__ = [
-    "CacheInfo",
-    "Compiled",
-    "check_grads",
-    "compile",
-    "custom_jvp",
-    "custom_root",
-    "custom_vjp",
-    "debug_print",
-    "grad",
-    "hessian",
-    "hvp",
-    "jacfwd",
-    "jacobian",
-    "jacrev",
-    "jvp",
-    "linearize",
-    "stop_gradient",
-    "value_and_grad",
-    "vjp",
-    "vmap",
-]
+    "CacheInfo", "Compiled", "check_grads", "checkpoint", "compile", "cond", "custom_jvp", "custom_root", "custom_vjp",
+    "debug_print", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize", "map", "scan",
+    "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
+]  # fmt: skip

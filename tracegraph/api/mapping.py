@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tracegraph.api.compiled import Compiled
@@ -12,7 +13,7 @@ from tracegraph.ir import Node
 from tracegraph.ops.broadcast import expand_leading, reduced_shape
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.shape import inverse, transpose
-from tracegraph.tracing import Placeholder, Storage, active_trace, user_where
+from tracegraph.tracing import Placeholder, Storage, Trace, active_trace, user_where
 from tracegraph.transforms.batching import batch_nodes
 from tracegraph.tree import MisfitError, Structure, flatten, places, prefix, unflatten
 
@@ -141,11 +142,11 @@ def _batched(call: Callable[[], Any], mapped: Sequence[_Mapped], size: int, out_
     trace = active_trace()
     assert trace is not None, "the body of a transform runs only inside a trace"
     effects = len(trace.effects)
-    with trace.mapped({each.node for each in mapped}, user_where()):
+    wholes = {each.node: _to_front(each.whole.node, each.axis) for each in mapped}
+    with _apart(trace, wholes), trace.inside(wholes, "is another one for each example of a vmap"):
         results = arrays_of("vmap", call())
         written = [each for each in mapped if each.example.node is not each.node]
         changed = [each.example.node for each in written]
-    wholes = {each.node: _to_front(each.whole.node, each.axis) for each in mapped}
     wanted = [*results.nodes, *changed, *trace.effects[effects:]]
     found = batch_nodes(wanted, size, wholes, wholes)
     given = len(results.nodes)
@@ -156,6 +157,22 @@ def _batched(call: Callable[[], Any], mapped: Sequence[_Mapped], size: int, out_
             raise TraceError(at(message, user_where()))
         each.whole.write(_to_place(node if has_axis else expand_leading(node, size), each.axis))
     return _placed(results, found[:given], size, out_axes)
+
+
+@contextmanager
+def _apart(trace: Trace, examples: Collection[Node]) -> Iterator[None]:
+    """For the ``with`` block, no memory may be written to that was there before, but for that of the examples."""
+    where = user_where()
+    before = {storage: node for storage, node in trace.contents().items() if node not in examples}
+    yield
+    borrowed = {storage: node for _, node, storage in trace.borrowed.values()}
+    for storage, node in {**borrowed, **before}.items():
+        if storage.node is not node:
+            message = (
+                f"a function under vmap changed an array of {node.aval} from outside, which all examples share; return "
+                "what it makes instead (random numbers: draw them for all examples before, and pass them in)"
+            )
+            raise TraceError(at(message, where))
 
 
 def _placed(results: Tree, found: Sequence[tuple[Node, bool]], size: int, out_axes: Any) -> Any:

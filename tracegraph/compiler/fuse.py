@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
-from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
+from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import (
     Access,
     access,
@@ -27,8 +29,10 @@ from tracegraph.compiler.materialise import (
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
-from tracegraph.ir import Graph, Node
+from tracegraph.ir import Graph, Node, aval_of
 from tracegraph.ir.layout import Layout
+from tracegraph.ops.call import again, result, results
+from tracegraph.ops.leaf import input_node
 from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
@@ -119,12 +123,13 @@ def fuse(graph: Graph) -> Fused:
     settled = materialise(graph)
     groups = _Fuser(settled).run()
     memory = _shared(settled)
-    kernels = tuple(kernel for group in groups for kernel in _kernels(group, memory))
+    taken = {(node.inputs[0], node.params["index"]): node for node in settled.nodes if node.op is result}
+    kernels = tuple(kernel for group in groups for kernel in _kernels(group, memory, taken))
     return Fused(settled, kernels, tuple(node.aval for node in graph.outputs))
 
 
 def _computes(node: Node) -> bool:
-    return node.op.kind not in ("input", "leaf", "view", "assemble")
+    return node.op.kind not in ("input", "leaf", "view", "assemble", "result")
 
 
 class _Fuser:
@@ -140,8 +145,9 @@ class _Fuser:
                 for k, source in enumerate(operands(node)):
                     base, views = access(source)
                     self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
-                for each in node.inputs[len(operands(node)) :] if node.op.kind == "part" else ():
-                    self.later.setdefault(each, []).append(node)
+                if node.op.kind == "part" or node.op is again:
+                    for each in node.inputs[len(operands(node)) :]:
+                        self.later.setdefault(access(each).base, []).append(node)
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
         self.users_of: dict[Node, set[_Group]] = {}
@@ -164,7 +170,9 @@ class _Fuser:
         """The groups that need the node's value; those of a part are the ones that need the whole."""
         found: set[_Group] = set()
         for consumer, *_ in self.uses[node]:
-            if consumer.op.kind != "assemble":
+            if consumer.op is result:
+                found |= self._users(consumer)
+            elif consumer.op.kind != "assemble":
                 found.add(self.group_of[consumer])
             elif node.op.kind == "part":
                 if consumer not in self.users_of:
@@ -296,10 +304,21 @@ def _shared(graph: Graph) -> dict[Node, Node]:
     return {node: last[start] for node, start in first.items()}
 
 
-def _kernels(group: _Group, memory: Mapping[Node, Node]) -> tuple[Kernel, ...]:
+def _kernels(group: _Group, memory: Mapping[Node, Node], taken: Mapping[tuple[Node, int], Node]) -> tuple[Kernel, ...]:
     if group.is_nest:
         return split(build_nest(group.members, memory))
-    return (LibraryKernel(group.root, tuple([_in_memory(access(source), memory) for source in group.root.inputs])),)
+    root = group.root
+    operands = tuple([_in_memory(access(source), memory) for source in root.inputs])
+    return (_call(root, operands, taken) if root.op.kind == "call" else LibraryKernel(root, operands),)
+
+
+def _call(node: Node, operands: tuple[Access, ...], taken: Mapping[tuple[Node, int], Node]) -> CallKernel:
+    """A call, with buffers for all its results, also for those that nobody takes."""
+    buffers = [taken.get((node, k), each) for k, each in enumerate(results(node))]
+    arenas = [input_node(aval_of((each.arena_bytes,), np.uint8)) for each in node.params["plans"]]
+    carries = node.params.get("carries", 0)
+    spares = [input_node(each.aval) for each in buffers[:carries]]
+    return CallKernel(node, operands, tuple(buffers), tuple(arenas), tuple(spares))
 
 
 def _in_memory(operand: Access, memory: Mapping[Node, Node]) -> Access:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracegraph.compiler.materialise import Access, is_scan
 from tracegraph.compiler.native import has_blas
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["STRIP", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
+__all__ = ["STRIP", "CallKernel", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
 
 #: Columns of a scan that are carried together.
 STRIP = 512
+#: How many turns a loop is taken to have if nobody can know.
+UNKNOWN_TURNS = 100
 
 
 class NestKernel(NamedTuple):
@@ -86,7 +88,50 @@ class LibraryKernel(NamedTuple):
         return (self.node,)
 
 
-Kernel = NestKernel | LibraryKernel
+class CallKernel(NamedTuple):
+    """A loop or a branch: programs that run inside this one.
+
+    Attributes:
+        node: the operation; its parameter ``plans`` holds the memory plan of each of its graphs.
+        operands: how it reads its operands, which lie in C order.
+        results: the buffers of its results.
+        arenas: the memory of each plan's intermediate values.
+        spares: of a loop, a second buffer for each carry: a turn reads the one and writes the other.
+    """
+
+    node: Node
+    operands: tuple[Access, ...]
+    results: tuple[Node, ...]
+    arenas: tuple[Node, ...]
+    spares: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        inner = "\n".join(f"  {line}" for plan in self.plans for line in str(plan.schedule.fused).splitlines())
+        return f"{self.node.op.name} of {len(self.results)} results\n{inner}".rstrip()
+
+    @property
+    def plans(self) -> tuple[Any, ...]:
+        return self.node.params["plans"]  # type: ignore[no-any-return]
+
+    @property
+    def reads(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(operand.base for operand in self.operands))
+
+    @property
+    def writes(self) -> tuple[Node, ...]:
+        return (*self.results, *self.arenas, *self.spares)
+
+    @property
+    def nanoseconds(self) -> float:
+        """About how long it takes on one core."""
+        times: list[float] = [plan.schedule.nanoseconds for plan in self.plans]
+        if self.node.op.name == "branch":
+            return max(times)
+        turns = self.node.params["length"]
+        return float(sum(times) * (UNKNOWN_TURNS if turns is None else turns))
+
+
+Kernel = NestKernel | LibraryKernel | CallKernel
 
 
 class Fused(NamedTuple):
@@ -108,7 +153,7 @@ class Fused(NamedTuple):
 
 def _work(kernel: Kernel) -> str:
     """What a kernel computes, and the shapes that it reads and writes."""
-    nodes = [kernel.node] if not isinstance(kernel, NestKernel) else kernel.nest.nodes
+    nodes = kernel.nest.nodes if isinstance(kernel, NestKernel) else [kernel.node]
     names = ", ".join(dict.fromkeys(node.op.name for node in nodes)) or "copy"
     reads, writes = (", ".join(str(node.aval) for node in side) or "nothing" for side in (kernel.reads, kernel.writes))
     return f"{names} ({reads} -> {writes})"

@@ -17,6 +17,7 @@ from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, read
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
+from tracegraph.ops.call import again
 from tracegraph.ops.gather import check_bounds, gather, scatter, scatter_add
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
@@ -107,7 +108,7 @@ overwrite_at = Op("overwrite_at", rule=_rule_at, reference=_reference_at, kind="
 
 def operands(node: Node) -> tuple[Node, ...]:
     """The inputs that a node reads; others only come before it."""
-    if node.op is part:
+    if node.op in (part, again):
         return node.inputs[:1]
     if node.op is part_at:
         return node.inputs[: 1 + len(node.params["axes"])]
@@ -206,7 +207,7 @@ class _Pass:
             return self._scattered(node, self._copy(old), others)
         if op.kind == "product":
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
-        elif is_scan(node):
+        elif is_scan(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         elif op.name == "reshape" and _layout(node, sources) is None:
             sources = (self._copy(sources[0]),)

@@ -10,7 +10,7 @@ __all__ = ["has_blas", "has_kernel"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
-    "part part_at pick identity stop_gradient where convert reduce_sum "
+    "part part_at pick identity again stop_gradient where convert reduce_sum "
     "absolute add conj cos cosh divide equal exp exp2 expm1 greater greater_equal imag isfinite isinf isnan less "
     "less_equal log log10 log2 make_complex maximum minimum multiply negative not_equal real rint sign sin sinh "
     "sqrt subtract".split()
@@ -29,7 +29,7 @@ def has_blas(node: Node) -> bool:
 def has_kernel(node: Node) -> bool:
     """Whether a loop nest can compute a node."""
     op = node.op
-    if op.kind in ("product", "opaque") or (op.kind == "elementwise" and op.loop is None):
+    if op.kind in ("product", "opaque", "call") or (op.kind == "elementwise" and op.loop is None):
         return False
     kinds = {each.dtype for each in (node, *node.inputs)}
     if np.dtype(np.float16) in kinds and op.name in NOT_OF_HALVES:

@@ -182,8 +182,7 @@ class _Emitter:
             return self._append(Load(self._address(node, layout)))
         if node.op is pick:
             return self._pick(node, views)
-        sources = node.inputs[:1] if node.op.kind == "part" else node.inputs
-        values = tuple([self.value(source, views) for source in sources])
+        values = tuple([self.value(source, views) for source in operands(node)])
         return values[0] if node.op.loop == "{0}" or node.op.loop is None else self._append(Apply(node, values))
 
     def _pick(self, node: Node, views: Views) -> int:

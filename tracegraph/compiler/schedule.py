@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
-from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import shares_memory
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
@@ -98,7 +98,7 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests share a wave; a scan, a step of Python, and a product, which has threads of its own, each have one to itself."""
+    """Nests share a wave. A scan, a loop, a step of Python, and a product, which has threads of its own, have one each."""
     nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
     others = [[number] for number in numbers if number not in nests]
     return ([nests] if nests else []) + others
@@ -107,10 +107,14 @@ def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
 def _nanoseconds(kernel: Kernel) -> float:
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
+    if isinstance(kernel, CallKernel):
+        return kernel.nanoseconds
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
+    if isinstance(kernel, CallKernel):
+        return [Task(number, 0, 1, 0)]
     if not isinstance(kernel, NestKernel):
         return _scan_tasks(number, kernel) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest

@@ -557,7 +557,7 @@ loop: Op = Op("loop", rule=_loop_rule, reference=_loop_reference, kind="call", f
 # -- branches ----------------------------------------------------------------------------------------------------------
 
 
-def _branch_rule(index: Aval, *avals: Aval, branches: tuple[Graph, ...]) -> Aval:
+def _branch_rule(index: Aval, *avals: Aval, branches: tuple[Graph, ...], **params: Any) -> Aval:
     first, *others = branches
     for other in others:
         for a, b in zip(first.outputs, other.outputs, strict=True):
@@ -635,7 +635,7 @@ class _BranchForm:
 branch: Op = Op(
     "branch",
     rule=_branch_rule,
-    reference=lambda index, *arrays, branches: boxed(tuple(evaluate(branches[int(index)], arrays))),
+    reference=lambda index, *arrays, branches, **params: boxed(tuple(evaluate(branches[int(index)], arrays))),
     kind="call",
     form=_BranchForm(),
 )

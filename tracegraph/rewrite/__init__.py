@@ -9,11 +9,12 @@ from tracegraph.rewrite.choice import CHOICE
 from tracegraph.rewrite.engine import Firing, Rule, Rules, rewrite, rule
 from tracegraph.rewrite.fold import FOLD
 from tracegraph.rewrite.identities import IDENTITIES
+from tracegraph.rewrite.loops import simplify_calls
 from tracegraph.rewrite.lower import LOWER
 from tracegraph.rewrite.stable import STABLE
 from tracegraph.rewrite.views import VIEWS
 
-__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "rewrite", "rule"]
+__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "rewrite", "rule", "simplify_calls"]
 
 STABILISE: Rules = STABLE
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

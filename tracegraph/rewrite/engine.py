@@ -104,7 +104,7 @@ class _Pass:
         memo: the new node of each key.
     """
 
-    __slots__ = ("budget", "done", "fired", "memo", "old_uses", "rules", "uses")
+    __slots__ = ("_given", "budget", "done", "fired", "memo", "old_uses", "rules", "uses")
 
     def __init__(
         self, nodes: Sequence[Node], outputs: Sequence[Node], rules: Sequence[Rule], fired: list[Firing] | None
@@ -116,6 +116,7 @@ class _Pass:
             for op in each.ops:
                 self.rules.setdefault(op, []).append(each)
         self.fired = fired
+        self._given = rules
         self.budget = BUDGET * (len(nodes) + 1)
         self.old_uses = Counter(source for node in nodes for source in node.inputs)
         self.old_uses.update(outputs)
@@ -140,6 +141,8 @@ class _Pass:
                 done[node] = memo[key] = done[made]
                 continue
             current = self._rebuilt(node)
+            if current.op.form is not None:
+                current = self._inside(current)
             key = current.key()
             found = memo.get(key)
             if found is None:
@@ -181,6 +184,16 @@ class _Pass:
         done = self.done
         inputs = tuple([done[source] for source in node.inputs])
         return node if inputs == node.inputs else node.with_inputs(inputs)
+
+    def _inside(self, node: Node) -> Node:
+        """A call, with the graphs that it is made of rewritten."""
+        params = {name: self._param(value) for name, value in node.params.items()}
+        return Node(node.op, node.inputs, params, node.aval, node.where)
+
+    def _param(self, value: Any) -> Any:
+        if isinstance(value, tuple) and value and all(isinstance(each, Graph) for each in value):
+            return tuple(map(self._param, value))
+        return rewrite(value, self._given, fired=self.fired) if isinstance(value, Graph) else value
 
     def _fire(self, node: Node) -> Node | None:
         """What the first rule that fits makes of the node."""

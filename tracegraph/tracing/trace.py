@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -133,7 +133,7 @@ class Trace:
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
         self._storages: list[weakref.ref[Storage]] = []
-        self._examples: set[Node] = set()
+        self._inner: dict[Node, str] = {}
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -147,6 +147,27 @@ class Trace:
         finally:
             self.is_open = False
             _active.trace = outer
+
+    @contextmanager
+    def inside(
+        self, inputs: Iterable[Node], what: str = "in the body of a loop or branch has no number"
+    ) -> Iterator[None]:
+        """What depends on these inputs is known to nobody outside the ``with`` block; ``what`` it is, for messages."""
+        outer, self._inner = self._inner, {**self._inner, **dict.fromkeys(inputs, what)}
+        try:
+            yield
+        finally:
+            self._inner = outer
+
+    def _inner_kind(self, node: Node) -> str | None:
+        """What a node is that depends on the inputs of such a block."""
+        return (
+            next((self._inner[each] for each in toposort([node]) if each in self._inner), None) if self._inner else None
+        )
+
+    def contents(self) -> dict[Storage, Node]:
+        """What all memory that the function has in hand holds now."""
+        return {storage: storage.node for reference in self._storages if (storage := reference()) is not None}
 
     @property
     def captured(self) -> frozenset[int]:
@@ -215,11 +236,9 @@ class Trace:
         if value is None:
             value = self._decided.get(node)
         if value is None:
-            if node in self._of_examples([node]):
-                message = (
-                    f"a value of {node.aval} is another one for each example of a vmap: {why}; write {instead} instead, or "
-                    "say in_axes=None for what is the same for all"
-                )
+            inner = self._inner_kind(node)
+            if inner is not None:
+                message = f"a value of {node.aval} {inner}: {why}; write {instead}, tg.cond or tg.while_loop instead"
                 raise TraceError(at(message, user_where()))
             if self._fork is None:
                 raise TraceError(
@@ -231,39 +250,15 @@ class Trace:
     def _live(self) -> list[Node]:
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        nodes = list(dict.fromkeys([*(storage.node for _, storage in alive), *self.effects]))
-        varying = self._of_examples(nodes)
-        return [node for node in nodes if node not in varying]
-
-    def _of_examples(self, nodes: list[Node]) -> set[Node]:
-        """What of some nodes and of what they take is different for each example of a `mapped`."""
-        found = set(self._examples)
-        if found:
-            for node in toposort(nodes):
-                if any(source in found for source in node.inputs):
-                    found.add(node)
-        return found
-
-    @contextmanager
-    def mapped(self, examples: Collection[Node], where: Where | None) -> Iterator[None]:
-        """For the ``with`` block, some nodes stand for one example of many: nothing may go on by what depends on them, and
-        no memory from outside of the block may be written to, but for that of the examples.
-        """
-        alive = [storage for reference in self._storages if (storage := reference()) is not None]
-        before = {storage: storage.node for storage in alive if storage.node not in examples}
-        outer, self._examples = self._examples, self._examples | set(examples)
-        try:
-            yield
-        finally:
-            self._examples = outer
-        before.update((storage, node) for _, node, storage in self.borrowed.values() if storage not in before)
-        for storage, node in before.items():
-            if storage.node is not node:
-                message = (
-                    f"a function under vmap changed an array of {node.aval} from outside, which all examples share; return "
-                    "what it makes instead (random numbers: draw them for all examples before, and pass them in)"
-                )
-                raise TraceError(at(message, where))
+        live = dict.fromkeys([*(storage.node for _, storage in alive), *self.effects])
+        if self._inner:
+            order = toposort(list(live))
+            inner = set(self._inner)
+            for node in order:
+                if any(source in inner for source in node.inputs):
+                    inner.add(node)
+            return [node for node in live if node not in inner]
+        return list(live)
 
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.

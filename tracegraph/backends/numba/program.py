@@ -8,25 +8,43 @@ results are bound by the tape itself at each call.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.control import (
+    COUNT,
+    TURNS,
+    Carry,
+    History,
+    Patch,
+    branch_code,
+    branch_words,
+    choose,
+    free,
+    loop_code,
+    loop_words,
+    memory_at,
+    turn,
+)  # fmt: skip
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
-from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape
-from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
+from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
+from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
+from tracegraph.ops.control import Loop, loop
+from tracegraph.ops.leaf import iota
 
 __all__ = ["Executable", "kernel_counts", "link"]
 
@@ -55,13 +73,11 @@ class Executable:
     def __init__(self, plan: Plan) -> None:
         graph = plan.schedule.fused.graph
         self.plan = plan
-        self._sources = [_source(kernel) for kernel in plan.schedule.kernels]
-        kernels = plan.schedule.kernels
-        self._codes = [_code(kernel, source) for kernel, source in zip(kernels, self._sources, strict=True)]
+        self._code = assemble(plan)
         self._inputs = [node.aval for node in graph.inputs]
         memory = (*plan.schedule.fused.outputs, aval_of((plan.arena_bytes,), np.uint8))
         self._memory = [(aval, aval.nbytes >= LARGE) for aval in memory]
-        self._idle = [_Instance(plan, self._sources, self._codes)]
+        self._idle = [_Instance(self._code)]
         self._run = self._idle[0].run
         self._lock = threading.Lock()
 
@@ -71,12 +87,12 @@ class Executable:
     @property
     def kernels(self) -> tuple[str, ...]:
         """The sources of the kernels, each once: what the cache goes by."""
-        return tuple(dict.fromkeys(source.text for source in self._sources if source is not None))
+        return tuple(dict.fromkeys(source.text for source in self._code.every_source()))
 
     @property
     def source(self) -> str:
         """The kernels' sources, with the user's lines beside them."""
-        listings = {source.text: source.listing() for source in self._sources if source is not None}
+        listings = {source.text: source.listing() for source in self._code.every_source()}
         return "\n\n".join(listings.values())
 
     def run(self, leaves: Sequence[Any]) -> list[np.ndarray]:
@@ -96,7 +112,7 @@ class Executable:
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
         """Runs on tables of its own, because another thread is using the first ones."""
         with self._lock:
-            instance = self._idle.pop() if len(self._idle) > 1 else _Instance(self.plan, self._sources, self._codes)
+            instance = self._idle.pop() if len(self._idle) > 1 else _Instance(self._code)
         if not instance.run(*arrays, *results):
             raise AssertionError("arguments of a checked signature do not fit the program")
         with self._lock:
@@ -111,115 +127,125 @@ def _prepared(leaf: Any, dtype: np.dtype) -> Any:
     return array if array.dtype is dtype else array.view(dtype)
 
 
+class Code(NamedTuple):
+    """A plan with the code of its kernels.
+
+    Attributes:
+        plan: the memory plan.
+        sources: the text of each kernel that has one.
+        codes: the address of each kernel's machine code; 0 for a step of Python.
+        inner: for each kernel, the code of the programs inside it.
+    """
+
+    plan: Plan
+    sources: tuple[KernelSource | None, ...]
+    codes: tuple[int, ...]
+    inner: tuple[tuple[Code, ...], ...]
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return self.plan.schedule.kernels
+
+    @property
+    def is_native(self) -> bool:
+        """Whether there is no step of Python in it."""
+        return all(
+            code or isinstance(kernel, NestKernel) for code, kernel in zip(self.codes, self.kernels, strict=True)
+        )
+
+    def every_source(self) -> Iterator[KernelSource]:
+        """The sources of all kernels, of programs inside too."""
+        for source, inner in zip(self.sources, self.inner, strict=True):
+            if source is not None:
+                yield source
+            for each in inner:
+                yield from each.every_source()
+
+
+def assemble(plan: Plan) -> Code:
+    """Compiles (or loads) the kernels of a plan."""
+    kernels = plan.schedule.kernels
+    inner = tuple(tuple(map(assemble, each.plans)) if isinstance(each, CallKernel) else () for each in kernels)
+    sources = tuple(map(_source, kernels))
+    codes = tuple(map(_code, kernels, sources, inner))
+    return Code(plan, sources, codes, inner)
+
+
 class _Instance:
     """Tables and tapes: the state that a running program writes to."""
 
-    def __init__(self, plan: Plan, sources: Sequence[KernelSource | None], codes: Sequence[int]) -> None:
-        self._plan = plan
-        self._sources = sources
-        self._codes = codes
-        self._graph = plan.schedule.fused.graph
-        self._places = {node: k for k, node in enumerate((*self._graph.inputs, *self._graph.outputs))}
+    def __init__(self, code: Code) -> None:
+        self._graph = code.plan.schedule.fused.graph
         self._arena_targets: list[tuple[int, int]] = []
         self._errors = np.zeros(1, np.int64)
         self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
-        self._constants: dict[Node, np.ndarray] = {}
         self._copies: list[tuple[np.ndarray, np.ndarray]] = []
-        self._tables: list[np.ndarray] = []
         self._targets: dict[Node, list[tuple[int, int]]] = {}
-        self.run = self._build()
+        self._keep: list[Any] = []
+        self._histories: dict[Node, np.ndarray] = {}
+        self.run = self._build(code)
+        if self._histories:
+            weakref.finalize(self, _release, list(self._histories.values()))
 
-    def _build(self) -> Callable[..., bool]:
+    def _build(self, code: Code) -> Callable[..., bool]:
         """One tape, or several with Python in between."""
-        schedule = self._plan.schedule
-        stretches: list[list[Wave]] = [[]]
-        steps: list[LibraryKernel] = []
-        for wave in schedule.waves:
-            kernel = schedule.kernels[wave.tasks[0].kernel]
-            if self._codes[wave.tasks[0].kernel] == 0 and not isinstance(kernel, NestKernel):
-                steps.append(kernel)
-                stretches.append([])
-            else:
-                stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
-        release = schedule.nanoseconds > RELEASE_NANOSECONDS
-        runs = [make_tape(stretches[0], self._arguments(), release_gil=release)[0]]
+        frame = _Frame(self, code)
+        stretches, steps = frame.stretches()
+        release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
+        runs = [make_tape(stretches[0], self._arguments(code.plan), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
-        run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
-        is_checked = any(
-            slot.buffer is ERRORS for source in self._sources if source is not None for slot in source.slots
-        )
+        run = runs[0] if not steps and not self._copies else self._interleaved(frame, runs, steps)
+        is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
         return self._checked(run) if is_checked else run
 
-    # -- tables ----------------------------------------------------------------------------------------------------
-
-    def _task(self, task: ScheduledTask) -> Task:
-        kernel = self._plan.schedule.kernels[task.kernel]
-        source = self._sources[task.kernel]
-        if source is not None:
-            table = self._slots_table(source.slots, kernel, task.piece)
-        else:
-            assert isinstance(kernel, LibraryKernel), "every nest has a source"
-            table = self._product_table(kernel)
-        return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
-
-    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
-        table = self._table(len(slots))
-        for k, (buffer, value) in enumerate(slots):
-            if buffer is None:
-                table[k] = value
-            else:
-                own = 0
-                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
-                    own = piece * (buffer.aval.size // kernel.pieces)
-                self._point(table, k, buffer, value + own)
+    def words(self, count: int) -> np.ndarray:
+        """A table that lives as long as this does."""
+        table = np.zeros(max(count, 1), np.int64)
+        self._keep.append(table)
         return table
 
-    def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
-        call = product_call(kernel)
-        table = self._table(len(call.words))
-        table[:] = call.words
-        for slot, (buffer, offset) in enumerate(call.places, start=1):
-            self._point(table, slot, buffer, offset)
-        return table
+    def kept(self, *values: Any) -> None:
+        """Keeps what native code needs."""
+        self._keep += values
 
-    def _table(self, words: int) -> np.ndarray:
-        table = np.zeros(max(words, 1), np.int64)
-        self._tables.append(table)
-        return table
+    def history(self, node: Node) -> np.ndarray:
+        """Where the memory of a history is, and how much it is."""
+        if node not in self._histories:
+            self._histories[node] = np.zeros(2, np.int64)
+        return self._histories[node]
 
-    def _point(self, table: np.ndarray, k: int, buffer: Node, offset: int) -> None:
-        """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
-        shift = offset * buffer.dtype.itemsize
-        if buffer is ERRORS:
-            table[k] = self._errors.ctypes.data
-        elif buffer in self._plan.offsets:
-            self._arena_targets.append((table[k:].ctypes.data, self._plan.offsets[buffer] + shift))
-        elif "value" in buffer.params:
-            table[k] = self._constant(buffer).ctypes.data + shift
+    def constant(self, node: Node) -> np.ndarray:
+        """A constant's memory: the user's own array, or a copy that is renewed at each call if that is not in C order."""
+        value = node.params["value"] if "value" in node.params else np.arange(node.params["length"], dtype=node.dtype)
+        usable = np.require(value, None, ("C", "A"))
+        self._keep.append(usable)
+        if usable is not value:
+            self._copies.append((usable, value))
+        return usable
+
+    def bind(self, plan: Plan, table: np.ndarray, k: int, buffer: Node, shift: int) -> None:
+        """Makes a word the address of a byte of a buffer of the outermost program: the tape writes it at each call."""
+        address = table[k:].ctypes.data
+        if buffer in plan.offsets:
+            self._arena_targets.append((address, plan.offsets[buffer] + shift))
         elif "number" in buffer.params:
             number = self._scalars[self._graph.inputs.index(buffer) :]
             table[k] = number.ctypes.data
             self._targets[buffer] = [(number.ctypes.data, 0)]
         else:
-            self._targets.setdefault(buffer, []).append((table[k:].ctypes.data, shift))
+            self._targets.setdefault(buffer, []).append((address, shift))
 
-    def _constant(self, node: Node) -> np.ndarray:
-        """A constant's memory: the user's own array, or a copy that is renewed at each call if that is not in C order."""
-        if node not in self._constants:
-            value = node.params["value"]
-            usable = np.require(value, None, ("C", "A"))
-            self._constants[node] = usable
-            if usable is not value:
-                self._copies.append((usable, value))
-        return self._constants[node]
+    @property
+    def errors(self) -> int:
+        """The address of the word in which kernels say that an index was out of bounds."""
+        return int(self._errors.ctypes.data)
 
-    def _arguments(self) -> list[Argument]:
+    def _arguments(self, plan: Plan) -> list[Argument]:
         """How the tape binds each argument and each result: a Python float by its bits, an array by its address."""
-        fused = self._plan.schedule.fused
         inputs = [_argument(node, node.aval, self._targets.get(node, ())) for node in self._graph.inputs]
-        outputs = zip(self._graph.outputs, fused.outputs, strict=True)
+        outputs = zip(self._graph.outputs, plan.schedule.fused.outputs, strict=True)
         bound = [_argument(node, aval, self._targets.get(node, ()), writeable=True) for node, aval in outputs]
-        arena = Argument(self._arena_targets, np.dtype(np.uint8), (self._plan.arena_bytes,), (1,), writeable=True)
+        arena = Argument(self._arena_targets, np.dtype(np.uint8), (plan.arena_bytes,), (1,), writeable=True)
         return [*inputs, *bound, arena]
 
     # -- indices out of bounds -------------------------------------------------------------------------------------
@@ -251,11 +277,13 @@ class _Instance:
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
-    def _interleaved(self, runs: Sequence[Run], steps: Sequence[LibraryKernel]) -> Callable[..., bool]:
+    def _interleaved(
+        self, frame: _Frame, runs: Sequence[Run], steps: Sequence[LibraryKernel | CallKernel]
+    ) -> Callable[..., bool]:
         """Tapes with steps of Python between them. What NumPy raises in a step gets the user's line."""
         lock = threading.Lock()
         first, *rest = runs
-        bound = [self._bound(step, after) for step, after in zip(steps, rest, strict=True)]
+        bound = [frame.step(step) for step in steps]
 
         def run(*arrays: Any) -> bool:
             for copy, original in self._copies:
@@ -266,19 +294,267 @@ class _Instance:
                 if not first(*arrays):
                     return False
                 with np.errstate(all="ignore"):
-                    for step in bound:
+                    for step, after in zip(bound, rest, strict=True):
                         step(arrays)
+                        after()
             finally:
                 lock.release()
             return True
 
         return run
 
-    def _bound(self, step: LibraryKernel, after: Run) -> Callable[[Sequence[Any]], None]:
-        """One step of Python and the tape behind it; all is known before the call but where arguments and results lie."""
-        node = step.node
+
+def _release(histories: Sequence[np.ndarray]) -> None:
+    for memory in histories:
+        free(int(memory[0]))
+
+
+#: Makes a word of a table the address of a byte of some buffer.
+Bind = Callable[[np.ndarray, int, int], None]
+Step = Callable[[Sequence[Any]], None]
+
+
+class _Frame:
+    """One plan of an instance: the outermost, or one inside a loop or branch, which finds its inputs, outputs and arena in
+    buffers of the frame around it.
+
+    Args:
+        instance: holds the tables.
+        code: the plan and its code.
+        bound: for each buffer that is not the plan's own, how an address in it gets into a word.
+        arena: the same for its arena.
+    """
+
+    def __init__(
+        self, instance: _Instance, code: Code, bound: Mapping[Node, Bind] | None = None, arena: Bind | None = None
+    ) -> None:
+        self._instance = instance
+        self._code = code
+        self._plan = code.plan
+        self._bound = bound
+        self._arena = arena
+        self._constants: dict[Node, np.ndarray] = {}
+        graph = code.plan.schedule.fused.graph
+        self._places = {node: k for k, node in enumerate((*graph.inputs, *graph.outputs))}
+        self._python: dict[int, Step] = {}
+
+    def stretches(self) -> tuple[list[list[Wave]], list[Any]]:
+        """The waves that run natively, cut where there are steps of Python, and those."""
+        stretches: list[list[Wave]] = [[]]
+        steps: list[Any] = []
+        for wave in self._plan.schedule.waves:
+            number = wave.tasks[0].kernel
+            kernel = self._code.kernels[number]
+            if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
+                if isinstance(kernel, CallKernel):
+                    self._python[id(kernel)] = self._call(number, kernel)[1]
+                steps.append(kernel)
+                stretches.append([])
+            else:
+                stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
+        return stretches, steps
+
+    # -- tables ----------------------------------------------------------------------------------------------------
+
+    def _task(self, task: ScheduledTask) -> Task:
+        kernel = self._code.kernels[task.kernel]
+        source = self._code.sources[task.kernel]
+        if isinstance(kernel, CallKernel):
+            table = self._call(task.kernel, kernel)[0]
+        elif source is not None:
+            table = self._slots_table(source.slots, kernel, task.piece)
+        else:
+            assert isinstance(kernel, LibraryKernel), "every nest has a source"
+            table = self._product_table(kernel)
+        return Task(self._code.codes[task.kernel], table.ctypes.data, task.lo, task.hi)
+
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
+        table = self._instance.words(len(slots))
+        for k, (buffer, value) in enumerate(slots):
+            if buffer is None:
+                table[k] = value
+            else:
+                own = 0
+                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
+                    own = piece * (buffer.aval.size // kernel.pieces)
+                self.point(table, k, buffer, (value + own) * buffer.dtype.itemsize)
+        return table
+
+    def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
+        call = product_call(kernel)
+        table = self._instance.words(len(call.words))
+        table[:] = call.words
+        for slot, (buffer, offset) in enumerate(call.places, start=1):
+            self.point(table, slot, buffer, offset * buffer.dtype.itemsize)
+        return table
+
+    def point(self, table: np.ndarray, k: int, buffer: Node, shift: int) -> None:
+        """Makes a word of a table the address of a byte of a buffer."""
+        if buffer is ERRORS:
+            table[k] = self._instance.errors
+        elif "value" in buffer.params or buffer.op is iota:
+            table[k] = self._constant(buffer).ctypes.data + shift
+        elif self._bound is None:
+            self._instance.bind(self._plan, table, k, buffer, shift)
+        elif buffer in self._plan.offsets:
+            assert self._arena is not None, "an inner frame has an arena"
+            self._arena(table, k, self._plan.offsets[buffer] + shift)
+        else:
+            self._bound[buffer](table, k, shift)
+
+    def _constant(self, node: Node) -> np.ndarray:
+        if node not in self._constants:
+            self._constants[node] = self._instance.constant(node)
+        return self._constants[node]
+
+    # -- loops and branches ----------------------------------------------------------------------------------------
+
+    def _within(self, buffer: Node, start: int = 0) -> Bind:
+        """Addresses in a buffer of this frame."""
+        return lambda table, k, shift: self.point(table, k, buffer, start + shift)
+
+    def _operand(self, operand: Access) -> Bind:
+        layout = operand.layout()
+        assert layout is not None, "an operand of a call was copied into C order"
+        return self._within(operand.base, layout.offset * operand.base.dtype.itemsize)
+
+    def _call(self, number: int, kernel: CallKernel) -> tuple[np.ndarray, Step]:
+        """The table of a loop or branch, and what runs it in Python."""
+        return (self._loop if kernel.node.op is loop else self._branch)(number, kernel)
+
+    def _branch(self, number: int, kernel: CallKernel) -> tuple[np.ndarray, Step]:
+        index, *operands = map(self._operand, kernel.operands)
+        tapes, runs = [], []
+        for code, arena in zip(self._code.inner[number], kernel.arenas, strict=True):
+            graph = code.plan.schedule.fused.graph
+            bound: dict[Node, Bind] = dict(zip(graph.inputs, operands, strict=True))
+            bound.update((node, self._within(each)) for node, each in zip(graph.outputs, kernel.results, strict=True))
+            tape, run = _Frame(self._instance, code, bound, self._within(arena)).program()
+            tapes.append(tape)
+            runs.append(run)
+        words = branch_words(tapes[0].kernel, [tape.args for tape in tapes])
+        self._instance.kept(words)
+        index(words, 1, 0)
+        return words, lambda arrays: choose(words, runs)
+
+    def _loop(self, number: int, kernel: CallKernel) -> tuple[np.ndarray, Step]:
+        instance = self._instance
+        parts: Any = Loop.split(kernel.operands, kernel.node.params)  # type: ignore[arg-type]
+        patches: list[Patch] = []
+        cells = instance.words(3 + 7 * parts.carries + len(parts.stacked) + len(parts.body.outputs))
+        free_cells = iter(range(len(cells)))
+
+        def cell() -> tuple[int, int]:
+            """A new word, and its address."""
+            k = next(free_cells)
+            return k, cells[k:].ctypes.data
+
+        def moving(address: int, stride: int) -> Bind:
+            """Addresses in the array that a cell tells, at the place of the turn."""
+            return lambda table, k, shift: patches.append(Patch(table[k:].ctypes.data, address, shift, stride))
+
+        def fixed(address: int) -> Bind:
+            def bind(table: np.ndarray, k: int, shift: int) -> None:
+                table[k] = address + shift
+
+            return bind
+
+        def pointed(bind: Bind) -> int:
+            """The address of a new cell."""
+            k, address = cell()
+            bind(cells, k, 0)
+            return address
+
+        def stack(node: Node, bind: Bind, stride: int) -> Bind:
+            """Elements of a stacked array, or of a history."""
+            address = instance.history(node).ctypes.data if node.dtype.kind == "O" else pointed(bind)
+            return moving(address, stride)
+
+        _, place = cell()
+        _, flag = cell()
+        before, after, carries = [], [], []
+        for k, init in enumerate(parts.init):
+            now, then = cell()[1], cell()[1]
+            result = pointed(self._within(kernel.results[k]))
+            spare = pointed(self._within(kernel.spares[k]))
+            is_even = parts.length is not None and parts.length % 2 == 0
+            even, odd = (result, spare) if is_even else (spare, result)
+            start = pointed(self._operand(init))
+            carries.append(Carry(now, then, start, even, odd, result, kernel.results[k].aval.nbytes))
+            before.append(moving(now, 0))
+            after.append(moving(then, 0))
+        body, *others = self._code.inner[number]
+        graph = body.plan.schedule.fused.graph
+        elements = graph.inputs[1 + parts.carries : 1 + parts.carries + len(parts.stacked)]
+        stacked = [
+            stack(each.base, self._operand(each), node.aval.nbytes)
+            for each, node in zip(parts.stacked, elements, strict=True)
+        ]
+        consts = [self._operand(each) for each in parts.consts]
+        bound: dict[Node, Bind] = dict(zip(graph.inputs, [fixed(place), *before, *stacked, *consts], strict=True))
+        bound.update(zip(graph.outputs, after, strict=False))
+        histories = []
+        for node, each in zip(graph.outputs[parts.carries :], kernel.results[parts.carries :], strict=False):
+            bound[node] = stack(each, self._within(each), node.aval.nbytes)
+            if each.dtype.kind == "O":
+                histories.append(History(instance.history(each).ctypes.data, node.aval.nbytes))
+        arenas = [self._within(arena) for arena in kernel.arenas]
+        tape, run = _Frame(instance, body, bound, arenas[0]).program()
+        test, tested = None, None
+        for code in others:
+            graph = code.plan.schedule.fused.graph
+            bound = dict(zip(graph.inputs, [fixed(place), *before, *consts], strict=True))
+            bound[graph.outputs[0]] = fixed(flag)
+            test, tested = _Frame(instance, code, bound, arenas[1]).program()
+        words = loop_words(
+            walk=tape.kernel,
+            body=tape.args,
+            cond=0 if test is None else test.args,
+            flag=flag,
+            turns=0,
+            length=-1 if parts.length is None else parts.length,
+            reverse=parts.reverse,
+            place=place,
+            count=0,
+            carries=carries,
+            patches=patches,
+            histories=histories,
+        )
+        instance.kept(words)
+        if parts.turns is not None:
+            self._operand(parts.turns)(words, TURNS, 0)
+        if parts.cond is not None:
+            self.point(words, COUNT, kernel.results[-1], 0)
+        return words, lambda arrays: turn(words, run, tested)
+
+    def program(self) -> tuple[Task, Callable[[], Any]]:
+        """The task that walks this plan's tape, and a function that runs it, with its steps of Python if it has some."""
+        stretches, steps = self.stretches()
+        tapes = [make_tape(stretch) for stretch in stretches]
+        self._instance.kept(*tapes)
+        first, *rest = [run for run, _ in tapes]
+        task = tape_task(tapes[0][1])
+        if not steps:
+            return task, first
+        bound = [self.step(step) for step in steps]
+
+        def run() -> None:
+            first()
+            for step, after in zip(bound, rest, strict=True):
+                step(())
+                after()
+
+        return task, run
+
+    # -- steps of Python -------------------------------------------------------------------------------------------
+
+    def step(self, kernel: LibraryKernel | CallKernel) -> Step:
+        """One step of Python; all is known before the call but where arguments and results lie."""
+        if isinstance(kernel, CallKernel):
+            return self._python[id(kernel)]
+        node = kernel.node
         reference, params = node.op.reference, node.params
-        operands = [self._reader(operand) for operand in step.operands]
+        operands = [self._reader(operand) for operand in kernel.operands]
         target = self._reader(Access(node, ()))
 
         def run(arrays: Sequence[Any]) -> None:
@@ -288,27 +564,30 @@ class _Instance:
                 append_place(error, node.where)
                 raise
             np.copyto(target(arrays), value)
-            after()
 
         return run
 
     def _reader(self, operand: Access) -> Callable[[Sequence[Any]], np.ndarray]:
-        """How a step finds an operand among the arguments, the results and the arena of a call, which comes last."""
+        """How a step finds an operand: among the arguments, the results and the arena of a call, which comes last; or,
+        inside a loop, by a word that holds its address."""
         base, dtype = operand.base, operand.base.dtype
         layout = operand.layout()
         assert layout is not None, "views of a settled graph are strides"
         shape, start = layout.shape, layout.offset * dtype.itemsize
         strides = tuple(stride * dtype.itemsize for stride in layout.strides)
-        if base in self._plan.offsets:
-            place, start = -1, start + self._plan.offsets[base]
-        elif base in self._places:
-            place = self._places[base]
-        else:
-            fixed = self._constant(base) if "value" in base.params else np.arange(base.params["length"], dtype=dtype)
-            whole = np.ndarray(shape, dtype, fixed, start, strides)
-            return lambda arrays: whole
         if 0 in shape:
             return lambda arrays: np.empty(shape, dtype)
+        if "value" in base.params or base.op is iota:
+            whole = np.ndarray(shape, dtype, self._constant(base), start, strides)
+            return lambda arrays: whole
+        if self._bound is not None:
+            cell = self._instance.words(1)
+            self.point(cell, 0, base, 0)
+            return lambda arrays: np.ndarray(shape, dtype, memory_at(int(cell[0]), base.aval.nbytes), start, strides)
+        if base in self._plan.offsets:
+            place, start = -1, start + self._plan.offsets[base]
+        else:
+            place = self._places[base]
         if "number" in base.params:
             return lambda arrays: np.ndarray(shape, dtype, np.asarray(arrays[place], dtype), start, strides)
         return lambda arrays: np.ndarray(shape, dtype, arrays[place], start, strides)
@@ -324,11 +603,14 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
 def _source(kernel: Kernel) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
         return write_nest(kernel.nest)
-    return write_scan(kernel) if kernel.is_scan else None
+    return write_scan(kernel) if isinstance(kernel, LibraryKernel) and kernel.is_scan else None
 
 
-def _code(kernel: Kernel, source: KernelSource | None) -> int:
+def _code(kernel: Kernel, source: KernelSource | None, inner: Sequence[Code]) -> int:
     """The address of a kernel's machine code; 0 for a step of Python, as a product is where there is no BLAS."""
     if source is not None:
         return default_cache.address(source.text, source.name)
+    if isinstance(kernel, CallKernel):
+        is_native = all(each.is_native for each in inner)
+        return 0 if not is_native else loop_code() if kernel.node.op is loop else branch_code()
     return product_code(kernel.node) if isinstance(kernel, LibraryKernel) and kernel.is_product else 0

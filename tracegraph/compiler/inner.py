@@ -1,0 +1,38 @@
+"""Plans the graphs inside of loops and branches, innermost first. A graph comes in, one goes out whose calls know how each
+of their graphs is computed, so that the fuser can give them their memory."""
+
+from __future__ import annotations
+
+from tracegraph.compiler.fuse import fuse
+from tracegraph.compiler.memory import Plan, plan
+from tracegraph.compiler.schedule import schedule
+from tracegraph.ir import Graph, Node
+from tracegraph.ops.control import branch, loop
+
+__all__ = ["plan_inner"]
+
+
+def plan_inner(graph: Graph) -> Graph:
+    """Graph to Graph: loops and branches get a parameter ``plans``."""
+    if not any(node.op in (loop, branch) for node in graph.nodes):
+        return graph
+    made: dict[Node, Node] = {node: node for node in graph.inputs}
+    for node in graph.nodes[len(graph.inputs) :]:
+        inputs = tuple([made[source] for source in node.inputs])
+        if node.op in (loop, branch):
+            plans = tuple(map(_planned, _graphs(node)))
+            made[node] = Node(node.op, inputs, {**node.params, "plans": plans}, node.aval, node.where)
+        else:
+            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+    return Graph(graph.inputs, [made[node] for node in graph.outputs])
+
+
+def _graphs(node: Node) -> tuple[Graph, ...]:
+    """The graphs that a call is made of: of a loop its body, and its condition if it has one."""
+    if node.op is branch:
+        return node.params["branches"]  # type: ignore[no-any-return]
+    return tuple(each for each in (node.params["body"], node.params["cond"]) if each is not None)
+
+
+def _planned(graph: Graph) -> Plan:
+    return plan(schedule(fuse(plan_inner(graph))))
