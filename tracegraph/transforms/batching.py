@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tracegraph.ir import Graph, Node, current_where, set_where, toposort
 from tracegraph.ops.broadcast import expand_leading
-from tracegraph.ops.call import is_call
+from tracegraph.ops.call import TOKEN, is_call
 from tracegraph.ops.leaf import input_node
 
 __all__ = ["batch", "batch_nodes", "batch_some"]
@@ -79,6 +79,7 @@ def batch_nodes(
             raise NotImplementedError(f"{node.op.name} has no batching rule")
         else:
             new[node] = node.op.batch(sources, axes, node.params)
-        with_axis.add(node)
+        if new[node].aval != node.aval or node.aval == TOKEN:  # what is the same for all examples need not have the axis
+            with_axis.add(node)
     set_where(here)
     return [(new[node], node in with_axis) for node in outputs]

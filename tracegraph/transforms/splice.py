@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from tracegraph.ir import Node, toposort
+from tracegraph.ops.call import TOKEN
 from tracegraph.ops.leaf import identity, input_node, iota, is_literal
 
 __all__ = ["dependents", "linear_part", "replace"]
@@ -41,7 +42,8 @@ def linear_part(
 
     Returns:
         The values that can be computed before and are needed then; fresh inputs for these; and the outputs in terms of
-        these and of ``inputs``. What is cheap to make again, constants and views of a value, is made again.
+        these and of ``inputs``. What is cheap to make again, constants and views of a value, is made again; so is what is no
+        array, the history of a loop.
     """
     order = toposort(outputs, inputs)
     late = dependents(order, inputs)
@@ -58,7 +60,7 @@ def linear_part(
         if node in seen:
             continue
         seen.add(node)
-        if node in late or node in cheap or (_is_view(node, by_name) and not _is_part(node)):
+        if node in late or node in cheap or node.aval == TOKEN or (_is_view(node, by_name) and not _is_part(node)):
             stack.extend(node.inputs)
         else:
             held[node] = input_node(node.aval, node.where)
