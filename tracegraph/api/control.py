@@ -32,6 +32,7 @@ from tracegraph.tracing import (
     Trace,
     active_trace,
     closed,
+    effects_before,
     placed,
     trace_nested,
     user_where,
@@ -220,7 +221,8 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     choice = Leaf.of(pred, "cond: pred").node
     if choice.shape:
         raise TypeError(at(f"cond: pred is {choice.aval}; expected one bool, for instance np.any(x > 0)", user_where()))
-    return _branches("cond", trace, cast(cast(choice, BOOL), INT), (false_fun, true_fun), operands)
+    named = {" if false": false_fun, " if true": true_fun}
+    return _branches("cond", trace, cast(cast(choice, BOOL), INT), named, operands)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
@@ -248,7 +250,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if choice.shape or choice.dtype.kind not in "iu":
         raise TypeError(at(f"switch: index is {choice.aval}; expected an integer", user_where()))
     inside = minimum(maximum(cast(choice, INT), literal(0, INT)), literal(len(branches) - 1, INT))
-    return _branches("switch", trace, inside, branches, operands)
+    return _branches("switch", trace, inside, {f" from branch {k}": each for k, each in enumerate(branches)}, operands)
 
 
 # -- outside of compiled functions -------------------------------------------------------------------------------------
@@ -351,7 +353,7 @@ def _loop(
     if nested.effect is not None:
         outputs.append(nested.effect)
         states.append(token)
-        start.append(literal(False, BOOL))
+        start.append(effects_before(trace))
     count = len(outputs)
     outputs += [leaf.node for leaf in nested.leaves[len(state) :]]
     graph, consts = closed(outputs, [place, *states, *rows])
@@ -505,16 +507,16 @@ def _segmented(f: Callable[..., Any], init: Any, xs: Any, length: int, reverse: 
 
 
 def _branches(
-    name: str, trace: Trace, index: Node, functions: Sequence[Callable[..., Any]], operands: Sequence[Any]
+    name: str, trace: Trace, index: Node, functions: Mapping[str, Callable[..., Any]], operands: Sequence[Any]
 ) -> Any:
     """Traces the branches, and makes the operation of them."""
     where = user_where()
-    enclosed = Enclosed(trace, [lambda f=f: f(*operands) for f in functions], name)  # type: ignore[misc]
+    enclosed = Enclosed(trace, [lambda f=f: f(*operands) for f in functions.values()], name)  # type: ignore[misc]
     found = enclosed.found
     kinds = [_common(column) for column in zip(*(each.leaves for each in found), strict=False)]
     if any(each.structure != found[0].structure for each in found) or None in kinds:
-        shown = [_shown(each.structure, each.leaves) for each in found]
-        raise TypeError(at(f"{name}: the branches return {' and '.join(shown)}; they must return the same", where))
+        shown = [f"{_shown(each.structure, each.leaves)}{which}" for each, which in zip(found, functions, strict=True)]
+        raise TypeError(at(f"{name}: the branches return {', '.join(shown)}; they must return the same", where))
     leaves = [kind for kind in kinds if kind is not None]
     graphs, sources = enclosed.graphs(
         [[cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)] for each in found]

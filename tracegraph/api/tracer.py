@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.api.signature import Leaf
-from tracegraph.errors import TraceError, at
+from tracegraph.errors import LeakError, TraceError, at
 from tracegraph.ir import Graph, Node, Where, located
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.leaf import input_node, input_op
 from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
 from tracegraph.tree import Structure, flatten, unflatten
 
@@ -121,8 +121,15 @@ def trace(
             (array, storage) for array, before, storage in current.borrowed.values() if storage.node is not before
         ]
         outputs += [*(storage.node for _, storage in borrowed), *current.effects]
+    graph = Graph(inputs, outputs)
+    for node in graph.nodes[len(inputs) :]:
+        if node.op is input_op:
+            message = (
+                f"a value of {node.aval} of the body of a loop or branch was used outside of it; return it from there"
+            )
+            raise LeakError(at(message, node.where))
     return Traced(
-        Graph(inputs, outputs),
+        graph,
         out_structure,
         tuple(parts),
         changed,

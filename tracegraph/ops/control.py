@@ -475,7 +475,9 @@ def _kept(
     later: list[Node] = []
     for node in dict.fromkeys(needed):
         base = _base(node)
-        if base.op.kind == "elementwise" and base.op.name in _CHEAP and base not in known:
+        if base.aval == TOKEN:
+            kept.update(dict.fromkeys(_roots(base, known)))
+        elif base.op.kind == "elementwise" and base.op.name in _CHEAP and base not in known:
             later.append(base)
         elif not _is_known(base, known):
             kept[base] = None
@@ -500,7 +502,7 @@ def _is_known(node: Node, known: set[Node]) -> bool:
 
 
 def _roots(node: Node, known: set[Node]) -> list[Node]:
-    """What a value is computed from, through views and cheap arithmetic."""
+    """What a value is computed from, through views and cheap arithmetic; a history by its loop, which runs again."""
     roots: dict[Node, None] = {}
     seen: set[Node] = set()
     stack = [node]
@@ -509,7 +511,7 @@ def _roots(node: Node, known: set[Node]) -> list[Node]:
         if each in seen or _is_known(each, known):
             continue
         seen.add(each)
-        if each.op.kind == "elementwise" and each.op.name in _CHEAP:
+        if each.aval == TOKEN or (each.op.kind == "elementwise" and each.op.name in _CHEAP):
             stack.extend(each.inputs)
         else:
             roots[each] = None

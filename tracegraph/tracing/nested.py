@@ -19,7 +19,7 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
 from tracegraph.tree import Structure, flatten
 
-__all__ = ["Enclosed", "Leaf", "Nested", "closed", "placed", "trace_nested"]
+__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "placed", "trace_nested"]
 
 
 class Leaf(NamedTuple):
@@ -102,6 +102,11 @@ def trace_nested(
     return Nested(leaves, structure, changed, made[-1] if len(made) > 1 else None)
 
 
+def effects_before(trace: Trace) -> Node:
+    """What an effect comes after."""
+    return trace.effects[-1] if trace.effects else literal(False, np.dtype(bool))
+
+
 def _borrowed(trace: Trace) -> dict[Storage, Node]:
     return {storage: node for _, node, storage in trace.borrowed.values()}
 
@@ -159,7 +164,7 @@ class Enclosed:
             memory = [each.changed.get(it, self._inputs.get(it, it.node)) for it in self._changed]
             outputs += [*nodes, *memory, *([each.effect or self._token] if self._prints else [])]
         own = [*self._inputs.values(), self._token]
-        sources = [*self._outside.values(), literal(False, np.dtype(bool))]
+        sources = [*self._outside.values(), effects_before(self._trace)]
         body, reads = closed(outputs, own)
         reached = set(toposort(body.outputs))
         used = [k for k, node in enumerate(own) if node in reached]
