@@ -26,6 +26,7 @@ from tracegraph.api import (
     custom_root,
     custom_vjp,
     debug_print,
+    fixed_point,
     fori_loop,
     grad,
     hessian,
@@ -57,8 +58,8 @@ from tracegraph.errors import (
 __all__ = [
     "CacheInfo", "Compiled", "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning",
     "UnsupportedError", "check_grads", "checkpoint", "compile", "cond", "custom_jvp", "custom_root", "custom_vjp",
-    "debug_print", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize", "map",
-    "random", "scan", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
+    "debug_print", "fixed_point", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp",
+    "linearize", "map", "random", "scan", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip
 
 

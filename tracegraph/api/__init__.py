@@ -11,10 +11,10 @@ from tracegraph.api.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from tracegraph.api.linear import jvp, linearize, vjp
 from tracegraph.api.mapping import vmap
 from tracegraph.api.printing import debug_print
-from tracegraph.api.roots import custom_root
+from tracegraph.api.roots import custom_root, fixed_point
 
 __all__ = [
     "CacheInfo", "Compiled", "check_grads", "checkpoint", "compile", "cond", "custom_jvp", "custom_root", "custom_vjp",
-    "debug_print", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize", "map", "scan",
-    "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
+    "debug_print", "fixed_point", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp",
+    "linearize", "map", "scan", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip

@@ -1,15 +1,19 @@
-"""`custom_root`: solutions of equations, whose derivatives are those of the equations and not of how they were solved."""
+"""`custom_root`, `fixed_point`: solutions of equations, whose derivatives are those of the equations and not of how they
+were solved."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tracegraph.api.checking import stop_gradient
+from tracegraph.api.compiled import Compiled
+from tracegraph.api.control import while_loop
 from tracegraph.api.mapping import vmap
-from tracegraph.api.probes import Form, Tree, arrays_of, checked, like, nodes_like, pair_of, refuse
+from tracegraph.api.probes import Form, Tree, arrays_of, checked, kept, like, named, nodes_like, pair_of, refuse
 from tracegraph.ir import Graph, Node
 from tracegraph.ops.broadcast import zeros_like
 from tracegraph.ops.call import MaybeNodes
@@ -24,7 +28,7 @@ from tracegraph.transforms import autodiff
 from tracegraph.transforms.splice import linear_part
 from tracegraph.tree import flatten, unflatten
 
-__all__ = ["custom_root"]
+__all__ = ["custom_root", "fixed_point"]
 
 #: ``solve(g, y)``: the ``x`` with ``g(x) = y``, of a linear function.
 Solve = Callable[[Callable[[Any], Any], Any], Any]
@@ -169,3 +173,73 @@ def _direct(function: Callable[[Any], Any], known: Any) -> Any:
     vector = together(known)
     columns = vmap(lambda v: together(function(apart(v))))(np.eye(vector.size, dtype=vector.dtype))
     return apart(np.linalg.solve(columns.T, vector))
+
+
+def fixed_point(
+    f: Callable[[Any, Any], Any], params: Any, init: Any, *, tol: float | None = None, max_steps: int = 1000
+) -> Any:
+    """The ``x`` with ``f(params, x) = x``, found by iteration; its derivatives are found from the equation.
+
+    Args:
+        f: takes ``params`` and a value nested like ``init``, and gives one of the same structure, shapes and dtypes. Near
+            the solution it must bring values closer together, else the iteration does not end there.
+        params: arrays and numbers, or nested containers of them; what derivatives are by. What ``f`` reads of traced values
+            from outside counts too.
+        init: where to begin; float arrays or numbers, or nested containers of them.
+        tol: the iteration ends when no element changes by more than this times one more than its magnitude; by default a
+            thousand times the precision of the dtype.
+        max_steps: after so many steps it ends in any case.
+
+    Returns:
+        The last iterate. Derivatives are taken by the same iteration on the linearised equation, so that they cost no
+        memory for the steps; they do not depend on ``init``.
+
+    Raises:
+        TypeError: ``init`` is no float or complex number or array.
+        ValueError: ``f`` gives something of another structure or shape than ``init``.
+
+    Example:
+        >>> import numpy as np
+        >>> import tracegraph as tg
+        >>> root = lambda a: fixed_point(lambda a, x: (x + a / x) / 2, a, 1.0)
+        >>> round(float(root(4.0)), 6), round(float(tg.grad(root)(4.0)), 6)
+        (2.0, 0.25)
+    """
+    return _fixed_point(checked("fixed_point", f), tol, max_steps)(params, init)
+
+
+@kept
+def _fixed_point(f: Callable[[Any, Any], Any], tol: float | None, max_steps: int) -> Compiled[..., Any]:
+    def iterate(residual: Callable[[Any], Any], x: Any) -> Any:
+        """Subtracts the residual from the value until that changes nothing."""
+
+        def goes_on(state: Any) -> Any:
+            x, residual, steps = state
+            moves = [
+                np.any(np.abs(r) > (1e3 * np.finfo(r.dtype).eps if tol is None else tol) * (1 + np.abs(each)))
+                for each, r in zip(flatten(x)[0], flatten(residual)[0], strict=True)
+            ]
+            return (steps < max_steps) & functools.reduce(np.logical_or, moves, False)
+
+        def step(state: Any) -> Any:
+            x, r, steps = state
+            x = _minus(x, r)
+            return x, residual(x), steps + 1
+
+        return while_loop(goes_on, step, (x, residual(x), 0))[0]
+
+    def linear(g: Callable[[Any], Any], y: Any) -> Any:
+        return custom_root(lambda u: _minus(g(u), y), y, iterate, linear)
+
+    def body(params: Any, init: Any) -> Any:
+        return custom_root(lambda x: _minus(x, f(params, x)), init, iterate, linear)
+
+    return Compiled(named(f, "fixed_point"), body=body, watched=f)
+
+
+def _minus(a: Any, b: Any) -> Any:
+    leaves, structure = flatten(a)
+    others, found = flatten(b)
+    if structure != found:
+        refuse(f"fixed_point: f gives {b!r:.60} for {a!r:.60}; they must be nested alike", ValueError)
+    return unflatten(structure, [x - y for x, y in zip(leaves, others, strict=True)])

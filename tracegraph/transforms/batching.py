@@ -79,7 +79,9 @@ def batch_nodes(
             raise NotImplementedError(f"{node.op.name} has no batching rule")
         else:
             new[node] = node.op.batch(sources, axes, node.params)
-        if new[node].aval != node.aval or node.aval == TOKEN:  # what is the same for all examples need not have the axis
+        if (
+            new[node].aval != node.aval or node.aval == TOKEN
+        ):  # what is the same for all examples need not have the axis
             with_axis.add(node)
     set_where(here)
     return [(new[node], node in with_axis) for node in outputs]
