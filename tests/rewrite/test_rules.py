@@ -12,6 +12,7 @@ from support import rewriting as support
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
+from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
 from tracegraph.ops.product import matmul
@@ -162,6 +163,7 @@ CASES = [
           ("u8", F32, I32), ("f32", F64, BOOL), ("bool", I64, BOOL), ("i32", I64, I8), ("u8", np.dtype("i2"), I8)]),
     # identities
     *(Case("identity", spec, op) for op in (identity, stop_gradient) for spec in (V, "f64[]")),
+    Case("custom", f"{V} {V}", lambda x, y: customised([x], [y, x], None)[0]),
     # folding
     Case("fold", "", lambda: ew.divide(literal(1.0, F64), literal(-0.0, F64))),
     Case("fold", "", lambda: ew.log(literal(-1.0, F32))),
