@@ -15,7 +15,7 @@ from tracegraph.compiler.inner import plan_inner
 from tracegraph.compiler.memory import plan
 from tracegraph.compiler.schedule import schedule
 from tracegraph.ir import Graph, Node
-from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, rewrite, simplify_calls
+from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, hoist, rewrite, simplify_calls
 
 __all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 
@@ -38,7 +38,9 @@ def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node],
 
 def optimise(graph: Graph) -> Graph:
     """Graph to Graph: identities, folding, common subexpressions, dead code, loops that do only what is needed."""
-    return rewrite(simplify_calls(graph), OPTIMISE)
+    simple = rewrite(simplify_calls(graph), OPTIMISE)
+    hoisted = hoist(simple)
+    return simple if hoisted is simple else rewrite(hoisted, OPTIMISE)
 
 
 def lower(graph: Graph) -> Graph:

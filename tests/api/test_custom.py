@@ -1,4 +1,4 @@
-"""`custom_vjp`, `custom_jvp`: the rule is used in both modes, to any order, batched and in loops; and what they refuse."""
+"""`custom_vjp` and `custom_jvp`: the rule is used in both modes, to any order, batched, in loops; what they refuse."""
 
 from typing import Any
 

@@ -206,8 +206,9 @@ class Paths:
         self._is_given_up = True
         message = (
             f"{self._name}() runs as it is, without being compiled: it takes too many different ways, or too many steps, "
-            "for a graph of each to pay; say the choice as one expression, np.where(...), or the loop as operations on "
-            "whole arrays, and make what is a setting static (static_argnames=...)"
+            "for a graph of each to pay; say the choice as one expression, np.where(...), or by tg.cond(...), the loop as "
+            "operations on whole arrays, or by tg.while_loop(...), tg.fori_loop(...) or tg.scan(...), and make what is a "
+            "setting static (static_argnames=...)"
         )
         warnings.warn(at(message, where), TracegraphWarning, stacklevel=4)
 

@@ -105,7 +105,9 @@ class _CallForm:
         rule = node.params["rule"]
         if rule is not None:
             return rule.pushforward(node, tangents, jvp)  # type: ignore[no-any-return]
-        sources = [identity(source) for source in node.inputs]  # which may depend on each other; their tangents are total
+        sources = [
+            identity(source) for source in node.inputs
+        ]  # which may depend on each other; their tangents are total
         given = [(source, tangent) for source, tangent in zip(sources, tangents, strict=True) if tangent is not None]
         outputs = node.params["body"].splice(sources)
         return jvp(outputs, [source for source, _ in given], [tangent for _, tangent in given])

@@ -22,14 +22,18 @@ from tracegraph.ir import Aval, Graph, Node, Op, toposort
 from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, zeros_like
 from tracegraph.ops.call import TOKEN, Batch, Jvp, MaybeNodes, Vjp, boxed, evaluate, pack, results
 from tracegraph.ops.elementwise import add, convert, equal, less, where
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.gather import scatter_add
+from tracegraph.ops.leaf import input_node, is_literal
 from tracegraph.ops.reduce import reduce_max
+from tracegraph.ops.region import slice_, update
 from tracegraph.ops.rules import Params, is_float
 from tracegraph.ops.shape import reshape_to, transpose
 
 __all__ = ["OPS", "Loop", "branch", "loop", "make_loop", "total"]
 
 INT = np.dtype(np.int64)
+#: Writes that are looked at to find whether a region is still zero.
+LATEST_WRITES = 16
 #: Arithmetic that is rather done again in the backward loop than kept from the forward one.
 _CHEAP = frozenset(
     "absolute add conj convert equal greater greater_equal imag less less_equal logical_and logical_not logical_or "
@@ -196,9 +200,21 @@ def _loop_reference(*arrays: Any, **params: Any) -> np.ndarray:
 
 
 def total(a: Node, b: Node) -> Node:
-    """The sum of two cotangents, which may be of a history."""
-    if a.aval != TOKEN:
-        return add(a, b)
+    """The sum of two cotangents of one value. What belongs to a part of it only is added there."""
+    if a.aval == TOKEN:
+        return _total_history(a, b)
+    for part, whole in ((b, a), (a, b)):
+        if part.op is update and _is_zero(part.inputs[0]):
+            value, params = part.inputs[1], part.params
+            if not _is_untouched(whole, params, value.shape):
+                value = add(slice_(whole, **params, sizes=value.shape), value)
+            return update(whole, value, **params)
+        if part.op is scatter_add and _is_zero(part.inputs[0]):
+            return scatter_add(whole, *part.inputs[1:], **part.params)
+    return add(a, b)
+
+
+def _total_history(a: Node, b: Node) -> Node:
     (call,) = a.inputs
     parts = Loop.of(call)
     aval = parts.body.outputs[a.params["index"]].aval
@@ -206,6 +222,32 @@ def total(a: Node, b: Node) -> Node:
     body = Graph([input_node(Aval((), INT)), x, y], [add(x, y)])
     count = parts.turns if parts.cond is None else results(call)[-1]
     return results(make_loop(body, init=(), stacked=(a, b), consts=(), turns=count))[0]
+
+
+def _is_zero(node: Node) -> bool:
+    """Whether a value is plainly zero everywhere."""
+    base = node.inputs[0] if node.op is broadcast_to else node
+    return is_literal(base) and not base.params["value"].any()
+
+
+def _is_untouched(whole: Node, params: Params, sizes: tuple[int, ...]) -> bool:
+    """Whether a region is still zero in what was made by writing into zeros, as far as is soon seen."""
+    for _ in range(LATEST_WRITES):
+        if whole.op is not update:
+            return _is_zero(whole)
+        spans = [_spans(params, sizes), _spans(whole.params, whole.inputs[1].shape)]
+        if all(a.start < b.stop and b.start < a.stop for a, b in zip(*spans, strict=True)):
+            return False
+        whole = whole.inputs[0]
+    return False
+
+
+def _spans(params: Params, sizes: tuple[int, ...]) -> list[range]:
+    """From the first to the last index of a region, along each axis."""
+    ends = [
+        (start, start + step * (n - 1)) for start, step, n in zip(params["starts"], params["steps"], sizes, strict=True)
+    ]
+    return [range(min(pair), max(pair) + 1) for pair in ends]
 
 
 class _LoopForm:

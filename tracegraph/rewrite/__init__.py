@@ -8,13 +8,14 @@ from tracegraph.rewrite.algebra import ALGEBRA
 from tracegraph.rewrite.choice import CHOICE
 from tracegraph.rewrite.engine import Firing, Rule, Rules, rewrite, rule
 from tracegraph.rewrite.fold import FOLD
+from tracegraph.rewrite.hoist import hoist
 from tracegraph.rewrite.identities import IDENTITIES
 from tracegraph.rewrite.loops import simplify_calls
 from tracegraph.rewrite.lower import LOWER
 from tracegraph.rewrite.stable import STABLE
 from tracegraph.rewrite.views import VIEWS
 
-__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "rewrite", "rule", "simplify_calls"]
+__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "simplify_calls"]
 
 STABILISE: Rules = STABLE
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

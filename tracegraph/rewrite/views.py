@@ -209,6 +209,36 @@ def update_of_all(node: Node) -> Node | None:
     return v if _is_all(x.shape, node.params["starts"], node.params["steps"], v.shape) else None
 
 
+@rule("updates_of_all", update)
+def updates_of_all(node: Node) -> Node | None:
+    """Writes side by side along one axis, which together cover everything, are a concatenation."""
+    axis: int | None = None
+    pieces: list[tuple[int, Node]] = []
+    covered, each = 0, node
+    while each.op is update and len(pieces) < LOOKED_THROUGH:
+        starts, steps, sizes = each.params["starts"], each.params["steps"], each.inputs[1].shape
+        cut = [k for k, n in enumerate(each.shape) if sizes[k] != n]
+        if (
+            len(cut) != 1
+            or axis not in (None, cut[0])
+            or any(step != 1 for step, n in zip(steps, sizes, strict=True) if n > 1)
+        ):
+            return None
+        (axis,) = cut
+        pieces.append((starts[axis], each.inputs[1]))
+        covered += sizes[axis]
+        (each, _) = each.inputs
+        if covered >= node.shape[axis]:
+            break
+    if axis is None or covered != node.shape[axis]:
+        return None
+    pieces.sort(key=lambda piece: piece[0])
+    ends = [start + piece.shape[axis] for start, piece in pieces]
+    if [start for start, _ in pieces] != [0, *ends[:-1]]:
+        return None
+    return concatenate(*(piece for _, piece in pieces), axis=axis)
+
+
 @rule("update_with_own", update)
 def update_with_own(node: Node) -> Node | None:
     """Writes back what stands there."""
@@ -322,6 +352,7 @@ VIEWS: Rules = (
     slice_of_update,
     slice_of_concatenate,
     update_of_all,
+    updates_of_all,
     update_with_own,
     update_of_region,
     update_of_transpose,
