@@ -113,6 +113,24 @@ def test_hessian_vector_products() -> None:
     assert of_s == pytest.approx((ahead[1] - behind[1]) / (2 * h), rel=1e-6)
 
 
+def network(weights, x):
+    for w in weights:
+        x = np.tanh(x @ w)
+    return np.sum(x**2)
+
+
+def test_the_cost_of_hessian_vector_products() -> None:
+    """In matrix products: twice a gradient by the input; by weights no more than the tangents of both factors ask for."""
+    weights, x = [np.eye(5)] * 4, np.ones((3, 5))
+    products = lambda graph: sum(node.op.name == "matmul" for node in graph.nodes)  # noqa: E731
+    by_x = tg.compile(lambda p, x, v: tg.hvp(lambda x: network(p, x), (x,), (v,)))
+    by_p = tg.compile(lambda p, x, v: tg.hvp(lambda p: network(p, x), (p,), (v,)))
+    assert products(tg.grad(network, 1).graph(weights, x)) == 8
+    assert products(by_x.graph(weights, x, x)) <= 2 * 8
+    assert products(tg.grad(network).graph(weights, x)) == 4 + 3 + 4
+    assert products(by_p.graph(weights, x, weights)) == 4 + 7 + 3 + 6 + 7
+
+
 # -- complex numbers ---------------------------------------------------------------------------------------------------
 
 

@@ -187,6 +187,22 @@ def test_a_linear_map_inside_of_compiled_functions() -> None:
     np.testing.assert_allclose(tg.vmap(lambda ct: pullback(ct)[0])(np.eye(3)), np.diag(3 * X**2))
 
 
+def test_through_loops() -> None:
+    """Known and unknown lengths; what the linear map needs of the turns is there, or is found again."""
+    scanned = lambda x: tg.scan(lambda c, t: (np.sin(c) * t + x, c * x), x, np.arange(1.0, 4.0))  # noqa: E731
+    tg.check_grads(scanned, (0.5,), order=2)
+    power = lambda x: tg.while_loop(lambda s: s[1] < 5, lambda s: (s[0] * x, s[1] + 1), (x, 0))[0]  # noqa: E731
+    assert tg.vjp(power, 1.1)[1](1.0)[0] == pytest.approx(6 * 1.1**5)
+    assert tg.linearize(power, 1.1)[1](1.0) == pytest.approx(6 * 1.1**5)
+    assert tg.hessian(power)(1.1) == pytest.approx(30 * 1.1**4)
+
+
+def test_checkpoints_of_values_that_depend_on_each_other() -> None:
+    """Each tangent counts once."""
+    f = tg.checkpoint(lambda a, b: a * b)
+    assert tg.jvp(lambda x: f(x, np.sin(x)), (0.7,), (1.0,))[1] == pytest.approx(np.sin(0.7) + 0.7 * np.cos(0.7))
+
+
 def test_a_linear_map_does_not_leave_its_trace() -> None:
     """It is made of traced values."""
     kept = []

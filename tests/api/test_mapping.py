@@ -220,6 +220,36 @@ def test_effects(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "x is [0. 1. 2.]\ndone\n"
 
 
+def test_values_of_one_example_are_not_kept() -> None:
+    """Outside of the function there is no one example."""
+    kept = []
+
+    @tg.compile
+    def f(X):
+        tg.vmap(kept.append)(X)
+        return kept.pop() * 2
+
+    with pytest.raises(tg.LeakError):
+        f(X)
+
+
+def test_loops_and_checkpoints() -> None:
+    """Go with it in any order."""
+    looped = lambda x: tg.scan(lambda c, t: (np.sin(c) * t, c * x), x[0], x)  # noqa: E731
+    carry, ys = tg.vmap(looped)(X)
+    for k in range(4):
+        np.testing.assert_allclose(carry[k], looped(X[k])[0])
+        np.testing.assert_allclose(ys[k], looped(X[k])[1])
+    power = lambda x, n: tg.while_loop(lambda s: s[1] < n, lambda s: (s[0] * x, s[1] + 1), (x * 0 + 1, 0))[0]  # noqa: E731
+    x, n = np.array([1.5, 2.0, 3.0]), np.array([2, 0, 3])
+    np.testing.assert_allclose(tg.vmap(power)(x, n), x**n)
+    np.testing.assert_allclose(tg.vmap(tg.grad(power))(x, n), n * x ** (n - 1))
+    np.testing.assert_allclose(tg.grad(lambda x: np.sum(tg.vmap(power)(x, n)))(x), n * x ** (n - 1))
+    kept = tg.checkpoint(lambda x: np.tanh(np.sin(x) * x))
+    np.testing.assert_allclose(tg.vmap(tg.hessian(lambda x: np.sum(kept(x))))(X)[1], tg.hessian(
+        lambda x: np.sum(np.tanh(np.sin(x) * x)))(X[1]), atol=1e-14)  # fmt: skip
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 

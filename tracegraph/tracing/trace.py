@@ -167,7 +167,7 @@ class Trace:
 
     def contents(self) -> dict[Storage, Node]:
         """What all memory that the function has in hand holds now."""
-        return {storage: storage.node for reference in self._storages if (storage := reference()) is not None}
+        return {storage: storage.node for storage in self._alive()}
 
     @property
     def captured(self) -> frozenset[int]:
@@ -247,10 +247,14 @@ class Trace:
             value = self._decided[node] = self._fork(node, self._live())
         return value
 
-    def _live(self) -> list[Node]:
+    def _alive(self) -> list[Storage]:
+        """The memory that somebody still has in hand."""
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        live = dict.fromkeys([*(storage.node for _, storage in alive), *self.effects])
+        return [storage for _, storage in alive]
+
+    def _live(self) -> list[Node]:
+        live = dict.fromkeys([*(storage.node for storage in self._alive()), *self.effects])
         if self._inner:
             order = toposort(list(live))
             inner = set(self._inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.ir import Graph, Node, current_where, set_where, toposort
+from tracegraph.ir import Graph, Node, current_where, descendants, set_where
 from tracegraph.ops.broadcast import expand_leading
 from tracegraph.ops.call import TOKEN, is_call
 from tracegraph.ops.leaf import input_node
@@ -64,11 +64,11 @@ def batch_nodes(
     new = dict(values)
     with_axis = set(carried)
     here = current_where()
-    for node in toposort(outputs, list(values)):
+    for node in descendants(outputs, list(values), list(values)):
         if node in new:
             continue
         axes = [source in with_axis for source in node.inputs]
-        sources = tuple([new[source] for source in node.inputs])
+        sources = tuple([new.get(source, source) for source in node.inputs])
         if not any(axes):
             new[node] = node if sources == node.inputs else node.with_inputs(sources)
             continue
@@ -84,4 +84,4 @@ def batch_nodes(
         ):  # what is the same for all examples need not have the axis
             with_axis.add(node)
     set_where(here)
-    return [(new[node], node in with_axis) for node in outputs]
+    return [(new.get(node, node), node in with_axis) for node in outputs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from tracegraph.ir import Node, toposort
+from tracegraph.ir import Node, descendants
 from tracegraph.ops.call import TOKEN
 from tracegraph.ops.leaf import identity, input_node, iota, is_literal
 
@@ -23,11 +23,11 @@ def dependents(order: Sequence[Node], sources: Collection[Node]) -> set[Node]:
 def replace(outputs: Sequence[Node], values: Mapping[Node, Node]) -> list[Node]:
     """The outputs with other nodes in the place of some; what does not depend on those stays the very same nodes."""
     new = dict(values)
-    for node in toposort(outputs, list(values)):
+    for node in descendants(outputs, list(values), list(values)):
         if node not in new:
-            inputs = tuple([new[source] for source in node.inputs])
+            inputs = tuple([new.get(source, source) for source in node.inputs])
             new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
-    return [new[node] for node in outputs]
+    return [new.get(node, node) for node in outputs]
 
 
 def linear_part(
@@ -45,13 +45,7 @@ def linear_part(
         these and of ``inputs``. What is cheap to make again, constants and views of a value, is made again; so is what is no
         array, the history of a loop.
     """
-    order = toposort(outputs, inputs)
-    late = dependents(order, inputs)
-    cheap: set[Node] = set()
-    for node in order:
-        is_cheap = is_literal(node) or node.op is iota
-        if node not in late and (is_cheap or (_is_view(node, by_name) and cheap.issuperset(node.inputs))):
-            cheap.add(node)
+    late = dependents(descendants(outputs, inputs, inputs), inputs)
     held: dict[Node, Node] = {}
     seen = set(inputs)
     stack = list(outputs)
@@ -60,11 +54,19 @@ def linear_part(
         if node in seen:
             continue
         seen.add(node)
-        if node in late or node in cheap or node.aval == TOKEN or (_is_view(node, by_name) and not _is_part(node)):
+        is_remade = node.aval == TOKEN or (_is_view(node, by_name) and not _is_part(node))
+        if node in late or is_remade or _is_cheap(node, by_name):
             stack.extend(node.inputs)
         else:
             held[node] = input_node(node.aval, node.where)
     return list(held), list(held.values()), replace(outputs, {**held, **{node: node for node in inputs}})
+
+
+def _is_cheap(node: Node, by_name: bool) -> bool:
+    """Whether it is a view of a constant that takes no memory."""
+    while _is_view(node, by_name):
+        node = node.inputs[0]
+    return is_literal(node) or node.op is iota
 
 
 def _is_view(node: Node, by_name: bool) -> bool:
