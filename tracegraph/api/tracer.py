@@ -101,6 +101,7 @@ def trace(
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
     current = new_trace(fork)
+    current.arguments = frozenset(inputs)
     randomness = _global_randomness()
     with located(where), current.open(), standins():
         storages = [Storage(node) for node in inputs]
