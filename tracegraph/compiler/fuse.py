@@ -23,12 +23,12 @@ from tracegraph.compiler.materialise import (
     place_of,
     rest_of,
     shares_memory,
+    through,
 )
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
-from tracegraph.ir.layout import Layout
 from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
@@ -221,10 +221,8 @@ class _Fuser:
             return True
         if node.op is pick and any(rest_of(node, views) is None for _, views in positions):
             return False
-        sources = [access(source) for source in node.inputs[node.op is pick :]]
-        return all(
-            Access(base, (*inner, *views)).layout() is not None for _, views in positions for base, inner in sources
-        )
+        layouts = [source.layout for source in node.inputs[node.op is pick :]]
+        return all(through(layout, views) is not None for _, views in positions for layout in layouts)
 
     def _reads_in_time(self, node: Node, group: _Group, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
@@ -232,17 +230,17 @@ class _Fuser:
         whole = group.members.assembled
         if whole is None or not shares_memory(whole):
             return True
-        memory = access(whole.inputs[0]).base
+        memory = whole.inputs[0].base
         if group.root.op is part_at:
-            reads = memory in [access(source).base for source in operands(node)]
+            reads = memory in [source.base for source in operands(node)]
             return not reads or _is_same_place(node, group.root, whole, positions)
         region = place_of(group.root, whole)
         is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
-        if node.op is pick and access(node.inputs[0]).base is memory:
+        if node.op is pick and node.inputs[0].base is memory:
             return False
-        for base, inner in (access(source) for source in node.inputs):
-            for level, views in positions if base is memory else ():
-                seen = Access(base, inner if node.op.kind == "reduce" else (*inner, *views)).layout()
+        for source in node.inputs:
+            for level, views in positions if source.base is memory else ():
+                seen = source.layout if node.op.kind == "reduce" else through(source.layout, views)
                 at_point = not (is_reduced and level is Level.BODY)
                 if seen is None or not (are_apart(seen, region, whole.shape) or (at_point and are_same(seen, region))):
                     return False
@@ -268,15 +266,11 @@ def _is_same_place(node: Node, piece: Node, whole: Node, positions: Sequence[tup
     """Whether a `pick` reads just what is then written, at indices no two of which are the same."""
     if node.op is not pick or not piece.params["distinct"] or any(views for _, views in positions):
         return False
-    same = [_seen(each) for each in node.inputs[1:]] == [_seen(each) for each in operands(piece)[1:]]
-    source, target = access(node.inputs[0]).layout(), access(whole.inputs[0]).layout()
+    same = [(each.base, each.layout) for each in node.inputs[1:]] == [
+        (each.base, each.layout) for each in operands(piece)[1:]
+    ]
+    source, target = node.inputs[0].layout, whole.inputs[0].layout
     return same and node.shape == piece.shape and source == target and node.params["axes"] == piece.params["axes"]
-
-
-def _seen(index: Node) -> tuple[Node, Layout | None]:
-    """An index array, and how it is read."""
-    found = access(index)
-    return found.base, found.layout()
 
 
 def _is_repeated(views: Sequence[Node]) -> bool:
@@ -290,7 +284,7 @@ def _shared(graph: Graph) -> dict[Node, Node]:
     last: dict[Node, Node] = {}
     for node in graph.nodes:
         if shares_memory(node):
-            before = access(node.inputs[0]).base
+            before = node.inputs[0].base
             first[node] = first.setdefault(before, before)
             last[first[node]] = node
     return {node: last[start] for node, start in first.items()}

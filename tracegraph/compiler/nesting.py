@@ -11,7 +11,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import Access, access, operands, part_at, pick, place_of, rest_along, rest_of
+from tracegraph.compiler.materialise import access, operands, part_at, pick, place_of, rest_along, rest_of, through
 from tracegraph.compiler.nest import (
     Address,
     Apply,
@@ -36,7 +36,7 @@ __all__ = ["Level", "Membership", "build_nest"]
 Views = tuple[Node, ...]
 
 
-class Level(enum.Enum):
+class Level(enum.IntEnum):
     """Where in a nest a node is evaluated: at every point, or once the reduction is done."""
 
     BODY = 0
@@ -160,17 +160,14 @@ class _Emitter:
     def value(self, node: Node, views: Views) -> int:
         """The instruction that has the node's value as it is seen through views."""
         base, inner = access(node)
-        views = (*inner, *views)
-        layout: Layout | None = contiguous(base.shape)
-        for view in views:
-            layout = layout.view(view.op.name, view.params) if layout is not None else None
-        assert layout is not None, "the fuser joins only what strides can express"
         if is_literal(base):
             # A number of its own for each use: two that are equal at this size need not be at the next.
             return self._append(Literal(base.params["value"], base.dtype))
+        layout = through(node.layout, views)
+        assert layout is not None, "the fuser joins only what strides can express"
         key = (base, layout)
         if key not in self._known:
-            self._known[key] = self._emit(base, views, layout)
+            self._known[key] = self._emit(base, (*inner, *views), layout)
         return self._known[key]
 
     def _emit(self, node: Node, views: Views, layout: Layout) -> int:
@@ -189,11 +186,10 @@ class _Emitter:
     def _pick(self, node: Node, views: Views) -> int:
         """Reads an element at indices. Those that only count along axes move the address instead."""
         x, *indices = node.inputs
-        base, inner = access(x)
-        source, rest = Access(base, inner).layout(), rest_of(node, views)
+        source, rest = x.layout, rest_of(node, views)
         assert source is not None, "what is picked from was copied if it had no strides"
         assert rest is not None, "the fuser joins only what strides can express"
-        address, places = self._placed(node, indices, views, source, self._address(base, rest))
+        address, places = self._placed(node, indices, views, source, self._address(x.base, rest))
         return self._append(Pick(node, address, places) if places else Load(address))
 
     def _placed(

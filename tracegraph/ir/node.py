@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.ir.aval import Aval
+from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ir.printer import format_graph
 from tracegraph.ir.where import Where, current_where
 
@@ -79,7 +80,7 @@ class Node:
         where: the user's line that made it.
     """
 
-    __slots__ = ("aval", "inputs", "op", "params", "where")
+    __slots__ = ("_layout", "aval", "inputs", "op", "params", "where")
 
     def __init__(
         self, op: Op, inputs: tuple[Node, ...], params: Mapping[str, Any], aval: Aval, where: Where | None
@@ -89,6 +90,7 @@ class Node:
         self.params = params
         self.aval = aval
         self.where = where
+        self._layout: Layout | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,6 +99,28 @@ class Node:
     @property
     def dtype(self) -> np.dtype:
         return self.aval.dtype
+
+    @property
+    def base(self) -> Node:
+        """What is seen through views; of any other node, itself."""
+        node = self
+        while node.op.kind == "view":
+            (node,) = node.inputs
+        return node
+
+    @property
+    def layout(self) -> Layout | None:
+        """Where its elements lie in the memory of its `base`, which is in C order; None if no strides can say that."""
+        if self._layout is None:
+            views, node = [], self
+            while node.op.kind == "view" and node._layout is None:
+                views.append(node)
+                (node,) = node.inputs
+            layout = node._layout or contiguous(node.shape)
+            for view in reversed(views):
+                view._layout = layout = layout and layout.view(view.op.name, view.params)
+            return layout
+        return self._layout
 
     def key(self) -> tuple[Any, ...]:
         """Equal for two nodes that compute the same value from the same inputs.
@@ -161,12 +185,10 @@ def toposort(outputs: Sequence[Node], inputs: Sequence[Node] = ()) -> list[Node]
         node = stack[-1]
         if node in done:
             stack.pop()
-            continue
-        waiting = [source for source in node.inputs if source not in done]
-        if waiting:
-            stack.extend(reversed(waiting))
-        else:
+        elif done.issuperset(node.inputs):
             stack.pop()
             done.add(node)
             order.append(node)
+        else:
+            stack.extend([source for source in reversed(node.inputs) if source not in done])
     return order
