@@ -38,12 +38,14 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
     One depth-first walk. Where it comes back to a node that it has not left, the last update on the way there that was
     waiting for readers is done by copying instead.
     """
-    readers = readers_of(graph)
     targets = {node: node.inputs[0].base for node in graph.nodes if _may_overwrite(node)}
+    readers = readers_of(graph) if targets else {}
     order: dict[Node, None] = dict.fromkeys(graph.inputs)
     found: list[Node] = []
     retries = RETRIES * len(graph.nodes)
     for root in graph.nodes:
+        if root not in targets and root not in order and all(source in order for source in root.inputs):
+            order[root] = None
         stack = [] if root in order else [_Visit(root)]
         entered = {visit.node for visit in stack}
         while stack:

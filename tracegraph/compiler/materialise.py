@@ -209,10 +209,10 @@ class _Pass:
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
         elif is_scan(node):
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
-        elif op.name == "reshape" and _layout(node, sources) is None:
-            sources = (self._copy(sources[0]),)
-        same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
-        return self._noted(node if same else node.with_inputs(sources))
+        settled = node if sources == node.inputs else node.with_inputs(sources)
+        if op.name == "reshape" and settled.layout is None:
+            settled = node.with_inputs((self._copy(sources[0]),))
+        return self._noted(settled)
 
     def _updated(self, node: Node, old: Node, value: Node) -> Node:
         """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
@@ -300,14 +300,13 @@ class _Pass:
 
 def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozenset[Node]) -> set[Node]:
     """The updates from whose memory the value that they write can be read whenever it is needed, so that it has no other."""
-    readers = readers_of(graph)
+    updates = [node for node in order if node.op is update]
+    readers = readers_of(graph) if updates else {}
     place = {node: k for k, node in enumerate(order)}
     overwritten = {node.inputs[0].base: place[node] for node in in_place}
     outputs = {node.base for node in graph.outputs}
     found = set()
-    for node in order:
-        if node.op is not update:
-            continue
+    for node in updates:
         value, views = access(node.inputs[1])
         others = [reader for reader in readers[value] if reader is not node]
         computed = value.op.kind in ("elementwise", "identity", "reduce") and value not in outputs
@@ -358,10 +357,6 @@ def _is_shift(node: Node, old: Node, value: Node) -> bool:
         if base.op.kind in ("elementwise", "identity"):
             left += [Access(inner.base, (*inner.views, *views)) for inner in map(access, base.inputs)]
     return False
-
-
-def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:
-    return node.with_inputs(sources).layout
 
 
 def _concatenated(sources: Sequence[Node], axis: int) -> list[tuple[Any, Any]]:

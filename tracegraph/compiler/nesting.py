@@ -102,8 +102,10 @@ class Membership:
                 found[Level.BODY, views] = None
                 continue
             for level, members in self.views.items():
-                for outer in sorted(members.get(consumer, ()), key=len):
-                    found[level, (*views, *outer)] = None
+                chains = members.get(consumer)
+                if chains is not None:
+                    for outer in sorted(chains, key=len):
+                        found[level, (*views, *outer)] = None
         return list(found)
 
 
@@ -238,9 +240,10 @@ class _Emitter:
 
     def _address(self, buffer: Node, layout: Layout) -> Address:
         """Over all axes of the space: a value of the epilogue does not move along reduced axes."""
-        strides = iter(layout.strides)
-        reduced = self.members.axes if self.level is Level.EPILOGUE else ()
-        along = tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
+        along = layout.strides
+        if self.level is Level.EPILOGUE:
+            strides, reduced = iter(along), self.members.axes
+            along = tuple([0 if k in reduced else next(strides) for k in range(len(self.members.space))])
         return Address(self.memory.get(buffer, buffer), layout.offset, along)
 
 
@@ -301,7 +304,7 @@ def _loop_order(axes: Sequence[Axis], *, is_row: bool) -> list[int]:
 
 def _over_loops(address: Address, place: Sequence[Sequence[int]]) -> Address:
     """An address with a stride for each loop in place of each axis."""
-    return Address(address.buffer, address.offset, tuple(address.strides[group[-1]] for group in place))
+    return Address(address.buffer, address.offset, tuple([address.strides[group[-1]] for group in place]))
 
 
 def _instruction(each: Instruction, place: Sequence[Sequence[int]]) -> Instruction:

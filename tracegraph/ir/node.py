@@ -116,7 +116,9 @@ class Node:
             while node.op.kind == "view" and node._layout is None:
                 views.append(node)
                 (node,) = node.inputs
-            layout = node._layout or contiguous(node.shape)
+            if node._layout is None:
+                node._layout = contiguous(node.shape)
+            layout: Layout | None = node._layout
             for view in reversed(views):
                 view._layout = layout = layout and layout.view(view.op.name, view.params)
             return layout

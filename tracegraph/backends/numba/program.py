@@ -160,48 +160,52 @@ class _Instance:
         else:
             assert isinstance(kernel, LibraryKernel), "every nest has a source"
             table = self._product_table(kernel)
-        return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
+        return Task(self._codes[task.kernel], table, task.lo, task.hi)
 
-    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
-        table = self._table(len(slots))
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> int:
+        table, address = self._table(len(slots))
+        words = []
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
-                table[k] = value
+                words.append(value)
             else:
                 own = 0
                 if isinstance(kernel, NestKernel) and buffer is kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
-                self._point(table, k, buffer, value + own)
-        return table
+                words.append(self._pointer(address + 8 * k, buffer, value + own))
+        table[:] = words
+        return address
 
-    def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
+    def _product_table(self, kernel: LibraryKernel) -> int:
         call = product_call(kernel)
-        table = self._table(len(call.words))
+        table, address = self._table(len(call.words))
         table[:] = call.words
         for slot, (buffer, offset) in enumerate(call.places, start=1):
-            self._point(table, slot, buffer, offset)
-        return table
+            table[slot] = self._pointer(address + 8 * slot, buffer, offset)
+        return address
 
-    def _table(self, words: int) -> np.ndarray:
-        table = np.zeros(max(words, 1), np.int64)
+    def _table(self, words: int) -> tuple[np.ndarray, int]:
+        """A new table, and where it lies."""
+        table = np.zeros(words, np.int64)
         self._tables.append(table)
-        return table
+        return table, table.ctypes.data
 
-    def _point(self, table: np.ndarray, k: int, buffer: Node, offset: int) -> None:
-        """Makes a word of a table the address of an element; that of an argument is written by the tape at each call."""
+    def _pointer(self, word: int, buffer: Node, offset: int) -> int:
+        """What a word says of where an element lies: its address, or 0 if the tape writes that there at each call."""
         shift = offset * buffer.dtype.itemsize
-        if buffer is ERRORS:
-            table[k] = self._errors.ctypes.data
-        elif buffer in self._plan.offsets:
-            self._arena_targets.append((table[k:].ctypes.data, self._plan.offsets[buffer] + shift))
+        if buffer in self._plan.offsets:
+            self._arena_targets.append((word, self._plan.offsets[buffer] + shift))
+        elif buffer is ERRORS:
+            return self._errors.ctypes.data
         elif "value" in buffer.params:
-            table[k] = self._constant(buffer).ctypes.data + shift
+            return self._constant(buffer).ctypes.data + shift
         elif "number" in buffer.params:
-            number = self._scalars[self._graph.inputs.index(buffer) :]
-            table[k] = number.ctypes.data
-            self._targets[buffer] = [(number.ctypes.data, 0)]
+            number = self._scalars[self._graph.inputs.index(buffer) :].ctypes.data
+            self._targets[buffer] = [(number, 0)]
+            return number
         else:
-            self._targets.setdefault(buffer, []).append((table[k:].ctypes.data, shift))
+            self._targets.setdefault(buffer, []).append((word, shift))
+        return 0
 
     def _constant(self, node: Node) -> np.ndarray:
         """A constant's memory: the user's own array, or a copy that is renewed at each call if that is not in C order."""
