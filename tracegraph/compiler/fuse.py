@@ -16,11 +16,13 @@ from tracegraph.compiler.kernel import Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import (
     Access,
     access,
+    assemble,
     materialise,
     operands,
+    overwrite,
     part_at,
     pick,
-    place_of,
+    places_in,
     rest_of,
     shares_memory,
     through,
@@ -29,6 +31,7 @@ from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node
+from tracegraph.ir.layout import Layout
 from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
@@ -39,6 +42,8 @@ LARGEST_NEST = 64
 RECOMPUTE = 8
 #: Groups that are looked at to find whether one leads to another.
 FARTHEST = 500
+#: Groups that are tried for a value that many groups need.
+MOST_TRIED = 64
 
 
 class _Use(NamedTuple):
@@ -135,11 +140,14 @@ class _Fuser:
         self.outputs = frozenset(graph.outputs)
         self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
         self.later: dict[Node, list[Node]] = {}
+        self.places: dict[Node, Layout] = {}
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
                 for k, source in enumerate(operands(node)):
                     base, views = access(source)
                     self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
+                if node.op in (assemble, overwrite):
+                    self.places.update(places_in(node))
                 for each in node.inputs[len(operands(node)) :] if node.op.kind == "part" else ():
                     self.later.setdefault(each, []).append(node)
         self.group_of: dict[Node, _Group] = {}
@@ -155,8 +163,15 @@ class _Fuser:
         users = self._users(node)
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
         if node.op.kind in ("elementwise", "identity", "reduce", "pick") and has_kernel(node):
-            for group in sorted(users, key=lambda each: each.number):
-                if self._join(node, group, users, followers):
+            inside: dict[_Group, list[_Use]] = {group: [] for group in users}
+            is_stored = node in self.outputs or len(users) > 1
+            for use in self.uses[node]:
+                if use.consumer.op.kind == "assemble":
+                    is_stored = True
+                else:
+                    inside[self.group_of[use.consumer]].append(use)
+            for group in sorted(users, key=lambda each: each.number)[:MOST_TRIED]:
+                if self._join(node, group, inside[group], followers, is_stored=is_stored):
                     return
         self._start(node, followers)
 
@@ -179,28 +194,28 @@ class _Fuser:
         if node.op.kind == "reduce" and group.is_nest:
             group.members.reduce(node)
         elif node.op.kind == "part":
-            group.members.assembled = self.uses[node][0].consumer
+            group.members.assembled = self.uses[node][0].consumer, self.places.get(node)
         group.lead(followers)
         self.groups.append(group)
         self.group_of[node] = group
 
-    def _join(self, node: Node, group: _Group, users: set[_Group], followers: set[_Group]) -> bool:
-        """Computes the node inside a group of its consumers, if that is possible and pays."""
-        uses = self.uses[node]
+    def _join(
+        self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group], *, is_stored: bool
+    ) -> bool:
+        """Computes the node inside a group that has uses of it, if that is possible and pays."""
         if not group.is_nest or group.members.count >= LARGEST_NEST:
             return False
         if node.op.kind == "reduce" and group.root.op is part_at:
             return False
-        if any(use.is_random and self.group_of[use.consumer] is group for use in uses):
+        if any(use.is_random for use in uses):
             return False
         members = group.members
         positions = members.positions((use.consumer, use.views) for use in uses)
         if not self._readable(node, positions) or not self._reads_in_time(node, group, positions):
             return False
-        stored = node in self.outputs or len(users) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
         if node.op.kind == "reduce":
             possible = members.can_reduce(node, positions)
-        elif stored:
+        elif is_stored:
             possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
         else:
             possible = self._pays(node, members, positions)
@@ -208,7 +223,7 @@ class _Fuser:
             return False
         for level, views in positions:
             members.add(node, level, {views})
-        if stored:
+        if is_stored:
             members.store(node, positions[0][0])
         if node.op.kind == "reduce":
             members.reduce(node)
@@ -227,14 +242,16 @@ class _Fuser:
     def _reads_in_time(self, node: Node, group: _Group, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
         read at the very same point, and where nothing is written."""
-        whole = group.members.assembled
-        if whole is None or not shares_memory(whole):
+        if group.members.assembled is None:
+            return True
+        whole, region = group.members.assembled
+        if not shares_memory(whole):
             return True
         memory = whole.inputs[0].base
         if group.root.op is part_at:
             reads = memory in [source.base for source in operands(node)]
             return not reads or _is_same_place(node, group.root, whole, positions)
-        region = place_of(group.root, whole)
+        assert region is not None, "what is written at indices was told apart"
         is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
         if node.op is pick and node.inputs[0].base is memory:
             return False

@@ -25,7 +25,7 @@ from tracegraph.ops.shape import reshape_to
 
 __all__ = [
     "Access", "access", "assemble", "is_scan", "materialise", "operands", "overwrite", "overwrite_at", "part",
-    "part_at", "pick", "place_of", "rest_along", "rest_of", "shares_memory", "through",
+    "part_at", "pick", "places_in", "rest_along", "rest_of", "shares_memory", "through",
 ]  # fmt: skip
 
 #: Operations among which a stencil is looked for.
@@ -151,13 +151,15 @@ def rest_along(source: Layout, node: Node, views: Sequence[Node]) -> Layout | No
     return through(Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest)), views)
 
 
-def place_of(piece: Node, whole: Node) -> Layout:
-    """Where in the memory of an `assemble` or `overwrite` one of its parts lies."""
+def places_in(whole: Node) -> dict[Node, Layout]:
+    """Where in the memory of an `assemble` or `overwrite` each of its parts lies."""
     if whole.op is overwrite:
-        starts, steps = whole.params["starts"], whole.params["steps"]
+        pieces: Iterable[Node] = whole.inputs[1:]
+        regions = [(whole.params["starts"], whole.params["steps"])]
     else:
-        starts, steps = whole.params["regions"][whole.inputs.index(piece)]
-    return contiguous(whole.shape).slice(starts, steps, piece.shape)
+        pieces, regions = whole.inputs, whole.params["regions"]
+    layout = contiguous(whole.shape)
+    return {piece: layout.slice(*place, piece.shape) for piece, place in zip(pieces, regions, strict=True)}
 
 
 def materialise(graph: Graph) -> Graph:
@@ -417,10 +419,10 @@ def _is_plain(node: Node) -> bool:
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:
     """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order."""
-    result: list[Node] = []
+    result: dict[Node, None] = {}
     for node in outputs:
         base = node.base
         is_whole = node.layout == contiguous(node.shape) and base.aval.size == node.aval.size
         computed = is_whole and base.op.kind not in ("input", "leaf") and base not in result
-        result.append(base if computed else _copy(node))
-    return result
+        result[base if computed else _copy(node)] = None
+    return list(result)

@@ -11,7 +11,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import access, operands, part_at, pick, place_of, rest_along, rest_of, through
+from tracegraph.compiler.materialise import access, operands, part_at, pick, rest_along, rest_of, through
 from tracegraph.compiler.nest import (
     Address,
     Apply,
@@ -51,7 +51,7 @@ class Membership:
         reduction: the node that reduces it, if there is one.
         views: for each level and node, the chains of views through which its value is needed there.
         stored: the nodes whose values are kept, with the level at which they are written.
-        assembled: the buffer that a stored `part` is a region of.
+        assembled: the buffer that a stored `part` is a region of, and, unless it is written at indices, where it lies there.
         count: about how many instructions there are.
         repeated: arithmetic, in additions, of nodes that are worked out again for every element that they are repeated to.
     """
@@ -61,7 +61,7 @@ class Membership:
         self.reduction: Node | None = None
         self.views: dict[Level, dict[Node, set[Views]]] = {Level.BODY: {}, Level.EPILOGUE: {}}
         self.stored: dict[Node, Level] = {}
-        self.assembled: Node | None = None
+        self.assembled: tuple[Node, Layout | None] | None = None
         self.count = 0
         self.repeated = 0
 
@@ -226,8 +226,8 @@ class _Emitter:
 
     def _store_at(self, node: Node, value: int) -> Store:
         """Writes at indices into the memory that the node is a part of."""
-        buffer = self.members.assembled
-        assert buffer is not None, "a part belongs to a buffer"
+        assert self.members.assembled is not None, "a part belongs to a buffer"
+        buffer, _ = self.members.assembled
         whole = contiguous(buffer.shape)
         rest = rest_along(whole, node, ())
         assert rest is not None, "there are no views"
@@ -249,10 +249,11 @@ class _Emitter:
 
 def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
     """The buffer that holds a stored node, and where in it."""
-    whole = members.assembled
-    if node.op.kind != "part" or whole is None:
+    if node.op.kind != "part" or members.assembled is None:
         return node, contiguous(node.shape)
-    return whole, place_of(node, whole)
+    buffer, place = members.assembled
+    assert place is not None, "what is written at indices is stored otherwise"
+    return buffer, place
 
 
 # -- canonical loops ---------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ class _Instance:
         elif "value" in buffer.params:
             return self._constant(buffer).ctypes.data + shift
         elif "number" in buffer.params:
-            number = self._scalars[self._graph.inputs.index(buffer) :].ctypes.data
+            number = self._scalars[self._places[buffer] :].ctypes.data
             self._targets[buffer] = [(number, 0)]
             return number
         else:
