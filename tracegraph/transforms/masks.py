@@ -4,8 +4,8 @@ nothing, also where its own derivative is infinite or NaN, times which zero woul
 A mask is followed through the elementwise operations, views and sums that stand before the choice. It is applied once,
 behind the last elementwise step, so a choice costs what it did when it was applied first. A mask is given up, and with it
 the care, where elements mix: in products of matrices (unless it leaves out whole rows or columns), running sums, sorts,
-linear algebra and transforms of Fourier's kind; and at the border of a loop, for what goes into
-it from outside or is kept of it for the derivative of its derivative.
+linear algebra and transforms of Fourier's kind; and at the border of a loop, for what goes into it from
+outside or is kept of it for the derivative of its derivative.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ def _carried(mask: Node | None, node: Node, i: int) -> Node | None:
         params = {"starts": params["starts"], "steps": params["steps"]}
         return update(_truth(False, shape), _or_true(mask, node), **params)
     if node.op is gather:
-        return scatter(_truth(False, shape), _or_true(mask, node), *node.inputs[1:], **params)
+        picked = _or_true(mask if params["distinct"] else None, node)
+        return scatter(_truth(False, shape), picked, *node.inputs[1:], **params)
     if node.op in (update, scatter):
         rest = node.inputs[1:]
         if i == 0:
