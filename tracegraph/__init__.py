@@ -18,16 +18,31 @@ from types import ModuleType
 from tracegraph.api import (
     CacheInfo,
     Compiled,
+    check_grads,
     checkpoint,
     compile,
     cond,
+    custom_jvp,
+    custom_root,
+    custom_vjp,
     debug_print,
+    fixed_point,
     fori_loop,
     grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
     map,
     scan,
+    stop_gradient,
     switch,
     value_and_grad,
+    vjp,
+    vmap,
     while_loop,
 )
 from tracegraph.errors import (
@@ -42,8 +57,9 @@ from tracegraph.errors import (
 
 __all__ = [
     "CacheInfo", "Compiled", "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning",
-    "UnsupportedError", "checkpoint", "compile", "cond", "debug_print", "fori_loop", "grad", "map", "random", "scan",
-    "switch", "value_and_grad", "while_loop",
+    "UnsupportedError", "check_grads", "checkpoint", "compile", "cond", "custom_jvp", "custom_root", "custom_vjp",
+    "debug_print", "fixed_point", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp",
+    "linearize", "map", "random", "scan", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip
 
 

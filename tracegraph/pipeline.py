@@ -22,18 +22,18 @@ __all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 Observer = Callable[[str, Any], None]
 
 
-def stabilise(output: Node, wrt: Sequence[Node]) -> tuple[Node, list[Node]]:
+def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     """What a derivative starts from: softmax and its kin in a form whose derivative does not overflow.
 
     Args:
-        output: what will be differentiated.
-        wrt: the nodes that it will be differentiated by.
+        outputs: what will be differentiated.
+        wrt: the nodes that they will be differentiated by.
 
     Returns:
-        The output, and the nodes that now stand for ``wrt``.
+        The outputs, and the nodes that now stand for ``wrt``.
     """
-    rewritten, *nodes = rewrite(Graph((), [output]), STABILISE, keep=wrt).outputs
-    return rewritten, nodes
+    rewritten = rewrite(Graph((), outputs), STABILISE, keep=wrt).outputs
+    return list(rewritten[: len(outputs)]), list(rewritten[len(outputs) :])
 
 
 def optimise(graph: Graph) -> Graph:

@@ -10,7 +10,18 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["LEAF", "Structure", "flatten", "tree_map", "unflatten"]
+__all__ = [
+    "LEAF",
+    "MisfitError",
+    "Structure",
+    "count",
+    "flatten",
+    "flatten_as",
+    "places",
+    "prefix",
+    "tree_map",
+    "unflatten",
+]
 
 
 class Structure(NamedTuple):
@@ -55,6 +66,102 @@ def tree_map(function: Callable[..., Any], value: Any) -> Any:
     """The value with a function applied to each leaf."""
     leaves, structure = flatten(value)
     return unflatten(structure, map(function, leaves))
+
+
+class MisfitError(ValueError):
+    """A value has not the structure that it should have. Its text says where, what is there and what was expected."""
+
+
+def count(structure: Structure) -> int:
+    """How many leaves there are."""
+    return 1 if structure.kind is None else sum(map(count, structure.children))
+
+
+def places(structure: Structure) -> list[str]:
+    """How each leaf is reached.
+
+    >>> places(flatten({"w": 1.0, "b": (2.0, 3.0)})[1])
+    ["['w']", "['b'][0]", "['b'][1]"]
+    """
+    if structure.kind is None:
+        return [""]
+    return [
+        f"{step}{rest}"
+        for k, child in enumerate(structure.children)
+        for step in [_step(structure, k)]
+        for rest in places(child)
+    ]
+
+
+def flatten_as(structure: Structure, value: Any) -> list[Any]:
+    """The leaves of a value of a known structure, in its order: dicts may have their keys in another.
+
+    >>> flatten_as(flatten({"w": 1.0, "b": 2.0})[1], {"b": 3.0, "w": 4.0})
+    [4.0, 3.0]
+    """
+    return _fitted(structure, value, "", lambda value, rest, place: None)
+
+
+def prefix(structure: Structure, value: Any, is_leaf: Callable[[Any], bool]) -> list[Any]:
+    """For each leaf of a structure, what a tree that may end earlier has there. Lists and tuples are alike.
+
+    >>> prefix(flatten(({"w": 1.0, "b": 2.0}, 3.0))[1], (0, None), lambda axis: axis is None or axis == 0)
+    [0, 0, None]
+    """
+    return _fitted(structure, value, "", lambda value, rest, place: [value] * count(rest) if is_leaf(value) else None)
+
+
+def _fitted(
+    structure: Structure, value: Any, place: str, whole: Callable[[Any, Structure, str], list[Any] | None]
+) -> list[Any]:
+    """The leaves of a value; ``whole`` may take it for all leaves of what is expected there."""
+    taken = whole(value, structure, place)
+    if taken is not None:
+        return taken
+    kind, keys, children = structure
+    found = flatten(value)[1] if not isinstance(value, dict) else None
+    if kind is None:
+        if found is None or found.kind is not None:
+            raise _misfit(place, value, structure)
+        return [value]
+    if kind is dict:
+        if type(value) is not dict or value.keys() != set(keys):
+            raise _misfit(place, value, structure)
+        parts = [value[key] for key in keys]
+    else:
+        sequences = (list, tuple)
+        same = type(value) is kind or (kind in sequences and type(value) in sequences)
+        if not same or (kind is not type(None) and len(children) != _length(value, keys)):
+            raise _misfit(place, value, structure)
+        parts = [] if value is None else [getattr(value, key) for key in keys] if keys else list(value)
+    steps = [f"{place}{_step(structure, k)}" for k in range(len(children))]
+    return [
+        leaf
+        for child, part, step in zip(children, parts, steps, strict=True)
+        for leaf in _fitted(child, part, step, whole)
+    ]
+
+
+def _length(value: Any, keys: tuple[Any, ...]) -> int:
+    return len(keys) or len(value)
+
+
+def _step(structure: Structure, k: int) -> str:
+    kind, keys, _ = structure
+    if kind is not dict and keys:
+        return f".{keys[k]}"
+    return f"[{keys[k]!r}]" if keys else f"[{k}]"
+
+
+class _Star:
+    def __repr__(self) -> str:
+        return "*"
+
+
+def _misfit(place: str, value: Any, structure: Structure) -> MisfitError:
+    found = flatten(value)[1]
+    shown = [repr(unflatten(each, [_Star()] * count(each))) for each in (found, structure)]
+    return MisfitError(f"{place or 'the whole'} is {shown[0]}, expected {shown[1]}")
 
 
 def _flatten(value: Any, leaves: list[Any]) -> Structure:

@@ -400,3 +400,91 @@ def test_a_value_of_a_body_that_is_kept() -> None:
 
     with pytest.raises(tg.LeakError, match="body of a loop"):
         program(np.ones(3))
+
+
+# -- with the other transforms -----------------------------------------------------------------------------------------
+
+
+def _collatz(n: Any) -> Any:
+    def turn(state: Any) -> Any:
+        n, count = state
+        return np.where(n % 2 == 0, n // 2, 3 * n + 1), count + 1
+
+    return tg.while_loop(lambda state: state[0] != 1, turn, (n, 0))[1]
+
+
+def _damped(x: Any) -> Any:
+    """A number of turns that depends on the value."""
+    return tg.while_loop(lambda v: np.sum(v * v) > 1.0, lambda v: np.sin(v) * 0.9 + 0.01 * v, x)
+
+
+def _piecewise(x: Any) -> Any:
+    return tg.cond(np.sum(x) > 0, lambda: np.sin(x) * x, lambda: tg.cond(x[0] > -1, lambda: x**3, lambda: 2 * x))
+
+
+def _cumulative(x: Any) -> Any:
+    total, rows = tg.scan(lambda c, v: (c * np.cos(v) + v, c - v), np.sum(x), x)
+    return np.append(rows, total)
+
+
+def _powers(x: Any) -> Any:
+    return tg.fori_loop(0, np.sum(x > 0), lambda i, v: v * (1.1 + 0.1 * i), x)
+
+
+FUNCTIONS = (_damped, _piecewise, _cumulative, _powers)
+POINTS = np.random.default_rng(8).normal(size=(7, 4)) * 2
+
+
+def over_functions(test: Callable[..., Any]) -> Any:
+    return pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__.strip("_"))(test)
+
+
+def test_each_example_has_its_own_number_of_turns() -> None:
+    np.testing.assert_array_equal(tg.vmap(_collatz)(np.arange(1, 28)), [_plain_collatz(n) for n in range(1, 28)])
+
+
+def _plain_collatz(n: int) -> int:
+    count = 0
+    while n != 1:
+        n, count = (n // 2 if n % 2 == 0 else 3 * n + 1), count + 1
+    return count
+
+
+@over_functions
+def test_batched(function: Callable[..., Any]) -> None:
+    """All examples at once give what each gives alone, and so do their derivatives, in any order of the transforms."""
+    projected = lambda x: np.sum(np.cos(function(x)) * np.arange(1.0, 1 + function(POINTS[0]).size))  # noqa: E731
+    for f in (function, tg.grad(projected), tg.hessian(projected), lambda x: tg.jvp(function, (x,), (x * x,))[1]):
+        each = np.stack([f(point) for point in POINTS])
+        np.testing.assert_allclose(tg.vmap(f)(POINTS), each, rtol=1e-9, atol=1e-9)
+    total = tg.grad(lambda xs: np.sum(tg.vmap(projected)(xs)))
+    np.testing.assert_allclose(total(POINTS), np.stack([tg.grad(projected)(x) for x in POINTS]), rtol=1e-9, atol=1e-9)
+
+
+@over_functions
+def test_both_modes_against_finite_differences(function: Callable[..., Any]) -> None:
+    for point in POINTS[:4]:
+        tg.check_grads(function, (point,), order=2, atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(tg.jacfwd(function)(point), tg.jacrev(function)(point), rtol=1e-10, atol=1e-12)
+
+
+def test_batched_consts_and_sums() -> None:
+    """A batch of matrices that the body reads; the derivative by each is summed behind the loop."""
+    ws = RNG.normal(size=(4, 3, 3)) / 3
+    ours, plain = PROGRAMS["scan"]
+    mine = tg.vmap(tg.grad(ours), in_axes=(0, None))(ws, XS)
+    np.testing.assert_allclose(mine, np.stack([tg.grad(plain)(w, XS) for w in ws]), rtol=1e-10, atol=1e-12)
+
+
+def test_a_row_of_the_batch_is_not_spoilt_by_another() -> None:
+    """An example whose loop is over stays as it is, whatever the others go on to."""
+    f = tg.vmap(lambda x: tg.while_loop(lambda v: v < 100.0, lambda v: v * v, x))
+    np.testing.assert_array_equal(f(np.array([200.0, 3.0, 1.5])), [200.0, 6561.0, 1.5**16])
+
+
+def test_linear_maps_through_loops() -> None:
+    value, pullback = tg.vjp(_damped, POINTS[0])
+    tangent = tg.jvp(_damped, (POINTS[0],), (POINTS[1],))[1]
+    _, pushforward = tg.linearize(_damped, POINTS[0])
+    np.testing.assert_allclose(pushforward(POINTS[1]), tangent, rtol=1e-12)
+    assert float(np.sum(pullback(value)[0] * POINTS[1])) == pytest.approx(float(np.sum(value * tangent)))

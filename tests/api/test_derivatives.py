@@ -206,7 +206,7 @@ def test_an_argument_changed_in_place() -> None:
             ({"a": X, "b": True},),
             {},
             TypeError,
-            r"argument 0 is bool\[\]; a derivative is by",
+            r"argument 0\['b'\] is bool\[\]; a derivative is by",
         ),
         (lambda x: x, (1.0,), {"argnums": 1}, ValueError, "argnums names argument 1, the call has 0"),
         (lambda x: x, (1.0,), {"argnames": "y"}, ValueError, "argnames names argument 'y', the call has 0"),

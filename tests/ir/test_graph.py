@@ -15,6 +15,7 @@ from tracegraph.ir import (
     aval_of,
     check,
     current_where,
+    descendants,
     format_graph,
     format_node,
     located,
@@ -240,3 +241,18 @@ def test_place_is_restored() -> None:
         fails()
     assert made[0].where == Where("a.py", 1, "f")
     assert current_where() is None
+
+
+def test_descendants_are_what_may_depend_on_the_roots() -> None:
+    """In the order of all nodes; nothing older is visited, however much there is."""
+    x = input_node(Aval((), F64))
+    old = x
+    for _ in range(100):
+        old = exp(old)
+    root = exp(old)
+    output = add(multiply(root, old), exp(add(old, x)))
+    order = descendants([output], [root])
+    assert order == [node for node in toposort([output]) if node.serial >= root.serial]
+    assert len(order) == 5
+    assert descendants([old], [root]) == []
+    assert descendants([output], [output], [x]) == [x, output]

@@ -12,6 +12,7 @@ from support import rewriting as support
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
+from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
 from tracegraph.ops.product import matmul
@@ -161,6 +162,7 @@ CASES = [
           ("bool", I64, F64), ("bool", F32, I8), ("i8", I64, U8), ("i8", F32, F64), ("f32", F64, F32), ("i32", F64, BOOL),
           ("u8", F32, I32), ("f32", F64, BOOL), ("bool", I64, BOOL), ("i32", I64, I8), ("u8", np.dtype("i2"), I8)]),
     # identities
+    Case("custom", V, lambda x: customised([x], [ew.exp(x), ew.negative(x)], None)[1]),
     *(Case("identity", spec, op) for op in (identity, stop_gradient) for spec in (V, "f64[]")),
     # folding
     Case("fold", "", lambda: ew.divide(literal(1.0, F64), literal(-0.0, F64))),

@@ -936,6 +936,7 @@ NOT_OPERATIONS: Mapping[str, str] = {
     "input": "has no value of its own",
     "debug_print": "prints",
     **dict.fromkeys(("call", "loop", "branch", "pack", "result"), "is made of graphs; tests/ops/test_control.py"),
+    "custom": "is what it is given; tests/api/test_custom.py",
     "again": "is a value, in an order; tests/ops/test_control.py",
 }
 

@@ -19,10 +19,13 @@ from tracegraph.tree import Structure, flatten, unflatten
 __all__ = ["Given", "Traced", "input_nodes", "same_graph", "trace"]
 
 
-class Given(NamedTuple):
-    """A result that depends on nothing that is traced: a number, a text."""
+class Given:
+    """A result that depends on nothing that is traced: a number, a text; or what the body of a transform gives as such."""
 
-    value: Any
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def _array(value: np.ndarray) -> Any:
@@ -173,6 +176,8 @@ def _part(value: Any, where: Where | None) -> Callable[[np.ndarray], Any] | Give
         return _python_number if value.weak else _number if value.is_scalar else _array
     if isinstance(value, np.ndarray):
         return _array
+    if type(value) is Given:
+        return value
     if not isinstance(value, (np.generic, bool, int, float, complex, str, bytes, np.dtype, type)):
         raise TraceError(
             at(

@@ -121,10 +121,13 @@ def _reached(
 def fuse(graph: Graph) -> Fused:
     """Groups the graph's nodes into kernels."""
     settled = materialise(graph)
-    groups = _Fuser(settled).run()
+    fuser = _Fuser(settled)
+    groups = fuser.run()
     memory = _shared(settled)
     taken = {(node.inputs[0], node.params["index"]): node for node in settled.nodes if node.op is result}
-    kernels = tuple(kernel for group in groups for kernel in _kernels(group, memory, taken))
+    kernels = tuple(
+        kernel for group in groups for kernel in _kernels(group, memory, taken, fuser.computed_before(group))
+    )
     return Fused(settled, kernels, tuple(node.aval for node in graph.outputs))
 
 
@@ -156,6 +159,13 @@ class _Fuser:
         for node in reversed(self.order):
             self._place(node)
         return sorted(self.groups, key=_rank)
+
+    def computed_before(self, group: _Group) -> list[Node]:
+        """What stands for other groups that a group has to wait for without reading from them."""
+        waiting = [node for views in group.members.views.values() for node in views if node.op is again]
+        before = [access(each).base for node in waiting for each in node.inputs[1:]]
+        before = [each.inputs[0] if each.op is result else each for each in before]
+        return list(dict.fromkeys(self.group_of[each].root for each in before if each in self.group_of))
 
     def _place(self, node: Node) -> None:
         users = self._users(node)
@@ -304,9 +314,12 @@ def _shared(graph: Graph) -> dict[Node, Node]:
     return {node: last[start] for node, start in first.items()}
 
 
-def _kernels(group: _Group, memory: Mapping[Node, Node], taken: Mapping[tuple[Node, int], Node]) -> tuple[Kernel, ...]:
+def _kernels(
+    group: _Group, memory: Mapping[Node, Node], taken: Mapping[tuple[Node, int], Node], before: Sequence[Node]
+) -> tuple[Kernel, ...]:
     if group.is_nest:
-        return split(build_nest(group.members, memory))
+        after = tuple(memory.get(node, node) for node in before)
+        return tuple(each._replace(after=after) for each in split(build_nest(group.members, memory)))
     root = group.root
     operands = tuple([_in_memory(access(source), memory) for source in root.inputs])
     return (_call(root, operands, taken) if root.op.kind == "call" else LibraryKernel(root, operands),)

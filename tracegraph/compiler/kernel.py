@@ -25,11 +25,13 @@ class NestKernel(NamedTuple):
         nest: what it computes.
         pieces: into how many it must be cut because each leaves a partial result; 1 if any cut will do.
         partials: the buffer of those partial results, one element a piece.
+        after: buffers that are written before, although it does not read them.
     """
 
     nest: Nest
     pieces: int = 1
     partials: Node | None = None
+    after: tuple[Node, ...] = ()
 
     def __str__(self) -> str:
         loops = " x ".join(f"{axis.extent}{' reduced' if axis.is_reduced else ''}" for axis in self.nest.axes) or "1"

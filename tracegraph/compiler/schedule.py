@@ -73,7 +73,10 @@ def schedule(fused: Fused) -> Schedule:
     read: dict[Node, int] = {}
     for number, kernel in enumerate(fused.kernels):
         over = _overwritten(kernel)
-        before = [written.get(node, 0) for node in (*kernel.reads, *over)] + [read.get(node, 0) for node in over]
+        waits = kernel.after if isinstance(kernel, NestKernel) else ()
+        before = [written.get(node, 0) for node in (*kernel.reads, *over, *waits)] + [
+            read.get(node, 0) for node in over
+        ]
         level = max(before, default=0)
         levels.setdefault(level, []).append(number)
         for node in kernel.writes:

@@ -7,7 +7,9 @@ compute the same value is found by the rewriter (`key`), for which `where` does 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from tracegraph.ir.aval import Aval
 from tracegraph.ir.printer import format_graph
 from tracegraph.ir.where import Where, current_where
 
-__all__ = ["Graph", "Node", "Op", "toposort"]
+__all__ = ["Graph", "Node", "Op", "descendants", "toposort"]
 
 #: ``vjp(ct, node, i)``: the cotangent of input ``i`` of ``node``, given that of its output; None where it is zero.
 Vjp = Callable[["Node", "Node", int], "Node | None"]
@@ -72,6 +74,9 @@ class Op:
         return f"Op({self.name})"
 
 
+_serials = count()
+
+
 class Node:
     """One operation applied to nodes; or, with a leaf op, an input or a constant.
 
@@ -81,9 +86,10 @@ class Node:
         params: what else it takes: axes, shapes, dtypes, constants.
         aval: shape and dtype of its value.
         where: the user's line that made it.
+        serial: how many nodes were made before it; so it is larger than those of its inputs.
     """
 
-    __slots__ = ("aval", "inputs", "op", "params", "where")
+    __slots__ = ("aval", "inputs", "op", "params", "serial", "where")
 
     def __init__(
         self, op: Op, inputs: tuple[Node, ...], params: Mapping[str, Any], aval: Aval, where: Where | None
@@ -93,6 +99,7 @@ class Node:
         self.params = params
         self.aval = aval
         self.where = where
+        self.serial = next(_serials)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -175,6 +182,30 @@ def toposort(outputs: Sequence[Node], inputs: Sequence[Node] = ()) -> list[Node]
             stack.pop()
             continue
         waiting = [source for source in node.inputs if source not in done]
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            done.add(node)
+            order.append(node)
+    return order
+
+
+def descendants(outputs: Sequence[Node], roots: Sequence[Node], inputs: Sequence[Node] = ()) -> list[Node]:
+    """Of `toposort(outputs, inputs)`, in the same order, what can depend on the roots: what is not older than all of these.
+
+    So a transform of a part of a large graph takes no longer than that of a small one.
+    """
+    first = min([root.serial for root in roots], default=math.inf)
+    order = list(dict.fromkeys(inputs))
+    done = set(order)
+    stack = [node for node in reversed(outputs) if node.serial >= first]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        waiting = [source for source in node.inputs if source.serial >= first and source not in done]
         if waiting:
             stack.extend(reversed(waiting))
         else:

@@ -27,6 +27,9 @@ def format_graph(graph: Graph, *, where: bool = True) -> str:
         if node not in graph.inputs:
             text = f"  {names[node]}: {node.aval} = {format_node(node, names)}"
             lines.append(f"{text:<72}{_place(node) if where else ''}".rstrip())
+            for title, inner in _inner(node):
+                lines.append(f"    {title}")
+                lines += [f"      {line}" for line in format_graph(inner, where=where).splitlines()]
     lines.append(f"outputs {', '.join(names[node] for node in graph.outputs)}".rstrip())
     return "\n".join(lines)
 
@@ -34,8 +37,30 @@ def format_graph(graph: Graph, *, where: bool = True) -> str:
 def format_node(node: Node, names: Mapping[Node, str] | None = None) -> str:
     """One node as a call: ``reduce_sum(a, axes=(0,))``."""
     sources = [names[source] if names else repr(source.aval) for source in node.inputs]
-    params = [f"{key}={format_value(value)}" for key, value in node.params.items()]
+    hidden = {"family", "names", "base", "plans", "rule"} if node.op.kind == "call" else set()
+    params = [
+        f"{key}={format_value(value)}"
+        for key, value in node.params.items()
+        if key not in hidden and value is not None and not _graphs(value)
+    ]
     return f"{node.op.name}({', '.join(sources + params)})"
+
+
+def _graphs(value: Any) -> tuple[Graph, ...]:
+    """The graphs that a parameter is made of."""
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(each for each in values if hasattr(each, "outputs"))
+
+
+def _inner(node: Node) -> list[tuple[str, Graph]]:
+    """The graphs inside of a loop or branch, by name."""
+    return [
+        (key if len(graphs) == 1 else f"{key} {k}", graph)
+        for key, value in node.params.items()
+        if key != "plans"
+        for graphs in [_graphs(value)]
+        for k, graph in enumerate(graphs)
+    ]
 
 
 def format_value(value: Any) -> str:

@@ -8,6 +8,7 @@ from tracegraph.ops import (
     call,
     control,
     count,
+    custom,
     effect,
     elementwise,
     fourier,
@@ -26,13 +27,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "call", "control", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg",
+    "ALL", "broadcast", "call", "control", "count", "custom", "effect", "elementwise", "fourier", "gather", "leaf", "linalg",
     "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
     leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
-    fourier, random, effect, call, control,
+    fourier, random, effect, call, control, custom,
 )  # fmt: skip
 
 #: Every operation by its name.

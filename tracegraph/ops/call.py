@@ -14,6 +14,7 @@ import numpy as np
 
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ops.broadcast import expand_leading
+from tracegraph.ops.leaf import identity
 from tracegraph.ops.rules import Params
 
 __all__ = ["OPS", "TOKEN", "Form", "boxed", "call", "evaluate", "is_call", "pack", "result", "results"]
@@ -104,10 +105,11 @@ class _CallForm:
         rule = node.params["rule"]
         if rule is not None:
             return rule.pushforward(node, tangents, jvp)  # type: ignore[no-any-return]
-        given = [
-            (source, tangent) for source, tangent in zip(node.inputs, tangents, strict=True) if tangent is not None
-        ]
-        outputs = node.params["body"].splice(node.inputs)
+        sources = [
+            identity(source) for source in node.inputs
+        ]  # which may depend on each other; their tangents are total
+        given = [(source, tangent) for source, tangent in zip(sources, tangents, strict=True) if tangent is not None]
+        outputs = node.params["body"].splice(sources)
         return jvp(outputs, [source for source, _ in given], [tangent for _, tangent in given])
 
     def batched(self, inputs: Sequence[Node], axes: Sequence[bool], params: Params, size: int, batch: Batch) -> Node:

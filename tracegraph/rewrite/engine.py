@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tracegraph.ir import Graph, Node, Op, Where, current_where, located, set_where, toposort
+from tracegraph.ir import Graph, Node, Op, Where, current_where, descendants, located, set_where, toposort
 from tracegraph.ops.leaf import identity, input_op
 
 __all__ = ["Firing", "Rule", "Rules", "rewrite", "rule"]
@@ -76,8 +76,9 @@ def rewrite(
         The graph. Its outputs are those of ``graph``, then the nodes that now stand for ``keep``.
     """
     outputs = (*graph.outputs, *keep)
-    nodes = toposort(outputs, graph.inputs)
-    work = _Pass(nodes, outputs, rules, fired)
+    nodes = descendants(outputs, keep, graph.inputs) if keep else toposort(outputs, graph.inputs)
+    first = min([node.serial for node in keep], default=0)
+    work = _Pass(nodes, outputs, rules, fired, first)
     work.done.update((node, node) for node in graph.inputs)
     kept, dependent = set(keep), set(keep)
     with located(current_where()):
@@ -93,21 +94,27 @@ def rewrite(
                 work.normalise(node)
             else:
                 work.share(node)
-    return Graph(graph.inputs, [work.done[node] for node in outputs])
+    return Graph(graph.inputs, [work.done.get(node, node) for node in outputs])
 
 
 class _Pass:
     """The state of one walk.
 
     Attributes:
-        done: the new node of each node that was met; a new node stands for itself.
+        done: the new node of each node that was met; a new node stands for itself, and so does one made before ``first``.
+        first: the serial of the oldest node that is rewritten.
         memo: the new node of each key.
     """
 
-    __slots__ = ("_given", "budget", "done", "fired", "memo", "old_uses", "rules", "uses")
+    __slots__ = ("_given", "budget", "done", "fired", "first", "memo", "old_uses", "rules", "uses")
 
     def __init__(
-        self, nodes: Sequence[Node], outputs: Sequence[Node], rules: Sequence[Rule], fired: list[Firing] | None
+        self,
+        nodes: Sequence[Node],
+        outputs: Sequence[Node],
+        rules: Sequence[Rule],
+        fired: list[Firing] | None,
+        first: int,
     ) -> None:
         self.done: dict[Node, Node] = {}
         self.memo: dict[tuple[Any, ...], Node] = {}
@@ -116,6 +123,7 @@ class _Pass:
             for op in each.ops:
                 self.rules.setdefault(op, []).append(each)
         self.fired = fired
+        self.first = first
         self._given = rules
         self.budget = BUDGET * (len(nodes) + 1)
         self.old_uses = Counter(source for node in nodes for source in node.inputs)
@@ -124,21 +132,21 @@ class _Pass:
 
     def normalise(self, root: Node) -> None:
         """Finds the new node of ``root``, and on the way those of all nodes that rules make."""
-        done, memo = self.done, self.memo
+        done, memo, first = self.done, self.memo, self.first
         made_of: dict[Node, tuple[tuple[Any, ...], Node]] = {}
         stack = [root]
         while stack:
             node = stack[-1]
-            if node in done:
+            if node in done or node.serial < first:
                 stack.pop()
                 continue
-            waiting = [source for source in node.inputs if source not in done]
+            waiting = [source for source in node.inputs if source.serial >= first and source not in done]
             if waiting:
                 stack.extend(waiting)
                 continue
             if node in made_of:
                 key, made = made_of[node]
-                done[node] = memo[key] = done[made]
+                done[node] = memo[key] = done.get(made, made)
                 continue
             current = self._rebuilt(node)
             if current.op.form is not None:
@@ -182,7 +190,7 @@ class _Pass:
 
     def _rebuilt(self, node: Node) -> Node:
         done = self.done
-        inputs = tuple([done[source] for source in node.inputs])
+        inputs = tuple([done.get(source, source) for source in node.inputs])
         return node if inputs == node.inputs else node.with_inputs(inputs)
 
     def _inside(self, node: Node) -> Node:

@@ -89,40 +89,42 @@ def _shared(graph: Graph) -> Graph:
 
 
 def _replacements(members: Sequence[Node]) -> dict[Node, dict[Hashable, Node]]:
-    """For loops of one family that another stands for: its results by their names, and the number of turns by None."""
-    plain = [node for node in members if Loop.of(node).base is None]
-    wide = sorted((node for node in members if node not in plain), key=lambda node: -len(Loop.of(node).names))
-    union = _union(plain) if len(plain) > 1 else plain[0] if plain else None
-    instead: dict[Node, dict[Hashable, Node]] = {}
-    for node in plain:
-        if node is not union and union is not None:
-            instead[node] = _by_name(union)
-    for other in wide:
-        names = set(Loop.of(other).names)
-        replaced = [*(node for node in plain if node in instead or node is union), *wide[wide.index(other) + 1 :]]
-        needed = {name for node in replaced for name in (*Loop.of(node).names,)}
-        if union is not None:
-            needed |= set(Loop.of(union).names)
-        if needed <= names and not set(replaced) & set(toposort([other])):
-            return {node: _by_name(other) for node in replaced}
-    return instead
+    """For loops of one family that another stands for: its results by their names, and the number of turns by None.
+
+    The one that stands for others is the one with most inputs: a derivative in forward mode carries more. It stacks what
+    they stack besides, and must not depend on any of them.
+    """
+    main, *others = sorted(members, key=lambda node: -len(node.inputs))
+    names = set(Loop.of(main).names)
+    reached = set(toposort([main]))
+    absorbed = [
+        node
+        for node in others
+        if node not in reached and (Loop.of(node).base is None or names.issuperset(Loop.of(node).names))
+    ]
+    if not absorbed:
+        return {}
+    union = _union(main, absorbed)
+    return {node: _by_name(union) for node in (*absorbed, *([main] if union is not main else []))}
 
 
-def _union(members: Sequence[Node]) -> Node:
-    """The loop that stacks what any of some loops stacks; they have the same inputs and carries."""
-    first = Loop.of(members[0])
-    names = list(first.names)
-    outputs = list(first.body.outputs)
-    for node in members[1:]:
-        parts = Loop.of(node)
-        fresh = [k for k, name in enumerate(parts.names) if name not in names]
+def _union(main: Node, others: Sequence[Node]) -> Node:
+    """The loop that also stacks what others of its family stack, which have no inputs but those of the family."""
+    parts = Loop.of(main)
+    names, outputs = list(parts.names), list(parts.body.outputs)
+    counted = int(parts.turns is not None)
+    base = range(len(main.inputs)) if parts.base is None else parts.base
+    inputs = [parts.body.inputs[0], *(parts.body.inputs[k - counted + 1] for k in base if k >= counted)]
+    for node in others:
+        other = Loop.of(node)
+        fresh = [k for k, name in enumerate(other.names) if name not in names]
         if fresh:
-            gives = parts.body.splice(first.body.inputs)
+            gives = other.body.splice(inputs)
             outputs += [gives[k] for k in fresh]
-            names += [parts.names[k] for k in fresh]
-    if len(names) == len(first.names):
-        return members[0]
-    return first._replace(body=Graph(first.body.inputs, outputs), names=tuple(names)).node()
+            names += [other.names[k] for k in fresh]
+    if len(names) == len(parts.names):
+        return main
+    return parts._replace(body=Graph(parts.body.inputs, outputs), names=tuple(names)).node()
 
 
 def _by_name(node: Node) -> dict[Hashable, Node]:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -133,7 +133,7 @@ class Trace:
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
         self._storages: list[weakref.ref[Storage]] = []
-        self._inner: tuple[Node, ...] = ()
+        self._inner: dict[Node, str] = {}
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -149,21 +149,25 @@ class Trace:
             _active.trace = outer
 
     @contextmanager
-    def inside(self, inputs: tuple[Node, ...]) -> Iterator[None]:
-        """What depends on these inputs is known to nobody outside the ``with`` block: it is the body of a loop."""
-        outer, self._inner = self._inner, (*self._inner, *inputs)
+    def inside(
+        self, inputs: Iterable[Node], what: str = "in the body of a loop or branch has no number"
+    ) -> Iterator[None]:
+        """What depends on these inputs is known to nobody outside the ``with`` block; ``what`` it is, for messages."""
+        outer, self._inner = self._inner, {**self._inner, **dict.fromkeys(inputs, what)}
         try:
             yield
         finally:
             self._inner = outer
 
-    def _is_inner(self, node: Node) -> bool:
-        """Whether a node depends on the inputs of a body that is being traced."""
-        return bool(self._inner) and not set(self._inner).isdisjoint(toposort([node]))
+    def _inner_kind(self, node: Node) -> str | None:
+        """What a node is that depends on the inputs of such a block."""
+        return (
+            next((self._inner[each] for each in toposort([node]) if each in self._inner), None) if self._inner else None
+        )
 
     def contents(self) -> dict[Storage, Node]:
         """What all memory that the function has in hand holds now."""
-        return {storage: storage.node for reference in self._storages if (storage := reference()) is not None}
+        return {storage: storage.node for storage in self._alive()}
 
     @property
     def captured(self) -> frozenset[int]:
@@ -232,11 +236,9 @@ class Trace:
         if value is None:
             value = self._decided.get(node)
         if value is None:
-            if self._is_inner(node):
-                message = (
-                    f"a value of {node.aval} in the body of a loop or branch has no number: {why}; write {instead}, "
-                    "tg.cond or tg.while_loop instead"
-                )
+            inner = self._inner_kind(node)
+            if inner is not None:
+                message = f"a value of {node.aval} {inner}: {why}; write {instead}, tg.cond or tg.while_loop instead"
                 raise TraceError(at(message, user_where()))
             if self._fork is None:
                 raise TraceError(
@@ -245,10 +247,14 @@ class Trace:
             value = self._decided[node] = self._fork(node, self._live())
         return value
 
-    def _live(self) -> list[Node]:
+    def _alive(self) -> list[Storage]:
+        """The memory that somebody still has in hand."""
         alive = [(reference, storage) for reference in self._storages if (storage := reference()) is not None]
         self._storages = [reference for reference, _ in alive]
-        live = dict.fromkeys([*(storage.node for _, storage in alive), *self.effects])
+        return [storage for _, storage in alive]
+
+    def _live(self) -> list[Node]:
+        live = dict.fromkeys([*(storage.node for storage in self._alive()), *self.effects])
         if self._inner:
             order = toposort(list(live))
             inner = set(self._inner)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from tracegraph.ir import Node, current_where, set_where, toposort
+from tracegraph.ir import Node, current_where, descendants, set_where
 from tracegraph.ops.broadcast import zeros_like
 from tracegraph.ops.call import TOKEN, is_call, result
 from tracegraph.ops.control import total
@@ -34,16 +34,15 @@ class Cotangents(NamedTuple):
     of: dict[Node, Masked]
 
 
-def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node], within: Sequence[Node] = ()) -> Cotangents:
-    """The cotangents of the nodes ``wrt``, given those of the outputs. Linear in the number of nodes.
+def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Cotangents:
+    """The cotangents of the nodes ``wrt``, given those of the outputs. Linear in the number of nodes made after those.
 
     Args:
         outputs: what is differentiated.
         cts: the cotangent of each output, of its aval.
         wrt: float nodes, inputs or inner ones; where one depends on another, derivatives are total.
-        within: nodes behind which nothing depends on ``wrt``, so that one need not look there.
     """
-    order = toposort(outputs, within)
+    order = descendants(outputs, wrt)
     active = _between(order, wrt)
     found: dict[Node, Masked] = {}
     of_results: dict[Node, list[Node | None]] = {}
@@ -82,7 +81,7 @@ def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node], withi
 
 def jvp(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Node]) -> list[Node | None]:
     """The tangents of the outputs, given those of the nodes ``wrt``; None where an output does not depend on them."""
-    order = toposort(outputs)
+    order = descendants(outputs, wrt)
     active = _between(order, wrt)
     found: dict[Node, Node] = {}
     of_results: dict[Node, Sequence[Node | None]] = {}
@@ -120,8 +119,7 @@ def _pushed(node: Node, tangents: dict[Node, Node]) -> Node | None:
         if part is not None:
             pulled.append(part)
             given.append(tangents[source])
-    within = list(dict.fromkeys((probe, node, *node.inputs)))
-    return vjp(pulled, given, [probe], within).wrt[0] if pulled else None
+    return vjp(pulled, given, [probe]).wrt[0] if pulled else None
 
 
 def _cotangents(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
