@@ -17,6 +17,7 @@ from tracegraph.ops.call import TOKEN, is_call, result
 from tracegraph.ops.control import total
 from tracegraph.ops.leaf import identity
 from tracegraph.ops.rules import is_float
+from tracegraph.transforms.masks import Masked, plus, pulled, settled
 
 __all__ = ["Cotangents", "jvp", "vjp"]
 
@@ -30,7 +31,7 @@ class Cotangents(NamedTuple):
     """
 
     wrt: list[Node | None]
-    of: dict[Node, Node]
+    of: dict[Node, Masked]
 
 
 def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Cotangents:
@@ -43,15 +44,15 @@ def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Co
     """
     order = descendants(outputs, wrt)
     active = _between(order, wrt)
-    found: dict[Node, Node] = {}
+    found: dict[Node, Masked] = {}
     of_results: dict[Node, list[Node | None]] = {}
 
-    def add_to(node: Node, ct: Node) -> None:
-        found[node] = total(found[node], ct) if node in found else ct
+    def add_to(node: Node, ct: Masked) -> None:
+        found[node] = plus(found[node], ct) if node in found else ct
 
     for node, ct in zip(outputs, cts, strict=True):
         if node in active:
-            add_to(node, ct)
+            add_to(node, Masked(ct))
     here = current_where()
     for node in reversed(order):
         set_where(node.where)
@@ -60,22 +61,22 @@ def vjp(outputs: Sequence[Node], cts: Sequence[Node], wrt: Sequence[Node]) -> Co
             parts = node.op.form.pullback(node, of_results[node], wanted, _cotangents)
             for source, part in zip(node.inputs, parts, strict=True):
                 if part is not None and source in active:
-                    add_to(source, part)
+                    add_to(source, Masked(part))
         elif node in found and node.op is result:
             (source,) = node.inputs
             if source in active:
                 cts_of = of_results.setdefault(source, [None] * len(source.op.form.avals(source)))
                 index = node.params["index"]
-                before = cts_of[index]
-                cts_of[index] = found[node] if before is None else total(before, found[node])
+                before, ct = cts_of[index], settled(found[node])
+                cts_of[index] = ct if before is None else total(before, ct)
         elif node in found and node.op.vjp is not None:
             for i, source in enumerate(node.inputs):
                 if source in active:
-                    part = node.op.vjp(found[node], node, i)
-                    if part is not None:
-                        add_to(source, part)
+                    masked = pulled(found[node], node, i)
+                    if masked is not None:
+                        add_to(source, masked)
     set_where(here)
-    return Cotangents([found.get(node) for node in wrt], found)
+    return Cotangents([settled(found[node]) if node in found else None for node in wrt], found)
 
 
 def jvp(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Node]) -> list[Node | None]:
