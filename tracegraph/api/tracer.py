@@ -126,7 +126,7 @@ def trace(
     for node in graph.nodes[len(inputs) :]:
         if node.op is input_op:
             message = (
-                f"a value of {node.aval} of the body of a loop or branch was used outside of it; return it from there"
+                f"a value of {node.aval} of a loop, a branch or a vmap was used outside of it; return it from there"
             )
             raise LeakError(at(message, node.where))
     return Traced(
