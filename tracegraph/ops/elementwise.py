@@ -260,8 +260,8 @@ arctan2: Op = _row(
     "arctan2",
     np.arctan2,
     each(
-        lambda ct, out, y, x: divide(multiply(ct, x), add(multiply(x, x), multiply(y, y))),
-        lambda ct, out, y, x: negative(divide(multiply(ct, y), add(multiply(x, x), multiply(y, y)))),
+        lambda ct, out, y, x: multiply(ct, _over_length(_over_length(x, hypot(y, x)), hypot(y, x))),
+        lambda ct, out, y, x: negative(multiply(ct, _over_length(_over_length(y, hypot(y, x)), hypot(y, x)))),
     ),
 )
 sinh: Op = _row("sinh", np.sinh, each(lambda ct, out, x: multiply(ct, cosh(x))), dtypes=INEXACT)
@@ -282,10 +282,17 @@ hypot: Op = _row(
     "hypot",
     np.hypot,
     each(
-        lambda ct, out, x, y: multiply(ct, divide(x, out)),
-        lambda ct, out, x, y: multiply(ct, divide(y, out)),
+        lambda ct, out, x, y: multiply(ct, _over_length(x, out)),
+        lambda ct, out, x, y: multiply(ct, _over_length(y, out)),
     ),
 )
+
+
+def _over_length(x: Node, length: Node) -> Node:
+    """x / length, and 0 where that is 0."""
+    zero = equal(length, like(length, 0))
+    return where(zero, like(x, 0), divide(x, where(zero, like(length, 1), length)))
+
 
 # -- complex numbers -------------------------------------------------------------------------------------------------
 

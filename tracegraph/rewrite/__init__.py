@@ -12,10 +12,11 @@ from tracegraph.rewrite.hoist import hoist
 from tracegraph.rewrite.identities import IDENTITIES
 from tracegraph.rewrite.loops import simplify_calls
 from tracegraph.rewrite.lower import LOWER
+from tracegraph.rewrite.roots import ROOTS
 from tracegraph.rewrite.stable import STABLE
 from tracegraph.rewrite.views import VIEWS
 
 __all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "simplify_calls"]
 
-STABILISE: Rules = STABLE
+STABILISE: Rules = STABLE + ROOTS
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

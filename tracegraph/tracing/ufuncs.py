@@ -57,16 +57,21 @@ def _reciprocal(x: Node) -> Node:
 
 def _logaddexp(x: Node, y: Node) -> Node:
     """max + log1p(exp(-|x - y|)); where both are the same infinity their difference is NaN and the maximum is right."""
-    return ew.add(ew.maximum(x, y), ew.log1p(ew.exp(_apart(x, y))))
+    first, apart = _greater_and_apart(x, y)
+    return ew.add(first, ew.log1p(ew.exp(apart)))
 
 
 def _logaddexp2(x: Node, y: Node) -> Node:
-    return ew.add(ew.maximum(x, y), _times(ew.log1p(ew.exp2(_apart(x, y))), 1 / math.log(2)))
+    first, apart = _greater_and_apart(x, y)
+    return ew.add(first, _times(ew.log1p(ew.exp2(apart)), 1 / math.log(2)))
 
 
-def _apart(x: Node, y: Node) -> Node:
-    """-|x - y|, and 0 where both are the same."""
-    return ew.where(ew.equal(x, y), like(x, 0), ew.negative(ew.absolute(ew.subtract(x, y))))
+def _greater_and_apart(x: Node, y: Node) -> tuple[Node, Node]:
+    """max(x, y), and -|x - y| or 0 where both are the same infinity; by choices, whose sum is smooth where x is y."""
+    is_greater = ew.greater(x, y)
+    is_same = ew.logical_and(ew.equal(x, y), ew.isinf(x))
+    difference = ew.where(is_same, like(x, 0), ew.subtract(x, y))
+    return ew.where(is_greater, x, y), ew.where(is_greater, ew.negative(difference), difference)
 
 
 def _times(x: Node, number: float) -> Node:
