@@ -94,6 +94,15 @@ def compile_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return _aligned([["trace, compile, run", "nodes", "time", "per node", "kernels compiled"], *lines])
 
 
+def pass_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Microseconds a node, for each stage and together."""
+    lines = []
+    for row in rows:
+        each = [1e6 * seconds / row["nodes"] for seconds in row["seconds"].values()]
+        lines.append([row["name"], f"{row['nodes']:,}", *(f"{figure:.1f}" for figure in (*each, sum(each)))])
+    return _aligned([["microseconds a node", "nodes", *rows[0]["seconds"], "together"], *lines])
+
+
 def memory_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The highest memory of a process, and what of it came with the calls."""
     libraries = list(dict.fromkeys(name for row in rows for name in row["megabytes"]))
@@ -134,5 +143,6 @@ TABLES: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     "programs": program_table,
     "imports": import_table,
     "compile": compile_table,
+    "passes": pass_table,
     "memory": memory_table,
 }

@@ -13,6 +13,7 @@ import numpy as np
 import tracegraph
 from benchmarks.checking import check
 from benchmarks.libraries import LIBRARIES
+from benchmarks.passes import pass_rows
 from benchmarks.processes import first_calls, import_seconds, peak_memory
 from benchmarks.programs import program_rows
 from benchmarks.timing import Effort, race
@@ -120,5 +121,6 @@ SECTIONS: dict[str, Callable[[Sequence[str], str, Effort], list[Row]]] = {
     "programs": program_rows,
     "imports": import_rows,
     "compile": compile_rows,
+    "passes": pass_rows,
     "memory": memory_rows,
 }

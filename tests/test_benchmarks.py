@@ -20,6 +20,7 @@ PARTS += (
     "import tracegraph",
     "1,000 nodes",
     "10,000 nodes",
+    "passes: elementwise chain",
     "memory",
 )
 
@@ -35,7 +36,9 @@ def test_smoke_run_has_every_row(tmp_path):
     printed = run("--json", str(tmp_path / "figures.json"))
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [
-        row["name"] for section in ("workloads", "programs", "imports", "compile", "memory") for row in figures[section]
+        row["name"]
+        for section in ("workloads", "programs", "imports", "compile", "passes", "memory")
+        for row in figures[section]
     ]
     assert all(name in printed for name in names)
     assert [part for part in PARTS if not any(part in name for name in names)] == []

@@ -26,7 +26,7 @@ PICK = 1.0
 
 def weight_of(node: Node) -> int:
     """The cost of a scalar operation in additions: of complex numbers about four times that of reals."""
-    is_complex = any(each.dtype.kind == "c" for each in (node, *node.inputs))
+    is_complex = any(each.aval.dtype.kind == "c" for each in (node, *node.inputs))
     return WEIGHTS.get(node.op.name, 1) * (4 if is_complex else 1)
 
 

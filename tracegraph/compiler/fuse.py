@@ -18,13 +18,16 @@ from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import (
     Access,
     access,
+    assemble,
     materialise,
     operands,
+    overwrite,
     part_at,
     pick,
-    place_of,
+    places_in,
     rest_of,
     shares_memory,
+    through,
 )
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
@@ -43,6 +46,8 @@ LARGEST_NEST = 64
 RECOMPUTE = 8
 #: Groups that are looked at to find whether one leads to another.
 FARTHEST = 500
+#: Groups that are tried for a value that many groups need.
+MOST_TRIED = 64
 
 
 class _Use(NamedTuple):
@@ -143,11 +148,14 @@ class _Fuser:
         self.outputs = frozenset(graph.outputs)
         self.uses: dict[Node, list[_Use]] = {node: [] for node in graph.nodes}
         self.later: dict[Node, list[Node]] = {}
+        self.places: dict[Node, Layout] = {}
         for node in graph.nodes[len(graph.inputs) :]:
             if node.op.kind != "view":
                 for k, source in enumerate(operands(node)):
                     base, views = access(source)
                     self.uses[base].append(_Use(node, views, node.op is pick and k == 0))
+                if node.op in (assemble, overwrite):
+                    self.places.update(places_in(node))
                 if node.op.kind == "part" or node.op is again:
                     for each in node.inputs[len(operands(node)) :]:
                         self.later.setdefault(access(each).base, []).append(node)
@@ -171,8 +179,15 @@ class _Fuser:
         users = self._users(node)
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
         if node.op.kind in ("elementwise", "identity", "reduce", "pick") and has_kernel(node):
-            for group in sorted(users, key=lambda each: each.number):
-                if self._join(node, group, users, followers):
+            inside: dict[_Group, list[_Use]] = {group: [] for group in users}
+            is_stored = node in self.outputs or len(users) > 1
+            for use in self.uses[node]:
+                if use.consumer.op.kind == "assemble":
+                    is_stored = True
+                else:
+                    inside[self.group_of[use.consumer]].append(use)
+            for group in sorted(users, key=lambda each: each.number)[:MOST_TRIED]:
+                if self._join(node, group, inside[group], followers, is_stored=is_stored):
                     return
         self._start(node, followers)
 
@@ -197,28 +212,28 @@ class _Fuser:
         if node.op.kind == "reduce" and group.is_nest:
             group.members.reduce(node)
         elif node.op.kind == "part":
-            group.members.assembled = self.uses[node][0].consumer
+            group.members.assembled = self.uses[node][0].consumer, self.places.get(node)
         group.lead(followers)
         self.groups.append(group)
         self.group_of[node] = group
 
-    def _join(self, node: Node, group: _Group, users: set[_Group], followers: set[_Group]) -> bool:
-        """Computes the node inside a group of its consumers, if that is possible and pays."""
-        uses = self.uses[node]
+    def _join(
+        self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group], *, is_stored: bool
+    ) -> bool:
+        """Computes the node inside a group that has uses of it, if that is possible and pays."""
         if not group.is_nest or group.members.count >= LARGEST_NEST:
             return False
         if node.op.kind == "reduce" and group.root.op is part_at:
             return False
-        if any(use.is_random and self.group_of[use.consumer] is group for use in uses):
+        if any(use.is_random for use in uses):
             return False
         members = group.members
         positions = members.positions((use.consumer, use.views) for use in uses)
         if not self._readable(node, positions) or not self._reads_in_time(node, group, positions):
             return False
-        stored = node in self.outputs or len(users) > 1 or any(use.consumer.op.kind == "assemble" for use in uses)
         if node.op.kind == "reduce":
             possible = members.can_reduce(node, positions)
-        elif stored:
+        elif is_stored:
             possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
         else:
             possible = self._pays(node, members, positions)
@@ -226,7 +241,7 @@ class _Fuser:
             return False
         for level, views in positions:
             members.add(node, level, {views})
-        if stored:
+        if is_stored:
             members.store(node, positions[0][0])
         if node.op.kind == "reduce":
             members.reduce(node)
@@ -239,28 +254,28 @@ class _Fuser:
             return True
         if node.op is pick and any(rest_of(node, views) is None for _, views in positions):
             return False
-        sources = [access(source) for source in node.inputs[node.op is pick :]]
-        return all(
-            Access(base, (*inner, *views)).layout() is not None for _, views in positions for base, inner in sources
-        )
+        layouts = [source.layout for source in node.inputs[node.op is pick :]]
+        return all(through(layout, views) is not None for _, views in positions for layout in layouts)
 
     def _reads_in_time(self, node: Node, group: _Group, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether its own group has not overwritten an element before the node reads it: what the group writes into may be
         read at the very same point, and where nothing is written."""
-        whole = group.members.assembled
-        if whole is None or not shares_memory(whole):
+        if group.members.assembled is None:
             return True
-        memory = access(whole.inputs[0]).base
+        whole, region = group.members.assembled
+        if not shares_memory(whole):
+            return True
+        memory = whole.inputs[0].base
         if group.root.op is part_at:
-            reads = memory in [access(source).base for source in operands(node)]
+            reads = memory in [source.base for source in operands(node)]
             return not reads or _is_same_place(node, group.root, whole, positions)
-        region = place_of(group.root, whole)
+        assert region is not None, "what is written at indices was told apart"
         is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
-        if node.op is pick and access(node.inputs[0]).base is memory:
+        if node.op is pick and node.inputs[0].base is memory:
             return False
-        for base, inner in (access(source) for source in node.inputs):
-            for level, views in positions if base is memory else ():
-                seen = Access(base, inner if node.op.kind == "reduce" else (*inner, *views)).layout()
+        for source in node.inputs:
+            for level, views in positions if source.base is memory else ():
+                seen = source.layout if node.op.kind == "reduce" else through(source.layout, views)
                 at_point = not (is_reduced and level is Level.BODY)
                 if seen is None or not (are_apart(seen, region, whole.shape) or (at_point and are_same(seen, region))):
                     return False
@@ -286,15 +301,11 @@ def _is_same_place(node: Node, piece: Node, whole: Node, positions: Sequence[tup
     """Whether a `pick` reads just what is then written, at indices no two of which are the same."""
     if node.op is not pick or not piece.params["distinct"] or any(views for _, views in positions):
         return False
-    same = [_seen(each) for each in node.inputs[1:]] == [_seen(each) for each in operands(piece)[1:]]
-    source, target = access(node.inputs[0]).layout(), access(whole.inputs[0]).layout()
+    same = [(each.base, each.layout) for each in node.inputs[1:]] == [
+        (each.base, each.layout) for each in operands(piece)[1:]
+    ]
+    source, target = node.inputs[0].layout, whole.inputs[0].layout
     return same and node.shape == piece.shape and source == target and node.params["axes"] == piece.params["axes"]
-
-
-def _seen(index: Node) -> tuple[Node, Layout | None]:
-    """An index array, and how it is read."""
-    found = access(index)
-    return found.base, found.layout()
 
 
 def _is_repeated(views: Sequence[Node]) -> bool:
@@ -308,7 +319,7 @@ def _shared(graph: Graph) -> dict[Node, Node]:
     last: dict[Node, Node] = {}
     for node in graph.nodes:
         if shares_memory(node):
-            before = access(node.inputs[0]).base
+            before = node.inputs[0].base
             first[node] = first.setdefault(before, before)
             last[first[node]] = node
     return {node: last[start] for node, start in first.items()}

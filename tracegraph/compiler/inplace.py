@@ -38,12 +38,14 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
     One depth-first walk. Where it comes back to a node that it has not left, the last update on the way there that was
     waiting for readers is done by copying instead.
     """
-    readers = readers_of(graph)
-    targets = {node: _seen(node.inputs[0]) for node in graph.nodes if _may_overwrite(node)}
+    targets = {node: node.inputs[0].base for node in graph.nodes if _may_overwrite(node)}
+    readers = readers_of(graph) if targets else {}
     order: dict[Node, None] = dict.fromkeys(graph.inputs)
     found: list[Node] = []
     retries = RETRIES * len(graph.nodes)
     for root in graph.nodes:
+        if root not in targets and root not in order and all(source in order for source in root.inputs):
+            order[root] = None
         stack = [] if root in order else [_Visit(root)]
         entered = {visit.node for visit in stack}
         while stack:
@@ -74,20 +76,12 @@ def _may_overwrite(node: Node) -> bool:
     if node.op not in (update, scatter, scatter_add):
         return False
     old = node.inputs[0]
-    return _seen(old).op in (update, concatenate, scatter, scatter_add) and _is_whole(old)
+    return old.base.op in (update, concatenate, scatter, scatter_add) and _is_whole(old)
 
 
 def _is_whole(node: Node) -> bool:
     """Whether a view shows all of its buffer, in the order of that."""
-    chain = []
-    while node.op.kind == "view":
-        chain.append(node)
-        (node,) = node.inputs
-    layout: Layout | None = contiguous(node.shape)
-    size = node.aval.size
-    for view in reversed(chain):
-        layout = layout.view(view.op.name, view.params) if layout is not None else None
-    return layout is not None and layout == contiguous(layout.shape) and math.prod(layout.shape) == size
+    return node.layout == contiguous(node.shape) and node.aval.size == node.base.aval.size
 
 
 def readers_of(graph: Graph) -> dict[Node, list[Node]]:
@@ -96,17 +90,10 @@ def readers_of(graph: Graph) -> dict[Node, list[Node]]:
     for node in graph.nodes[len(graph.inputs) :]:
         if node.op.kind != "view":
             for source in node.inputs:
-                readers[_seen(source)].append(node)
+                readers[source.base].append(node)
     for node in graph.outputs:
-        readers[_seen(node)].append(node)
+        readers[node.base].append(node)
     return readers
-
-
-def _seen(node: Node) -> Node:
-    """What is seen through views."""
-    while node.op.kind == "view":
-        (node,) = node.inputs
-    return node
 
 
 # -- regions of one buffer ---------------------------------------------------------------------------------------------

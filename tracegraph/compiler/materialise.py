@@ -26,7 +26,7 @@ from tracegraph.ops.shape import reshape_to
 
 __all__ = [
     "Access", "access", "assemble", "is_scan", "materialise", "operands", "overwrite", "overwrite_at", "part",
-    "part_at", "pick", "place_of", "rest_along", "rest_of", "shares_memory",
+    "part_at", "pick", "places_in", "rest_along", "rest_of", "shares_memory", "through",
 ]  # fmt: skip
 
 #: Operations among which a stencil is looked for.
@@ -43,12 +43,16 @@ class Access(NamedTuple):
 
     def layout(self) -> Layout | None:
         """Where the elements lie in the base's buffer; None if no strides can say that."""
-        layout: Layout | None = contiguous(self.base.shape)
-        for node in self.views:
-            if layout is None:
-                return None
-            layout = layout.view(node.op.name, node.params)
-        return layout
+        return through(contiguous(self.base.shape), self.views)
+
+
+def through(layout: Layout | None, views: Iterable[Node]) -> Layout | None:
+    """A layout seen through views; None if no strides can say that."""
+    for view in views:
+        if layout is None:
+            return None
+        layout = layout.view(view.op.name, view.params)
+    return layout
 
 
 def access(node: Node) -> Access:
@@ -137,7 +141,7 @@ pick = Op(
 
 def rest_of(node: Node, views: Sequence[Node]) -> Layout | None:
     """Where a `pick`, seen through views, reads if all indices are 0; None if no strides can say that."""
-    source = access(node.inputs[0]).layout()
+    source = node.inputs[0].layout
     assert source is not None, "what is picked from was copied if it had no strides"
     return rest_along(source, node, views)
 
@@ -145,19 +149,18 @@ def rest_of(node: Node, views: Sequence[Node]) -> Layout | None:
 def rest_along(source: Layout, node: Node, views: Sequence[Node]) -> Layout | None:
     """Where a node with ``axes`` that has the shape of its indices, seen through views, is in an array if they are 0."""
     rest = [stride for k, stride in enumerate(source.strides) if k not in node.params["axes"]]
-    layout: Layout | None = Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest))
-    for view in views:
-        layout = None if layout is None else layout.view(view.op.name, view.params)
-    return layout
+    return through(Layout(source.offset, node.shape, (*(0,) * (node.aval.ndim - len(rest)), *rest)), views)
 
 
-def place_of(piece: Node, whole: Node) -> Layout:
-    """Where in the memory of an `assemble` or `overwrite` one of its parts lies."""
+def places_in(whole: Node) -> dict[Node, Layout]:
+    """Where in the memory of an `assemble` or `overwrite` each of its parts lies."""
     if whole.op is overwrite:
-        starts, steps = whole.params["starts"], whole.params["steps"]
+        pieces: Iterable[Node] = whole.inputs[1:]
+        regions = [(whole.params["starts"], whole.params["steps"])]
     else:
-        starts, steps = whole.params["regions"][whole.inputs.index(piece)]
-    return contiguous(whole.shape).slice(starts, steps, piece.shape)
+        pieces, regions = whole.inputs, whole.params["regions"]
+    layout = contiguous(whole.shape)
+    return {piece: layout.slice(*place, piece.shape) for piece, place in zip(pieces, regions, strict=True)}
 
 
 def materialise(graph: Graph) -> Graph:
@@ -192,7 +195,7 @@ class _Pass:
         self.copies: dict[Node, Node] = {}
         self.outputs: dict[Node, list[Node]] = {}
         for node in graph.outputs:
-            self.outputs.setdefault(access(node).base, []).append(node)
+            self.outputs.setdefault(node.base, []).append(node)
 
     def rebuilt(self, node: Node, sources: tuple[Node, ...]) -> Node:
         op = node.op
@@ -209,16 +212,16 @@ class _Pass:
             sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
         elif is_scan(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
-        elif op.name == "reshape" and _layout(node, sources) is None:
-            sources = (self._copy(sources[0]),)
-        same = all(a is b for a, b in zip(sources, node.inputs, strict=True))
-        return self._noted(node if same else node.with_inputs(sources))
+        settled = node if sources == node.inputs else node.with_inputs(sources)
+        if op.name == "reshape" and settled.layout is None:
+            settled = node.with_inputs((self._copy(sources[0]),))
+        return self._noted(settled)
 
     def _updated(self, node: Node, old: Node, value: Node) -> Node:
         """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
         ones, place = (1,) * node.aval.ndim, (node.params["starts"], node.params["steps"])
         rest = _rest(node)
-        if rest is None or access(old).base.op.kind not in ("input", "leaf", "assemble"):
+        if rest is None or old.base.op.kind not in ("input", "leaf", "assemble"):
             return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
         kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
         return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
@@ -230,8 +233,8 @@ class _Pass:
 
     def _scattered(self, node: Node, old: Node, others: Sequence[Node]) -> Node:
         """A scatter into memory that nobody needs as it is."""
-        memory = access(old).base
-        value, *indices = [self._copy(each) if access(each).base is memory else each for each in others]
+        memory = old.base
+        value, *indices = [self._copy(each) if each.base is memory else each for each in others]
         params = {**node.params, "is_sum": node.op is scatter_add}
         before = dict.fromkeys([*self._before(memory), memory] if memory.op is identity else self._before(memory))
         inputs = (value, *_widened(indices, value.shape), *before)
@@ -245,15 +248,14 @@ class _Pass:
     def overwritten(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """An update in place: its part comes after all that reads what was there."""
         old, value, *indices = sources
-        memory = access(old).base
-        for output in self.outputs.get(access(node.inputs[0]).base, ()):
-            if output not in self.copies and access(self.made[output]).base is memory:
+        memory = old.base
+        for output in self.outputs.get(node.inputs[0].base, ()):
+            if output not in self.copies and self.made[output].base is memory:
                 self.copies[output] = self._copy(self.made[output])
         if node.op is not update:
             return self._scattered(node, old, (value, *indices))
-        base, views = access(value)
-        if base is memory:
-            seen = Access(base, views).layout()
+        if value.base is memory:
+            seen = value.layout
             region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
             if seen is None or not are_apart(seen, region, node.shape):
                 value = self._copy(value)
@@ -267,7 +269,7 @@ class _Pass:
         seen = slice_(written, starts=node.params["starts"], steps=node.params["steps"], sizes=value.shape)
         while True:
             view = reshape_to(seen, value.shape)
-            if access(view).layout() is None:
+            if view.layout is None:
                 return
             self.made[value] = view
             if value.op.kind != "view":
@@ -293,7 +295,7 @@ class _Pass:
         """A new node, now that it is known as a reader of its operands."""
         if node.op.kind != "view":
             for source in operands(node):
-                base, _ = access(source)
+                base = source.base
                 if base.op.kind == "assemble":
                     self.readers.setdefault(base, []).append(node)
         return node
@@ -301,14 +303,13 @@ class _Pass:
 
 def _read_while_they_last(graph: Graph, order: Sequence[Node], in_place: frozenset[Node]) -> set[Node]:
     """The updates from whose memory the value that they write can be read whenever it is needed, so that it has no other."""
-    readers = readers_of(graph)
+    updates = [node for node in order if node.op is update]
+    readers = readers_of(graph) if updates else {}
     place = {node: k for k, node in enumerate(order)}
-    overwritten = {access(node.inputs[0]).base: place[node] for node in in_place}
-    outputs = {access(node).base for node in graph.outputs}
+    overwritten = {node.inputs[0].base: place[node] for node in in_place}
+    outputs = {node.base for node in graph.outputs}
     found = set()
-    for node in order:
-        if node.op is not update:
-            continue
+    for node in updates:
         value, views = access(node.inputs[1])
         others = [reader for reader in readers[value] if reader is not node]
         computed = value.op.kind in ("elementwise", "identity", "reduce") and value not in outputs
@@ -346,7 +347,7 @@ def _is_shift(node: Node, old: Node, value: Node) -> bool:
     """
     if _rest(node) is None:
         return False
-    memory = access(old).base
+    memory = old.base
     region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
     left: list[tuple[Node, tuple[Node, ...]]] = [access(value)]
     for _ in range(LARGEST_STENCIL):
@@ -359,10 +360,6 @@ def _is_shift(node: Node, old: Node, value: Node) -> bool:
         if base.op.kind in ("elementwise", "identity"):
             left += [Access(inner.base, (*inner.views, *views)) for inner in map(access, base.inputs)]
     return False
-
-
-def _layout(node: Node, sources: tuple[Node, ...]) -> Layout | None:
-    return access(node.with_inputs(sources)).layout()
 
 
 def _concatenated(sources: Sequence[Node], axis: int) -> list[tuple[Any, Any]]:
@@ -380,10 +377,7 @@ def _copy(node: Node) -> Node:
 
 def _fits_product(node: Node) -> bool:
     """Whether BLAS can read the matrices as they lie: rows or columns without gaps, and no literal in place of memory."""
-    base, views = access(node)
-    if base.op is iota or is_literal(base):
-        return False
-    layout = Access(base, views).layout()
+    layout = node.layout if _has_memory(node.base) else None
     if layout is None:
         return False
     (m, n), (row, column) = layout.shape[-2:], layout.strides[-2:]
@@ -411,26 +405,25 @@ def _widened(indices: Sequence[Node], shape: Ints) -> list[Node]:
 
 def _has_strides(node: Node) -> bool:
     """Whether strides can say where the elements lie in memory."""
-    base, views = access(node)
-    return not (base.op is iota or is_literal(base)) and Access(base, views).layout() is not None
+    return _has_memory(node.base) and node.layout is not None
+
+
+def _has_memory(base: Node) -> bool:
+    return not (base.op is iota or is_literal(base))
 
 
 def _is_plain(node: Node) -> bool:
     """Whether the elements lie one after another in memory."""
-    base, views = access(node)
-    if base.op is iota or is_literal(base):
-        return False
-    layout = Access(base, views).layout()
+    layout = node.layout if _has_memory(node.base) else None
     return layout is not None and layout.is_contiguous()
 
 
 def _owned(outputs: Sequence[Node]) -> list[Node]:
     """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order."""
-    result: list[Node] = []
+    result: dict[Node, None] = {}
     for node in outputs:
-        base, views = access(node)
-        layout = Access(base, views).layout()
-        is_whole = layout == contiguous(node.shape) and base.aval.size == node.aval.size
+        base = node.base
+        is_whole = node.layout == contiguous(node.shape) and base.aval.size == node.aval.size
         computed = is_whole and base.op.kind not in ("input", "leaf") and base not in result
-        result.append(base if computed else _copy(node))
-    return result
+        result[base if computed else _copy(node)] = None
+    return list(result)

@@ -31,7 +31,6 @@ def has_kernel(node: Node) -> bool:
     op = node.op
     if op.kind in ("product", "opaque", "call") or (op.kind == "elementwise" and op.loop is None):
         return False
-    kinds = {each.dtype for each in (node, *node.inputs)}
-    if np.dtype(np.float16) in kinds and op.name in NOT_OF_HALVES:
+    if op.name in NOT_OF_HALVES and any(each.dtype == np.float16 for each in (node, *node.inputs)):
         return False
-    return op.name in COMPLEX or all(dtype.kind != "c" for dtype in kinds)
+    return op.name in COMPLEX or all(each.dtype.kind != "c" for each in (node, *node.inputs))

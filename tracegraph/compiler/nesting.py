@@ -11,7 +11,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tracegraph.compiler.materialise import Access, access, operands, part_at, pick, place_of, rest_along, rest_of
+from tracegraph.compiler.materialise import access, operands, part_at, pick, rest_along, rest_of, through
 from tracegraph.compiler.nest import (
     Address,
     Apply,
@@ -36,7 +36,7 @@ __all__ = ["Level", "Membership", "build_nest"]
 Views = tuple[Node, ...]
 
 
-class Level(enum.Enum):
+class Level(enum.IntEnum):
     """Where in a nest a node is evaluated: at every point, or once the reduction is done."""
 
     BODY = 0
@@ -51,7 +51,7 @@ class Membership:
         reduction: the node that reduces it, if there is one.
         views: for each level and node, the chains of views through which its value is needed there.
         stored: the nodes whose values are kept, with the level at which they are written.
-        assembled: the buffer that a stored `part` is a region of.
+        assembled: the buffer that a stored `part` is a region of, and, unless it is written at indices, where it lies there.
         count: about how many instructions there are.
         repeated: arithmetic, in additions, of nodes that are worked out again for every element that they are repeated to.
     """
@@ -61,7 +61,7 @@ class Membership:
         self.reduction: Node | None = None
         self.views: dict[Level, dict[Node, set[Views]]] = {Level.BODY: {}, Level.EPILOGUE: {}}
         self.stored: dict[Node, Level] = {}
-        self.assembled: Node | None = None
+        self.assembled: tuple[Node, Layout | None] | None = None
         self.count = 0
         self.repeated = 0
 
@@ -102,8 +102,10 @@ class Membership:
                 found[Level.BODY, views] = None
                 continue
             for level, members in self.views.items():
-                for outer in sorted(members.get(consumer, ()), key=len):
-                    found[level, (*views, *outer)] = None
+                chains = members.get(consumer)
+                if chains is not None:
+                    for outer in sorted(chains, key=len):
+                        found[level, (*views, *outer)] = None
         return list(found)
 
 
@@ -160,17 +162,14 @@ class _Emitter:
     def value(self, node: Node, views: Views) -> int:
         """The instruction that has the node's value as it is seen through views."""
         base, inner = access(node)
-        views = (*inner, *views)
-        layout: Layout | None = contiguous(base.shape)
-        for view in views:
-            layout = layout.view(view.op.name, view.params) if layout is not None else None
-        assert layout is not None, "the fuser joins only what strides can express"
         if is_literal(base):
             # A number of its own for each use: two that are equal at this size need not be at the next.
             return self._append(Literal(base.params["value"], base.dtype))
+        layout = through(node.layout, views)
+        assert layout is not None, "the fuser joins only what strides can express"
         key = (base, layout)
         if key not in self._known:
-            self._known[key] = self._emit(base, views, layout)
+            self._known[key] = self._emit(base, (*inner, *views), layout)
         return self._known[key]
 
     def _emit(self, node: Node, views: Views, layout: Layout) -> int:
@@ -188,11 +187,10 @@ class _Emitter:
     def _pick(self, node: Node, views: Views) -> int:
         """Reads an element at indices. Those that only count along axes move the address instead."""
         x, *indices = node.inputs
-        base, inner = access(x)
-        source, rest = Access(base, inner).layout(), rest_of(node, views)
+        source, rest = x.layout, rest_of(node, views)
         assert source is not None, "what is picked from was copied if it had no strides"
         assert rest is not None, "the fuser joins only what strides can express"
-        address, places = self._placed(node, indices, views, source, self._address(base, rest))
+        address, places = self._placed(node, indices, views, source, self._address(x.base, rest))
         return self._append(Pick(node, address, places) if places else Load(address))
 
     def _placed(
@@ -227,8 +225,8 @@ class _Emitter:
 
     def _store_at(self, node: Node, value: int) -> Store:
         """Writes at indices into the memory that the node is a part of."""
-        buffer = self.members.assembled
-        assert buffer is not None, "a part belongs to a buffer"
+        assert self.members.assembled is not None, "a part belongs to a buffer"
+        buffer, _ = self.members.assembled
         whole = contiguous(buffer.shape)
         rest = rest_along(whole, node, ())
         assert rest is not None, "there are no views"
@@ -241,18 +239,20 @@ class _Emitter:
 
     def _address(self, buffer: Node, layout: Layout) -> Address:
         """Over all axes of the space: a value of the epilogue does not move along reduced axes."""
-        strides = iter(layout.strides)
-        reduced = self.members.axes if self.level is Level.EPILOGUE else ()
-        along = tuple(0 if k in reduced else next(strides) for k in range(len(self.members.space)))
+        along = layout.strides
+        if self.level is Level.EPILOGUE:
+            strides, reduced = iter(along), self.members.axes
+            along = tuple([0 if k in reduced else next(strides) for k in range(len(self.members.space))])
         return Address(self.memory.get(buffer, buffer), layout.offset, along)
 
 
 def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
     """The buffer that holds a stored node, and where in it."""
-    whole = members.assembled
-    if node.op.kind != "part" or whole is None:
+    if node.op.kind != "part" or members.assembled is None:
         return node, contiguous(node.shape)
-    return whole, place_of(node, whole)
+    buffer, place = members.assembled
+    assert place is not None, "what is written at indices is stored otherwise"
+    return buffer, place
 
 
 # -- canonical loops ---------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def _loop_order(axes: Sequence[Axis], *, is_row: bool) -> list[int]:
 
 def _over_loops(address: Address, place: Sequence[Sequence[int]]) -> Address:
     """An address with a stride for each loop in place of each axis."""
-    return Address(address.buffer, address.offset, tuple(address.strides[group[-1]] for group in place))
+    return Address(address.buffer, address.offset, tuple([address.strides[group[-1]] for group in place]))
 
 
 def _instruction(each: Instruction, place: Sequence[Sequence[int]]) -> Instruction:

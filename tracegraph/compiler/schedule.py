@@ -85,10 +85,11 @@ def schedule(fused: Fused) -> Schedule:
             read[node] = max(read.get(node, 0), level + 1)
     waves: list[Wave] = []
     total = 0.0
+    costs = list(map(_nanoseconds, fused.kernels))
     for level in sorted(levels):
         for group in _apart(fused, levels[level]):
-            cost = sum(_nanoseconds(fused.kernels[number]) for number in group)
-            tasks = tuple(task for number in group for task in _tasks(number, fused.kernels[number]))
+            cost = sum(costs[number] for number in group)
+            tasks = tuple(task for number in group for task in _tasks(number, fused.kernels[number], costs[number]))
             if tasks:
                 waves.append(Wave(tasks, len(tasks) > 1 and cost > PIECE_NANOSECONDS))
             total += cost
@@ -103,7 +104,7 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
     """Nests share a wave. A scan, a loop, a step of Python, and a product, which has threads of its own, have one each."""
     nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
-    others = [[number] for number in numbers if number not in nests]
+    others = [[number] for number in numbers if not isinstance(fused.kernels[number], NestKernel)]
     return ([nests] if nests else []) + others
 
 
@@ -115,16 +116,16 @@ def _nanoseconds(kernel: Kernel) -> float:
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
-def _tasks(number: int, kernel: Kernel) -> list[Task]:
+def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     if isinstance(kernel, CallKernel):
         return [Task(number, 0, 1, 0)]
     if not isinstance(kernel, NestKernel):
-        return _scan_tasks(number, kernel) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
+        return _scan_tasks(number, kernel, cost) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
     if pieces == 1 and nest.is_divisible:
-        pieces = int(min(MOST_PIECES, max(1.0, nest_nanoseconds(nest) // PIECE_NANOSECONDS), max(extent, 1)))
+        pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), max(extent, 1)))
     if pieces == 1:
         return [Task(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
@@ -136,12 +137,12 @@ def _tasks(number: int, kernel: Kernel) -> list[Task]:
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 
-def _scan_tasks(number: int, kernel: LibraryKernel) -> list[Task]:
+def _scan_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
     """Rows, or strips of columns, are independent of each other."""
     if not kernel.node.aval.size:
         return []
     extent = kernel.extents[0] * kernel.strips
-    pieces = int(min(MOST_PIECES, max(1.0, _nanoseconds(kernel) // PIECE_NANOSECONDS), extent))
+    pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
     step = -(-extent // pieces)
     return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 

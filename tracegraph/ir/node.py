@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.ir.aval import Aval
+from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ir.printer import format_graph
 from tracegraph.ir.where import Where, current_where
 
@@ -89,7 +90,7 @@ class Node:
         serial: how many nodes were made before it; so it is larger than those of its inputs.
     """
 
-    __slots__ = ("aval", "inputs", "op", "params", "serial", "where")
+    __slots__ = ("_layout", "aval", "inputs", "op", "params", "serial", "where")
 
     def __init__(
         self, op: Op, inputs: tuple[Node, ...], params: Mapping[str, Any], aval: Aval, where: Where | None
@@ -100,6 +101,7 @@ class Node:
         self.aval = aval
         self.where = where
         self.serial = next(_serials)
+        self._layout: Layout | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,6 +110,30 @@ class Node:
     @property
     def dtype(self) -> np.dtype:
         return self.aval.dtype
+
+    @property
+    def base(self) -> Node:
+        """What is seen through views; of any other node, itself."""
+        node = self
+        while node.op.kind == "view":
+            (node,) = node.inputs
+        return node
+
+    @property
+    def layout(self) -> Layout | None:
+        """Where its elements lie in the memory of its `base`, which is in C order; None if no strides can say that."""
+        if self._layout is None:
+            views, node = [], self
+            while node.op.kind == "view" and node._layout is None:
+                views.append(node)
+                (node,) = node.inputs
+            if node._layout is None:
+                node._layout = contiguous(node.shape)
+            layout: Layout | None = node._layout
+            for view in reversed(views):
+                view._layout = layout = layout and layout.view(view.op.name, view.params)
+            return layout
+        return self._layout
 
     def key(self) -> tuple[Any, ...]:
         """Equal for two nodes that compute the same value from the same inputs.
@@ -180,14 +206,12 @@ def toposort(outputs: Sequence[Node], inputs: Sequence[Node] = ()) -> list[Node]
         node = stack[-1]
         if node in done:
             stack.pop()
-            continue
-        waiting = [source for source in node.inputs if source not in done]
-        if waiting:
-            stack.extend(reversed(waiting))
-        else:
+        elif done.issuperset(node.inputs):
             stack.pop()
             done.add(node)
             order.append(node)
+        else:
+            stack.extend([source for source in reversed(node.inputs) if source not in done])
     return order
 
 

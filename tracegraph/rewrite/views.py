@@ -177,7 +177,9 @@ def _origin(x: Node, starts: Ints, steps: Ints, sizes: Shape) -> tuple[Node, boo
 def _are_apart(start: int, step: int, size: int, start2: int, step2: int, size2: int) -> bool:
     """Whether two ranges share no number: one ends before the other begins, or they interleave."""
     one, two = range(start, start + step * size, step), range(start2, start2 + step2 * size2, step2)
-    if not one or not two or max(one) < min(two) or max(two) < min(one):
+    if not one or not two:
+        return True
+    if max(one[0], one[-1]) < min(two[0], two[-1]) or max(two[0], two[-1]) < min(one[0], one[-1]):
         return True
     return abs(step) == abs(step2) and (start - start2) % step != 0
 

@@ -87,10 +87,13 @@ def parse_index(index: Any, shape: tuple[int, ...]) -> Region | Pick:
         IndexError: as NumPy: out of bounds, too many indices, no index at all.
     """
     given = index if isinstance(index, tuple) else (index,)
-    items = _with_ellipsis(given, len(shape))
-    has_ellipsis = any(item is Ellipsis for item in given)
-    if any(_is_array(item) for item in items):
-        return _picked(items, shape, has_ellipsis=has_ellipsis)
+    has_ellipsis = False
+    items = [*given, *[slice(None)] * (len(shape) - len(given))]
+    if len(items) > len(shape) or not all(type(item) in (int, slice) for item in given):
+        items = _with_ellipsis(given, len(shape))
+        has_ellipsis = any(item is Ellipsis for item in given)
+        if any(_is_array(item) for item in items):
+            return _picked(items, shape, has_ellipsis=has_ellipsis)
     starts, steps, sizes, seen = [], [], [], []
     axis = 0
     for item in items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -152,12 +152,15 @@ def broadcast(nodes: Sequence[Node]) -> list[Node]:
     if all(shape == first for shape in shapes):
         return list(nodes)
     try:
-        shape = np.broadcast_shapes(*shapes)
+        shape = _common_shape(*shapes)
     except ValueError:
         raise ValueError(
             f"operands could not be broadcast together with shapes {' '.join(map(tight, shapes))}"
         ) from None
     return [spread(node, shape) for node in nodes]
+
+
+_common_shape = lru_cache(maxsize=4096)(np.broadcast_shapes)
 
 
 def tight(shape: Shape) -> str:

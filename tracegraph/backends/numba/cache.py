@@ -6,6 +6,8 @@ are only ever added, and processes share a folder without locks. A kernel found 
 importing numba. It knows nothing of graphs or of what kernels compute.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 import os
@@ -17,11 +19,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import llvmlite
-
-from .loader import Loader, host_cpu
+if TYPE_CHECKING:
+    from .loader import Loader
 
 _MAGIC = b"tracegraph kernel 1\n"
 _DIGEST_BYTES = 32
@@ -53,6 +54,10 @@ def default_folder() -> Path:
 @lru_cache(maxsize=1)
 def _environment_digest() -> bytes:
     """A hash of all but the kernel that machine code depends on, taken without importing numba."""
+    import llvmlite  # here, because an import of tracegraph does without it
+
+    from .loader import host_cpu
+
     here = Path(__file__).parent
     sources = [here / "intrinsics.py", here / "jit.py", here / "loader.py", *sorted(here.glob("vecmath/*.py"))]
     numba = importlib.util.find_spec("numba")
@@ -82,10 +87,15 @@ class KernelCache:
         self._given_folder = folder
         self._limit_bytes = limit_bytes
         self._lock = threading.RLock()
-        self._loader = Loader()
         self._addresses: dict[tuple[str, str], int] = {}
         self._compiled = self._loaded = self._hits = self._stored = 0
         self._writable = True
+
+    @cached_property
+    def _loader(self) -> Loader:
+        from .loader import Loader  # here, because it imports llvmlite, which an import of tracegraph does without
+
+        return Loader()
 
     @cached_property
     def folder(self) -> Path:

@@ -178,6 +178,7 @@ class _Instance:
         self._graph = code.plan.schedule.fused.graph
         self._arena_targets: list[tuple[int, int]] = []
         self._errors = np.zeros(1, np.int64)
+        self._numbers = {node: k for k, node in enumerate(self._graph.inputs)}
         self._scalars = np.zeros(len(self._graph.inputs) + 1, np.int64)
         self._copies: list[tuple[np.ndarray, np.ndarray]] = []
         self._targets: dict[Node, list[tuple[int, int]]] = {}
@@ -198,11 +199,11 @@ class _Instance:
         is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
         return self._checked(run) if is_checked else run
 
-    def words(self, count: int) -> np.ndarray:
-        """A table that lives as long as this does."""
-        table = np.zeros(max(count, 1), np.int64)
+    def words(self, count: int) -> tuple[np.ndarray, int]:
+        """A table that lives as long as this does, and where it lies."""
+        table = np.zeros(count, np.int64)
         self._keep.append(table)
-        return table
+        return table, table.ctypes.data
 
     def kept(self, *values: Any) -> None:
         """Keeps what native code needs."""
@@ -223,17 +224,17 @@ class _Instance:
             self._copies.append((usable, value))
         return usable
 
-    def bind(self, plan: Plan, table: np.ndarray, k: int, buffer: Node, shift: int) -> None:
-        """Makes a word the address of a byte of a buffer of the outermost program: the tape writes it at each call."""
-        address = table[k:].ctypes.data
+    def bind(self, plan: Plan, word: int, buffer: Node, shift: int) -> int:
+        """As `_Frame.point`, of a buffer of the outermost program: 0 if the tape writes the address at each call."""
         if buffer in plan.offsets:
-            self._arena_targets.append((address, plan.offsets[buffer] + shift))
+            self._arena_targets.append((word, plan.offsets[buffer] + shift))
         elif "number" in buffer.params:
-            number = self._scalars[self._graph.inputs.index(buffer) :]
-            table[k] = number.ctypes.data
-            self._targets[buffer] = [(number.ctypes.data, 0)]
+            number = self._scalars[self._numbers[buffer] :].ctypes.data
+            self._targets[buffer] = [(number, 0)]
+            return number
         else:
-            self._targets.setdefault(buffer, []).append((address, shift))
+            self._targets.setdefault(buffer, []).append((word, shift))
+        return 0
 
     @property
     def errors(self) -> int:
@@ -309,8 +310,8 @@ def _release(histories: Sequence[np.ndarray]) -> None:
         free(int(memory[0]))
 
 
-#: Makes a word of a table the address of a byte of some buffer.
-Bind = Callable[[np.ndarray, int, int], None]
+#: What a word at an address says of where a byte of some buffer lies; 0 if it is written there when that is known.
+Bind = Callable[[int, int], int]
 Step = Callable[[Sequence[Any]], None]
 
 
@@ -360,47 +361,49 @@ class _Frame:
         kernel = self._code.kernels[task.kernel]
         source = self._code.sources[task.kernel]
         if isinstance(kernel, CallKernel):
-            table = self._call(task.kernel, kernel)[0]
+            table = self._call(task.kernel, kernel)[0].ctypes.data
         elif source is not None:
             table = self._slots_table(source.slots, kernel, task.piece)
         else:
             assert isinstance(kernel, LibraryKernel), "every nest has a source"
             table = self._product_table(kernel)
-        return Task(self._code.codes[task.kernel], table.ctypes.data, task.lo, task.hi)
+        return Task(self._code.codes[task.kernel], table, task.lo, task.hi)
 
-    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
-        table = self._instance.words(len(slots))
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> int:
+        table, address = self._instance.words(len(slots))
+        words = []
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
-                table[k] = value
+                words.append(value)
             else:
                 own = 0
                 if isinstance(kernel, NestKernel) and buffer is kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
-                self.point(table, k, buffer, (value + own) * buffer.dtype.itemsize)
-        return table
+                words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
+        table[:] = words
+        return address
 
-    def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
+    def _product_table(self, kernel: LibraryKernel) -> int:
         call = product_call(kernel)
-        table = self._instance.words(len(call.words))
+        table, address = self._instance.words(len(call.words))
         table[:] = call.words
         for slot, (buffer, offset) in enumerate(call.places, start=1):
-            self.point(table, slot, buffer, offset * buffer.dtype.itemsize)
-        return table
+            table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
+        return address
 
-    def point(self, table: np.ndarray, k: int, buffer: Node, shift: int) -> None:
-        """Makes a word of a table the address of a byte of a buffer."""
+    def point(self, word: int, buffer: Node, shift: int) -> int:
+        """What a word says of where a byte of a buffer lies: its address, or 0 if that is written there later."""
+        if buffer in self._plan.offsets:
+            if self._arena is not None:
+                return self._arena(word, self._plan.offsets[buffer] + shift)
+            return self._instance.bind(self._plan, word, buffer, shift)
         if buffer is ERRORS:
-            table[k] = self._instance.errors
-        elif "value" in buffer.params or buffer.op is iota:
-            table[k] = self._constant(buffer).ctypes.data + shift
-        elif self._bound is None:
-            self._instance.bind(self._plan, table, k, buffer, shift)
-        elif buffer in self._plan.offsets:
-            assert self._arena is not None, "an inner frame has an arena"
-            self._arena(table, k, self._plan.offsets[buffer] + shift)
-        else:
-            self._bound[buffer](table, k, shift)
+            return self._instance.errors
+        if "value" in buffer.params or buffer.op is iota:
+            return int(self._constant(buffer).ctypes.data) + shift
+        if self._bound is not None:
+            return self._bound[buffer](word, shift)
+        return self._instance.bind(self._plan, word, buffer, shift)
 
     def _constant(self, node: Node) -> np.ndarray:
         if node not in self._constants:
@@ -411,7 +414,7 @@ class _Frame:
 
     def _within(self, buffer: Node, start: int = 0) -> Bind:
         """Addresses in a buffer of this frame."""
-        return lambda table, k, shift: self.point(table, k, buffer, start + shift)
+        return lambda word, shift: self.point(word, buffer, start + shift)
 
     def _operand(self, operand: Access) -> Bind:
         layout = operand.layout()
@@ -434,35 +437,30 @@ class _Frame:
             runs.append(run)
         words = branch_words(tapes[0].kernel, [tape.args for tape in tapes])
         self._instance.kept(words)
-        index(words, 1, 0)
+        words[1] = index(words[1:].ctypes.data, 0)
         return words, lambda arrays: choose(words, runs)
 
     def _loop(self, number: int, kernel: CallKernel) -> tuple[np.ndarray, Step]:
         instance = self._instance
         parts: Any = Loop.split(kernel.operands, kernel.node.params)  # type: ignore[arg-type]
         patches: list[Patch] = []
-        cells = instance.words(3 + 7 * parts.carries + len(parts.stacked) + len(parts.body.outputs))
-        free_cells = iter(range(len(cells)))
 
-        def cell() -> tuple[int, int]:
-            """A new word, and its address."""
-            k = next(free_cells)
-            return k, cells[k:].ctypes.data
-
-        def moving(address: int, stride: int) -> Bind:
+        def moving(cell: int, stride: int) -> Bind:
             """Addresses in the array that a cell tells, at the place of the turn."""
-            return lambda table, k, shift: patches.append(Patch(table[k:].ctypes.data, address, shift, stride))
 
-        def fixed(address: int) -> Bind:
-            def bind(table: np.ndarray, k: int, shift: int) -> None:
-                table[k] = address + shift
+            def bind(word: int, shift: int) -> int:
+                patches.append(Patch(word, cell, shift, stride))
+                return 0
 
             return bind
 
+        def fixed(address: int) -> Bind:
+            return lambda word, shift: address + shift
+
         def pointed(bind: Bind) -> int:
-            """The address of a new cell."""
-            k, address = cell()
-            bind(cells, k, 0)
+            """A new cell."""
+            cells, address = instance.words(1)
+            cells[0] = bind(address, 0)
             return address
 
         def stack(node: Node, bind: Bind, stride: int) -> Bind:
@@ -470,11 +468,10 @@ class _Frame:
             address = instance.history(node).ctypes.data if node.dtype.kind == "O" else pointed(bind)
             return moving(address, stride)
 
-        _, place = cell()
-        _, flag = cell()
+        (_, place), (_, flag) = instance.words(1), instance.words(1)
         before, after, carries = [], [], []
         for k, init in enumerate(parts.init):
-            now, then = cell()[1], cell()[1]
+            (_, now), (_, then) = instance.words(1), instance.words(1)
             result = pointed(self._within(kernel.results[k]))
             spare = pointed(self._within(kernel.spares[k]))
             is_even = parts.length is not None and parts.length % 2 == 0
@@ -522,9 +519,9 @@ class _Frame:
         )
         instance.kept(words)
         if parts.turns is not None:
-            self._operand(parts.turns)(words, TURNS, 0)
+            words[TURNS] = self._operand(parts.turns)(words[TURNS:].ctypes.data, 0)
         if parts.cond is not None:
-            self.point(words, COUNT, kernel.results[-1], 0)
+            words[COUNT] = self.point(words[COUNT:].ctypes.data, kernel.results[-1], 0)
         return words, lambda arrays: turn(words, run, tested)
 
     def program(self) -> tuple[Task, Callable[[], Any]]:
@@ -581,8 +578,8 @@ class _Frame:
             whole = np.ndarray(shape, dtype, self._constant(base), start, strides)
             return lambda arrays: whole
         if self._bound is not None:
-            cell = self._instance.words(1)
-            self.point(cell, 0, base, 0)
+            cell, address = self._instance.words(1)
+            cell[0] = self.point(address, base, 0)
             return lambda arrays: np.ndarray(shape, dtype, memory_at(int(cell[0]), base.aval.nbytes), start, strides)
         if base in self._plan.offsets:
             place, start = -1, start + self._plan.offsets[base]

@@ -66,7 +66,7 @@ def write_scan(kernel: LibraryKernel) -> KernelSource:
     if inner != 1:
         slots += [Slot(None, inner), Slot(None, kernel.strips)]
     name = text[len("def ") : text.index("(")]
-    return KernelSource(name, text, tuple(slots), ("",) * len(text.splitlines()))
+    return KernelSource(name, text, tuple(slots), (None,) * len(text.splitlines()))
 
 
 def _name(node: Node) -> str:

@@ -57,18 +57,18 @@ class KernelSource(NamedTuple):
         name: of the function, after its operations.
         text: the source, which is compiled and which the disk cache goes by.
         slots: what each word of ``args`` holds.
-        notes: for each line, the user's line that it comes from, or the number that it reads.
+        notes: for each line, the user's line that it comes from, or the number that it reads, or None.
     """
 
     name: str
     text: str
     slots: tuple[Slot, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Any, ...]
 
     def listing(self) -> str:
         """The source with the user's lines beside it."""
         lines = zip(self.text.splitlines(), self.notes, strict=True)
-        return "\n".join(f"{line:<60}  # {note}" if note else line for line, note in lines)
+        return "\n".join(f"{line:<60}  # {note}" if note is not None else line for line, note in lines)
 
 
 class _Reduction(NamedTuple):
@@ -105,7 +105,8 @@ class _Writer:
 
     def __init__(self, nest: Nest) -> None:
         self.nest = nest
-        self.lines: list[tuple[str, str]] = []
+        self.lines: list[str] = []
+        self.notes: list[Any] = []
         self.head: list[str] = []
         self.slots: list[Slot] = []
         self.depth = 1
@@ -113,7 +114,9 @@ class _Writer:
         self._places: dict[Address, int] = {}
         self._is_checked = False
         self._numbers: dict[Pick | Store, int] = {}
-        self.remarks: dict[str, str] = {}
+        self._named: set[str] = set()
+        self._counts = {"a": 0, "out": 0, "errors": 0}
+        self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
@@ -181,8 +184,8 @@ class _Writer:
     # -- pieces ----------------------------------------------------------------------------------------------------
 
     def line(self, text: str, node: Node | None = None) -> None:
-        note = str(node.where) if node and node.where else ""
-        self.lines.append(("    " * self.depth + text, note))
+        self.lines.append("    " * self.depth + text)
+        self.notes.append(node and node.where)
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:
@@ -240,7 +243,7 @@ class _Writer:
         if isinstance(each, Index):
             place = self.place(each.address)
             first = self._number(f"first{self._places[each.address]}", each.address.offset)
-            return f"cast_{each.dtype}({first} + {place})"
+            return f"{_cast(each.dtype)}({first} + {place})"
         if isinstance(each, Apply):
             text: str = each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
             return f"round_to_half({text})" if each.node.dtype == np.float16 else text
@@ -282,7 +285,7 @@ class _Writer:
         else:
             text = self._word(each.value)
         self.head.append(f"{name} = {text}")
-        self.remarks[self.head[-1]] = str(each.value)
+        self.remarks[self.head[-1]] = each.value
         return name
 
     def _word(self, value: np.ndarray) -> str:
@@ -292,14 +295,15 @@ class _Writer:
             text = f"float_from_word({text})"
         word = np.float64(value).view(np.int64) if value.dtype.kind == "f" else value.astype(np.int64)
         self.slots.append(Slot(None, int(word)))
-        return f"cast_{value.dtype}({text})"
+        return f"{_cast(value.dtype)}({text})"
 
     def pointer(self, address: Address) -> str:
         """The name of the pointer to an address's first element."""
         key = address.buffer, address.offset
         if key not in self._pointers:
             kind = "errors" if address.buffer is ERRORS else "out" if key in self._written else "a"
-            name = f"{kind}{sum(known.startswith(kind) for known in self._pointers.values())}"
+            name = f"{kind}{self._counts[kind]}"
+            self._counts[kind] += 1
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
             self.slots.append(Slot(*key))
@@ -319,9 +323,9 @@ class _Writer:
         return " + ".join(terms) or "0"
 
     def _number(self, name: str, value: int) -> str:
-        line = f"{name} = args["
-        if not any(known.startswith(line) for known in self.head):
-            self.head.append(f"{line}{len(self.slots)}]")
+        if name not in self._named:
+            self._named.add(name)
+            self.head.append(f"{name} = args[{len(self.slots)}]")
             self.slots.append(Slot(None, value))
         return name
 
@@ -331,10 +335,10 @@ class _Writer:
             errors = self.pointer(Address(ERRORS, 0, ()))
             with self.block("if is_outside:"):
                 self.line(f"store({errors}, 0, 1)")
-        head = [(f"    {line}", self.remarks.get(line, "")) for line in self.head]
-        lines = [(f"def {name}(args, lo, hi):", ""), *head, *self.lines]
-        text = "\n".join(line for line, _ in lines) + "\n"
-        return KernelSource(name, text, tuple(self.slots), tuple(note for _, note in lines))
+        head = [f"    {line}" for line in self.head]
+        text = "\n".join([f"def {name}(args, lo, hi):", *head, *self.lines, ""])
+        notes = (None, *map(self.remarks.get, self.head), *self.notes)
+        return KernelSource(name, text, tuple(self.slots), notes)
 
 
 def _letter(k: int, is_reduced: bool) -> str:
@@ -353,6 +357,11 @@ def _to_bits(text: str, address: Address) -> str:
 @cache
 def _type(dtype: np.dtype) -> str:
     return {"bool": "boolean", "float16": "uint16"}.get(str(dtype), str(dtype))
+
+
+@cache
+def _cast(dtype: np.dtype) -> str:
+    return f"cast_{dtype}"
 
 
 def _start(node: Node) -> str:
