@@ -262,6 +262,20 @@ def test_roots_of_anything_else_are_left_alone(build):
     assert fired == []
 
 
+def test_sinc_near_zero():
+    """Its second derivative is exact where sin(x) / x cancels, and its values are NumPy's."""
+    x = np.array([0.0, 1e-9, 1e-3, 0.1, -0.4, 0.49, 0.51, 2.0])
+    np.testing.assert_allclose(
+        tg.value_and_grad(lambda x: np.sum(np.sinc(x) ** 2))(x)[0], np.sum(np.sinc(x) ** 2), rtol=1e-14
+    )
+    second = tg.grad(lambda x: np.sum(tg.grad(lambda x: np.sum(np.sinc(x / np.pi)))(x)))(x)
+    with np.errstate(invalid="ignore"):
+        formula = ((2 - x**2) * np.sin(x) - 2 * x * np.cos(x)) / x**3
+    np.testing.assert_allclose(second[4:], formula[4:], rtol=1e-10)
+    np.testing.assert_allclose(second[:4], -1 / 3 + x[:4] ** 2 / 10, rtol=1e-5)
+    assert np.isnan(tg.value_and_grad(lambda x: np.sin(x) / x)(0.0)[0])
+
+
 def test_softmax_through_other_views():
     """The axis may be brought to the end and back; what counts is where each element comes from."""
     x = input_node(support.aval("f64[3,3]"))

@@ -90,12 +90,17 @@ def _modf(x: Node) -> tuple[Node, Node]:
     return ew.copysign(part, x), whole
 
 
-def _xlogy(log: Emit) -> Emit:
-    """x log(y), and 0 where x is 0 unless y is no number."""
+def _xlogy(log: Emit, end: float) -> Emit:
+    """x log(y), and 0 where x is 0 unless y is no number; its derivative by x is log(y) there, if that is finite.
+
+    ``end``: of the domain of the logarithm."""
 
     def emit(x: Node, y: Node) -> Node:
-        nothing = ew.logical_and(ew.equal(x, like(x, 0)), ew.equal(y, y))
-        return ew.where(nothing, like(x, 0), ew.multiply(x, log(ew.where(nothing, like(y, 1), y))))
+        zero = ew.equal(x, like(x, 0))
+        outside = (ew.equal if y.dtype.kind == "c" else ew.less_equal)(y, like(y, end))
+        edge = ew.logical_and(zero, ew.logical_or(outside, ew.isinf(y)))
+        product = ew.multiply(x, log(ew.where(edge, like(y, 1), y)))
+        return ew.where(edge, like(x, 0), ew.add(product, ew.where(zero, like(x, 0), like(x, -0.0))))
 
     return emit
 
@@ -103,7 +108,7 @@ def _xlogy(log: Emit) -> Emit:
 def _entr(x: Node) -> Node:
     """-x log(x); 0 at 0, minus infinity below."""
     below = ew.less(x, like(x, 0))
-    value = ew.negative(_xlogy(ew.log)(x, ew.where(below, like(x, 1), x)))
+    value = ew.negative(_xlogy(ew.log, 0)(x, ew.where(below, like(x, 1), x)))
     return ew.where(below, like(x, -math.inf), value)
 
 
@@ -188,8 +193,8 @@ _BY_NAME: Mapping[str, Emit] = {
     "erf": erf,
     "erfc": erfc,
     "gammaln": gammaln,
-    "xlogy": _xlogy(ew.log),
-    "xlog1py": _xlogy(ew.log1p),
+    "xlogy": _xlogy(ew.log, 0),
+    "xlog1py": _xlogy(ew.log1p, -1),
     "entr": _entr,
     "rel_entr": _relative_entropy(lambda term, x, y: term),
     "kl_div": _relative_entropy(lambda term, x, y: ew.add(ew.subtract(term, x), y)),

@@ -1,10 +1,14 @@
-"""Roots of what is zero only where its derivative is zero too, such as sums of squares: norms, standard deviations and
-distances. At zero, the derivative of the root is infinite and that of what is under it zero; instead of their product, NaN,
-the derivative is 0, which is the subgradient of least norm. Used before differentiation only; no value changes.
+"""Formulas whose derivative is the limit of what the formula gives. Used before differentiation only.
+
+* Roots of what is zero only where its derivative is zero too, such as sums of squares: norms, standard deviations and
+  distances. At zero, the derivative of the root is infinite and that of what is under it zero; instead of their product,
+  NaN, the derivative is 0, which is the subgradient of least norm. No value changes.
+* ``sin(x) / x`` near 0, whose derivatives cancel: a series, which is as exact.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tracegraph.ir import Node
@@ -15,10 +19,14 @@ from tracegraph.ops.elementwise import (
     convert,
     divide,
     equal,
+    less,
     like,
+    logical_and,
     maximum,
     multiply,
+    not_equal,
     power,
+    sin,
     sqrt,
     where,
 )  # fmt: skip
@@ -29,7 +37,7 @@ from tracegraph.ops.region import slice_
 from tracegraph.rewrite.engine import Rules, rule
 from tracegraph.rewrite.match import VIEWS, number, unview
 
-__all__ = ["ROOTS"]
+__all__ = ["LIMITS"]
 
 _ALIKE = VIEWS | {identity, slice_, reduce_sum, reduce_max, convert}
 #: So deep is looked for what is under a root.
@@ -98,4 +106,32 @@ def _known(node: Node, depth: int) -> Any:
     return None if any(value is None for value in values) else node.op.reference(*values, **node.params)
 
 
-ROOTS: Rules = (root_at_zero,)
+@rule("sinc_near_zero", divide)
+def sinc_near_zero(node: Node) -> Node | None:
+    """``sin(x) / x``, also where x is replaced by something tiny at 0, as in ``np.sinc``: there it is 1."""
+    top, x = node.inputs
+    if top.op is not sin or top.inputs[0] is not x or node.dtype.kind != "f":
+        return None
+    is_replaced = x.op is where
+    if is_replaced:
+        other = number(x.inputs[2])
+        if other is None or other >= 0.5:
+            return None
+        x = x.inputs[1]
+    near = less(absolute(x), like(x, 0.5))
+    if not is_replaced:
+        near = logical_and(near, not_equal(x, like(x, 0)))
+    far = where(near, like(x, 1), x)
+    return where(near, _sinc_series(where(near, x, like(x, 0))), divide(sin(far), far))
+
+
+def _sinc_series(x: Node) -> Node:
+    """sin(x) / x for |x| < 1/2."""
+    square = multiply(x, x)
+    total = like(x, -1 / math.factorial(15))
+    for k in range(6, -1, -1):
+        total = add(multiply(total, square), like(x, (-1) ** k / math.factorial(2 * k + 1)))
+    return total
+
+
+LIMITS: Rules = (root_at_zero, sinc_near_zero)
