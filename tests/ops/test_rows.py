@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.cases import CASES, EXACT_ZERO, KINDS, NOT_OPERATIONS, REAL_DERIVATIVES, REFUSED, UNDIFFERENTIATED, Case
+from support.cases import CASES, EXACT_ZERO, KINDS, NOT_OPERATIONS, REFUSED, UNDIFFERENTIATED, Case
 from support.compare import assert_same_values
 
 from tracegraph import pipeline
@@ -133,8 +133,7 @@ def along(scalar: Node, inputs: list[Node], direction: list[np.ndarray]) -> Node
 
 def differentiable(case: Case) -> list[np.dtype]:
     """The dtypes for which a case has derivatives."""
-    kinds = "f" if case.op in REAL_DERIVATIVES else "fc"
-    return [dtype for dtype in KINDS[case.dtypes] if dtype.kind in kinds]
+    return [dtype for dtype in KINDS[case.dtypes] if dtype.kind in "fc"]
 
 
 def over_smooth(function: Any) -> Any:

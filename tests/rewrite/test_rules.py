@@ -273,6 +273,13 @@ CASES = [
     Case("softplus", V, lambda x: ew.log(_one_plus(x)), 1e-13, False),
     Case("softplus_of_log1p", V, lambda x: ew.log1p(ew.exp(x)), 1e-13, False),
     Case("log_sigmoid", V, lambda x: ew.log(ew.sigmoid(x)), 1e-13, False),
+    *(Case("log1mexp", "f64[7]", f, 1e-9, False) for f in (
+        lambda x: ew.log(ew.subtract(like(x, 1), ew.exp(ew.negative(ew.exp(x))))),
+        lambda x: ew.log(ew.negative(ew.expm1(ew.negative(ew.exp(x))))),
+    )),
+    Case("log1mexp_of_log1p", "f64[7]", lambda x: ew.log1p(ew.negative(ew.exp(ew.negative(ew.exp(x))))), 1e-9, False),
+    Case("softplus_of_parts", V, lambda x: ew.add(
+        ew.maximum(x, like(x, 0)), ew.log1p(ew.exp(ew.negative(ew.absolute(x))))), 1e-13, False),
     Case("log_one_minus_sigmoid", V, lambda x: ew.log(ew.subtract(like(x, 1), ew.sigmoid(x))), 1e-9, False),
 ]  # fmt: skip
 

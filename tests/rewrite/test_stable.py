@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import rewriting as support
 
+import tracegraph as tg
 from tracegraph.backends.reference import run
 from tracegraph.ir import Graph
 from tracegraph.ops import elementwise as ew
@@ -140,6 +141,30 @@ def _wide_softmax(x):
     return np.exp(x) / np.exp(x).sum(1, keepdims=True)
 
 
+def _log1mexp(x):
+    return ew.log(ew.subtract(like(x, 1), ew.exp(_below_zero(x))))
+
+
+def _log1mexp_by_log1p(x):
+    return ew.log1p(ew.negative(ew.exp(_below_zero(x))))
+
+
+def _log1mexp_by_expm1(x):
+    return ew.log(ew.negative(ew.expm1(_below_zero(x))))
+
+
+def _below_zero(x):
+    return ew.subtract(ew.negative(ew.multiply(x, x)), like(x, 1e-3))
+
+
+def _wide_log1mexp(x):
+    return np.log(-np.expm1(-x * x - np.longdouble(1e-3)))
+
+
+def _softplus_in_parts(x):
+    return ew.add(ew.log1p(ew.exp(ew.negative(ew.absolute(x)))), ew.maximum(x, like(x, 0)))
+
+
 FORMULAS = {
     "softmax": (_softmax, _wide_softmax),
     "logsumexp": (_logsumexp, lambda x: np.log(np.exp(x).sum(1))),
@@ -147,6 +172,7 @@ FORMULAS = {
     "logistic": (_logistic, lambda x: 1 / (1 + np.exp(-x))),
     "softplus": (_softplus, lambda x: np.log1p(np.exp(x))),
     "log_logistic": (_log_logistic, lambda x: -np.log1p(np.exp(-x))),
+    "softplus in parts": (_softplus_in_parts, lambda x: np.log1p(np.exp(x))),
     "log_one_minus_logistic": (_log_one_minus_logistic, lambda x: -np.log1p(np.exp(x))),
 }
 
@@ -160,6 +186,19 @@ def test_derivatives_of_both_orders(name):
     expected_first, expected_second = _differences(wide, array, weights)
     np.testing.assert_allclose(first, expected_first.astype(float), atol=1e-8)
     np.testing.assert_allclose(second, expected_second.astype(float), atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [_log1mexp, _log1mexp_by_log1p, _log1mexp_by_expm1])
+def test_log_of_one_minus_exp(build):
+    """However it is written, to full precision near 0 and far below."""
+    array = np.array([[0.01, 0.3, 0.8, 0.9, 2.0]])
+    np.testing.assert_allclose(
+        _value(build, array, STABILISE), _wide_log1mexp(array.astype("g")).astype(float), rtol=1e-14
+    )
+    (first, second), weights = _slopes(build, array)
+    expected_first, expected_second = _differences(_wide_log1mexp, array, weights)
+    np.testing.assert_allclose(first, expected_first.astype(float), rtol=1e-5, atol=1e-18)
+    np.testing.assert_allclose(second, expected_second.astype(float), rtol=1e-4, atol=1e-16)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -179,6 +218,62 @@ def test_a_softmax_that_is_stable_is_left_alone(rules):
     graph, again = Graph([x], [_softmax(x), _logsumexp(x), _softplus(x), _log_logistic(x), _log_softmax(x)]), []
     rewrite(rewrite(graph, rules), rules, fired=again)
     assert again == []
+
+
+NORMS = {
+    "root of a sum of squares": lambda x: np.sqrt(np.sum(x**2)),
+    "root of a square": lambda x: np.sum(np.sqrt(x * x)),
+    "weighted": lambda x: np.sqrt(2 * np.sum(x[:2] ** 2) / 3 + np.sum(x[2:] * x[2:]) * 0.5),
+    "norm": np.linalg.norm,
+    "3-norm": lambda x: np.linalg.norm(x, 3),
+    "1/2-norm": lambda x: np.linalg.norm(x, 0.5),
+    "norms": lambda x: np.sum(np.linalg.norm(x.reshape(1, 4), axis=1)),
+    "Frobenius": lambda x: np.linalg.norm(x.reshape(2, 2)),
+    "standard deviation": np.std,
+    "distances": lambda x: np.sum(np.sqrt(np.sum((x[:, None, None] - x[None, :, None]) ** 2, axis=-1))),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_at_zero_have_derivative_zero(name):
+    """And a finite second one; anywhere else, that of the formula."""
+    f = NORMS[name]
+    zero, some = np.zeros(4), np.array([0.3, -0.4, 1.2, 2.0])
+    value, slope = tg.value_and_grad(f)(zero)
+    assert value == 0
+    np.testing.assert_array_equal(slope, 0)
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(tg.grad(f)(x) * some))(zero), 0)
+    steps = 1e-6 * np.eye(4)
+    expected = [(f(some + step) - f(some - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(tg.grad(f)(some), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("build", ["s + 1e-3", "x", "x**3"])
+def test_roots_of_anything_else_are_left_alone(build):
+    """What may be below zero, or is never zero."""
+    x = input_node(support.aval("f64[4]"))
+    s = {"s + 1e-3": ew.add(ew.multiply(x, x), like(x, 1e-3)), "x": x, "x**3": ew.power(x, like(x, 3))}[build]
+    fired = []
+    rewrite(
+        Graph([x], [ew.sqrt(s), ew.power(s, like(x, 0.5)), ew.power(ew.absolute(x), like(x, 2.5))]),
+        STABILISE,
+        fired=fired,
+    )
+    assert fired == []
+
+
+def test_sinc_near_zero():
+    """Its second derivative is exact where sin(x) / x cancels, and its values are NumPy's."""
+    x = np.array([0.0, 1e-9, 1e-3, 0.1, -0.4, 0.49, 0.51, 2.0])
+    np.testing.assert_allclose(
+        tg.value_and_grad(lambda x: np.sum(np.sinc(x) ** 2))(x)[0], np.sum(np.sinc(x) ** 2), rtol=1e-14
+    )
+    second = tg.grad(lambda x: np.sum(tg.grad(lambda x: np.sum(np.sinc(x / np.pi)))(x)))(x)
+    with np.errstate(invalid="ignore"):
+        formula = ((2 - x**2) * np.sin(x) - 2 * x * np.cos(x)) / x**3
+    np.testing.assert_allclose(second[4:], formula[4:], rtol=1e-10)
+    np.testing.assert_allclose(second[:4], -1 / 3 + x[:4] ** 2 / 10, rtol=1e-5)
+    assert np.isnan(tg.value_and_grad(lambda x: np.sin(x) / x)(0.0)[0])
 
 
 def test_softmax_through_other_views():

@@ -20,7 +20,7 @@ from tracegraph.ops.broadcast import fill
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.product import swap_last
 
-__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REAL_DERIVATIVES", "REFUSED", "UNDIFFERENTIATED", "Case"]
+__all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
 
 #: ``sample(rng, shape, dtype, k)``: values for operand k.
 Sample = Callable[[np.random.Generator, Shape, np.dtype, int], Any]
@@ -455,7 +455,8 @@ def _definite(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -
 
 def _symmetric(inputs: Sequence[Node]) -> Sequence[Node]:
     (x,) = inputs
-    return [ALL["multiply"](total := ALL["add"](x, swap_last(x)), fill(0.5, total.shape, total.dtype))]
+    turned = swap_last(ALL["conj"](x) if x.dtype.kind == "c" else x)
+    return [ALL["multiply"](total := ALL["add"](x, turned), fill(0.5, total.shape, total.dtype))]
 
 
 def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
@@ -939,9 +940,6 @@ NOT_OPERATIONS: Mapping[str, str] = {
     "custom": "is what it is given; tests/api/test_custom.py",
     "again": "is a value, in an order; tests/ops/test_control.py",
 }
-
-#: Operations whose derivatives are known of real matrices only.
-REAL_DERIVATIVES: frozenset[str] = frozenset("cholesky eigh eigvalsh lstsq pinv qr slogdet svd svdvals".split())
 
 #: Operations that refuse to be differentiated, and why.
 REFUSED: Mapping[str, str] = {"variates": "are accepted or rejected, which has no derivative"}

@@ -243,16 +243,21 @@ def _square_plus(x: Node, number: float) -> Node:
     return add(multiply(x, x), like(x, number))
 
 
+def _one_minus_square(x: Node) -> Node:
+    """Of reals in factors, exact near 1; of complex numbers as it keeps to one side of the cuts."""
+    if x.dtype.kind == "c":
+        return negative(_square_plus(x, -1))
+    return multiply(subtract(like(x, 1), x), add(x, like(x, 1)))
+
+
 sin: Op = _row("sin", np.sin, each(lambda ct, out, x: multiply(ct, cos(x))), dtypes=INEXACT)
 cos: Op = _row("cos", np.cos, each(lambda ct, out, x: negative(multiply(ct, sin(x)))), dtypes=INEXACT)
 tan: Op = _row("tan", np.tan, each(lambda ct, out, x: multiply(ct, _square_plus(out, 1))), dtypes=INEXACT)
-arcsin: Op = _row(
-    "arcsin", np.arcsin, each(lambda ct, out, x: divide(ct, sqrt(negative(_square_plus(x, -1))))), dtypes=INEXACT
-)
+arcsin: Op = _row("arcsin", np.arcsin, each(lambda ct, out, x: divide(ct, sqrt(_one_minus_square(x)))), dtypes=INEXACT)
 arccos: Op = _row(
     "arccos",
     np.arccos,
-    each(lambda ct, out, x: negative(divide(ct, sqrt(negative(_square_plus(x, -1)))))),
+    each(lambda ct, out, x: negative(divide(ct, sqrt(_one_minus_square(x))))),
     dtypes=INEXACT,
 )
 arctan: Op = _row("arctan", np.arctan, each(lambda ct, out, x: divide(ct, _square_plus(x, 1))), dtypes=INEXACT)
@@ -260,8 +265,8 @@ arctan2: Op = _row(
     "arctan2",
     np.arctan2,
     each(
-        lambda ct, out, y, x: divide(multiply(ct, x), add(multiply(x, x), multiply(y, y))),
-        lambda ct, out, y, x: negative(divide(multiply(ct, y), add(multiply(x, x), multiply(y, y)))),
+        lambda ct, out, y, x: multiply(ct, _over_length(_over_length(x, hypot(y, x)), hypot(y, x))),
+        lambda ct, out, y, x: negative(multiply(ct, _over_length(_over_length(y, hypot(y, x)), hypot(y, x)))),
     ),
 )
 sinh: Op = _row("sinh", np.sinh, each(lambda ct, out, x: multiply(ct, cosh(x))), dtypes=INEXACT)
@@ -275,17 +280,22 @@ def _arccosh_vjp(ct: Node, out: Node, x: Node) -> Node:
 
 
 arccosh: Op = _row("arccosh", np.arccosh, each(_arccosh_vjp), dtypes=INEXACT)
-arctanh: Op = _row(
-    "arctanh", np.arctanh, each(lambda ct, out, x: divide(ct, negative(_square_plus(x, -1)))), dtypes=INEXACT
-)
+arctanh: Op = _row("arctanh", np.arctanh, each(lambda ct, out, x: divide(ct, _one_minus_square(x))), dtypes=INEXACT)
 hypot: Op = _row(
     "hypot",
     np.hypot,
     each(
-        lambda ct, out, x, y: multiply(ct, divide(x, out)),
-        lambda ct, out, x, y: multiply(ct, divide(y, out)),
+        lambda ct, out, x, y: multiply(ct, _over_length(x, out)),
+        lambda ct, out, x, y: multiply(ct, _over_length(y, out)),
     ),
 )
+
+
+def _over_length(x: Node, length: Node) -> Node:
+    """x / length, and 0 where that is 0."""
+    zero = equal(length, like(length, 0))
+    return where(zero, like(x, 0), divide(x, where(zero, like(length, 1), length)))
+
 
 # -- complex numbers -------------------------------------------------------------------------------------------------
 

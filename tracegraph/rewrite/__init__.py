@@ -10,6 +10,7 @@ from tracegraph.rewrite.engine import Firing, Rule, Rules, rewrite, rule
 from tracegraph.rewrite.fold import FOLD
 from tracegraph.rewrite.hoist import hoist
 from tracegraph.rewrite.identities import IDENTITIES
+from tracegraph.rewrite.limits import LIMITS
 from tracegraph.rewrite.loops import simplify_calls
 from tracegraph.rewrite.lower import LOWER
 from tracegraph.rewrite.stable import STABLE
@@ -17,5 +18,5 @@ from tracegraph.rewrite.views import VIEWS
 
 __all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "simplify_calls"]
 
-STABILISE: Rules = STABLE
+STABILISE: Rules = STABLE + LIMITS
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

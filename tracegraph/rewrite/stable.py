@@ -8,6 +8,7 @@ plain formula has them (``logsumexp`` of all -inf is -inf).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tracegraph.ir import Node, Op
@@ -16,13 +17,16 @@ from tracegraph.ops.elementwise import (
     absolute,
     add,
     divide,
+    equal,
     exp,
+    expm1,
     greater,
     isfinite,
     less,
     like,
     log,
     log1p,
+    maximum,
     multiply,
     negative,
     power,
@@ -96,7 +100,9 @@ def _reciprocal_of(node: Node) -> Node | None:
 
 @_real_rule("logsumexp", log)
 def logsumexp(node: Node) -> Node | None:
-    """``log(sum(exp(x))) -> log(sum(exp(x - max(x)))) + max(x)``, also with views between the logarithm and the sum."""
+    """``log(sum(exp(x))) -> log(sum(exp(x - max(x)))) + max(x)``, also with views between the logarithm and the sum.
+
+    The gradient of what is -inf altogether is 0."""
     total, path = unview(node.inputs[0])
     if total.op is not reduce_sum or total.inputs[0].op is not exp or not _can_shift(total):
         return None
@@ -104,7 +110,41 @@ def logsumexp(node: Node) -> Node | None:
     (x,) = total.inputs[0].inputs
     greatest = _greatest(x, axes)
     shifted = reduce_sum(exp(subtract(x, keep_axes(greatest, x.shape, axes))), axes=axes)
-    return under_views(add(log(shifted), greatest), path)
+    none = equal(shifted, like(shifted, 0))
+    logarithm = where(none, like(shifted, -math.inf), log(where(none, like(shifted, 1), shifted)))
+    return under_views(add(logarithm, greatest), path)
+
+
+@_real_rule("log1mexp", log)
+def log_of_one_minus_exp(node: Node) -> Node | None:
+    """``log(1 - exp(x))`` and ``log(-expm1(x))``"""
+    (source,) = node.inputs
+    if source.op is subtract and is_number(source.inputs[0], 1) and source.inputs[1].op is exp:
+        return _log1mexp(source.inputs[1].inputs[0])
+    if source.op is negative and source.inputs[0].op is expm1 and not _is_near(source.inputs[0].inputs[0]):
+        return _log1mexp(source.inputs[0].inputs[0])
+    return None
+
+
+@_real_rule("log1mexp_of_log1p", log1p)
+def log1p_of_minus_exp(node: Node) -> Node | None:
+    """``log1p(-exp(x))``"""
+    (source,) = node.inputs
+    if source.op is negative and source.inputs[0].op is exp and not _is_near(source.inputs[0].inputs[0]):
+        return _log1mexp(source.inputs[0].inputs[0])
+    return None
+
+
+def _log1mexp(x: Node) -> Node:
+    """By expm1 near 0 and by log1p farther below, where each is exact (M. Maechler, 2012)."""
+    near = greater(x, like(x, -math.log(2)))
+    below, above = where(near, like(x, -1), x), where(near, x, like(x, -1))
+    return where(near, log(negative(expm1(above))), log1p(negative(exp(below))))
+
+
+def _is_near(x: Node) -> bool:
+    """Whether x is what `_log1mexp` takes one side by."""
+    return x.op is where and any(is_number(side, -1) for side in x.inputs[1:])
 
 
 @_real_rule("log_softmax", log)
@@ -194,6 +234,18 @@ def log_of_one_minus_sigmoid(node: Node) -> Node | None:
     return None
 
 
+@_real_rule("softplus_of_parts", add)
+def softplus_of_parts(node: Node) -> Node | None:
+    """``maximum(x, 0) + log1p(exp(-|x|))``, whose parts have kinks that its sum has not."""
+    for part, rest in (node.inputs, node.inputs[::-1]):
+        if rest.op is log1p and rest.inputs[0].op is exp and part.op is maximum:
+            exponent = rest.inputs[0].inputs[0]
+            x = next((x for x, other in (part.inputs, part.inputs[::-1]) if is_number(other, 0)), None)
+            if x is not None and exponent.op is negative and exponent.inputs[0].op is absolute:
+                return _softplus(x) if exponent.inputs[0].inputs[0] is x else None
+    return None
+
+
 def _one_plus_exp(node: Node) -> Node | None:
     """The ``x`` of ``1 + exp(x)``."""
     if node.op is add:
@@ -241,4 +293,7 @@ STABLE: Rules = (
     softplus_of_log1p,
     log_of_sigmoid,
     log_of_one_minus_sigmoid,
+    log_of_one_minus_exp,
+    log1p_of_minus_exp,
+    softplus_of_parts,
 )  # fmt: skip

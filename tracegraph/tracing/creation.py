@@ -12,7 +12,8 @@ import numpy as np
 
 from tracegraph.ir import DTYPES
 from tracegraph.ops.broadcast import fill
-from tracegraph.ops.leaf import constant
+from tracegraph.ops.elementwise import add, multiply, subtract
+from tracegraph.ops.leaf import constant, iota
 from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, node_of, result, sizes, spread
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
@@ -69,6 +70,19 @@ def _on_numbers(original: Maker) -> Maker:
         return made(original(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()}))
 
     return maker
+
+
+def _arange(*args: Any, **kwargs: Any) -> Any:
+    """A traced start or step stays in the elements, so that these have a derivative; NumPy's length, and NumPy's formula."""
+    array = _on_numbers(np.arange)(*args, **kwargs)
+    start = kwargs.get("start", args[0] if len(args) > 1 else 0)
+    step = kwargs.get("step", args[2] if len(args) > 2 else 1)
+    if array.dtype.kind != "f" or not has_placeholder((start, step)):
+        return array
+    first, by = node_of(start, array.dtype), node_of(step, array.dtype)
+    difference = subtract(add(first, by), first)
+    steps = cast(iota(length=array.size, dtype=np.dtype(np.int64)), array.dtype)
+    return result(add(spread(first, array.shape), multiply(steps, spread(difference, array.shape))), is_array=True)
 
 
 def _array(object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any) -> Any:
@@ -142,7 +156,7 @@ MAKERS: Mapping[Maker, Maker] = {
     np.ascontiguousarray: _contiguous,
     np.asfortranarray: _contiguous,
     np.require: lambda a, dtype=None, requirements=None, **kwargs: asarray(a, dtype),
-    np.arange: _on_numbers(np.arange),
+    np.arange: _arange,
     np.eye: _on_numbers(np.eye),
     np.identity: _on_numbers(np.identity),
     np.tri: _on_numbers(np.tri),

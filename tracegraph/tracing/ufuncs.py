@@ -57,16 +57,21 @@ def _reciprocal(x: Node) -> Node:
 
 def _logaddexp(x: Node, y: Node) -> Node:
     """max + log1p(exp(-|x - y|)); where both are the same infinity their difference is NaN and the maximum is right."""
-    return ew.add(ew.maximum(x, y), ew.log1p(ew.exp(_apart(x, y))))
+    first, apart = _greater_and_apart(x, y)
+    return ew.add(first, ew.log1p(ew.exp(apart)))
 
 
 def _logaddexp2(x: Node, y: Node) -> Node:
-    return ew.add(ew.maximum(x, y), _times(ew.log1p(ew.exp2(_apart(x, y))), 1 / math.log(2)))
+    first, apart = _greater_and_apart(x, y)
+    return ew.add(first, _times(ew.log1p(ew.exp2(apart)), 1 / math.log(2)))
 
 
-def _apart(x: Node, y: Node) -> Node:
-    """-|x - y|, and 0 where both are the same."""
-    return ew.where(ew.equal(x, y), like(x, 0), ew.negative(ew.absolute(ew.subtract(x, y))))
+def _greater_and_apart(x: Node, y: Node) -> tuple[Node, Node]:
+    """max(x, y), and -|x - y| or 0 where both are the same infinity; by choices, whose sum is smooth where x is y."""
+    is_greater = ew.greater(x, y)
+    is_same = ew.logical_and(ew.equal(x, y), ew.isinf(x))
+    difference = ew.where(is_same, like(x, 0), ew.subtract(x, y))
+    return ew.where(is_greater, x, y), ew.where(is_greater, ew.negative(difference), difference)
 
 
 def _times(x: Node, number: float) -> Node:
@@ -85,12 +90,17 @@ def _modf(x: Node) -> tuple[Node, Node]:
     return ew.copysign(part, x), whole
 
 
-def _xlogy(log: Emit) -> Emit:
-    """x log(y), and 0 where x is 0 unless y is no number."""
+def _xlogy(log: Emit, end: float) -> Emit:
+    """x log(y), and 0 where x is 0 unless y is no number; its derivative by x is log(y) there, if that is finite.
+
+    ``end``: of the domain of the logarithm."""
 
     def emit(x: Node, y: Node) -> Node:
-        nothing = ew.logical_and(ew.equal(x, like(x, 0)), ew.equal(y, y))
-        return ew.where(nothing, like(x, 0), ew.multiply(x, log(ew.where(nothing, like(y, 1), y))))
+        zero = ew.equal(x, like(x, 0))
+        outside = (ew.equal if y.dtype.kind == "c" else ew.less_equal)(y, like(y, end))
+        edge = ew.logical_and(zero, ew.logical_or(outside, ew.isinf(y)))
+        product = ew.multiply(x, log(ew.where(edge, like(y, 1), y)))
+        return ew.where(edge, like(x, 0), ew.add(product, ew.where(zero, like(x, 0), like(x, -0.0))))
 
     return emit
 
@@ -98,7 +108,7 @@ def _xlogy(log: Emit) -> Emit:
 def _entr(x: Node) -> Node:
     """-x log(x); 0 at 0, minus infinity below."""
     below = ew.less(x, like(x, 0))
-    value = ew.negative(_xlogy(ew.log)(x, ew.where(below, like(x, 1), x)))
+    value = ew.negative(_xlogy(ew.log, 0)(x, ew.where(below, like(x, 1), x)))
     return ew.where(below, like(x, -math.inf), value)
 
 
@@ -183,8 +193,8 @@ _BY_NAME: Mapping[str, Emit] = {
     "erf": erf,
     "erfc": erfc,
     "gammaln": gammaln,
-    "xlogy": _xlogy(ew.log),
-    "xlog1py": _xlogy(ew.log1p),
+    "xlogy": _xlogy(ew.log, 0),
+    "xlog1py": _xlogy(ew.log1p, -1),
     "entr": _entr,
     "rel_entr": _relative_entropy(lambda term, x, y: term),
     "kl_div": _relative_entropy(lambda term, x, y: ew.add(ew.subtract(term, x), y)),
