@@ -1,0 +1,431 @@
+"""Contractions by kernels of our own: matrix products of any strides, and all that is one up to how elements are reached.
+
+``C[i, j] = sum over k of A[i, k] B[k, j]``, where each of the indices i, j, k may stand for several, each with a stride of
+its own in each array: where A's element lies is a sum of a part that depends on i and one that depends on k. So one kernel
+does matrix products of arrays in any order, and convolutions, whose patches are read where they lie.
+
+A task computes a block of C. It packs blocks of A and B into panels, a few rows or columns wide, that stay in the caches,
+and multiplies those tile by tile in registers. It packs into scratch memory that all programs share, a slot for each
+thread that is at work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from tracegraph.backends.numba.loader import host_cpu
+
+__all__ = ["Contraction", "Level", "Tile", "contraction_kernel", "contraction_table", "tile_of"]
+
+
+class Level(NamedTuple):
+    """One index: its extent, and its strides in elements in A, B and C."""
+
+    extent: int
+    a: int = 0
+    b: int = 0
+    c: int = 0
+
+
+class Contraction(NamedTuple):
+    """What is contracted: the indices of C's rows and columns, of the sum, and of the batch, outermost first."""
+
+    dtype: str
+    rows: tuple[Level, ...]
+    columns: tuple[Level, ...]
+    depth: tuple[Level, ...]
+    batch: tuple[Level, ...] = ()
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Of all rows, all columns, all terms of the sum."""
+        m, n, k = (_product(levels) for levels in (self.rows, self.columns, self.depth))
+        return m, n, k
+
+
+class Tile(NamedTuple):
+    """How a CPU multiplies: lanes of a vector; rows and vectors of a tile in registers; the largest blocks that are packed."""
+
+    lanes: int
+    rows: int
+    vectors: int
+    most_rows: int
+    most_columns: int
+    most_depth: int
+
+    @property
+    def columns(self) -> int:
+        return self.lanes * self.vectors
+
+
+@cache
+def tile_of(dtype: str) -> Tile:
+    """The tile for this CPU: as many accumulators as it has vector registers, but for what feeds them."""
+    features = set(host_cpu()[1].split(","))
+    size = np.dtype(dtype).itemsize
+    if "+avx512f" in features:
+        lanes, rows, vectors = 64 // size, 14, 2
+    elif "+avx2" in features:
+        lanes, rows, vectors = 32 // size, 6, 2
+    elif "+neon" in features:
+        lanes, rows, vectors = 16 // size, 8, 3
+    else:
+        lanes, rows, vectors = 16 // size, 6, 2
+    # A panel of B (with one of A) is to stay in the first-level cache, a block of A in the second-level one.
+    depth = 32 * 1024 // (lanes * vectors * size) // 16 * 16
+    block_rows = 448 * 1024 // (depth * size) // rows * rows
+    return Tile(lanes, rows, vectors, block_rows, 1024 * 1024 // (depth * size) // (lanes * vectors) * lanes * vectors, depth)
+
+
+def _product(levels: Iterable[Level]) -> int:
+    count = 1
+    for level in levels:
+        count *= level.extent
+    return count
+
+
+# -- source --------------------------------------------------------------------------------------------------------------
+
+_TASK = """
+def {name}(args, lo, hi):
+    base_a, base_b, base_c = args[0], args[1], args[2]
+    flags = table(args[3])
+    slots = args[5]
+    block_m, block_n, block_k = args[6], args[7], args[8]
+    m_all, n_all, k_all = args[9], args[10], args[11]
+{words}
+    # A slot of the scratch memory that nobody uses.
+    slot = 0
+    while not atomic_replace(flags, slot * 8, 0, 1):
+        slot = (slot + 1) % slots
+    scratch = args[4] + slot * {slot_bytes}
+{tables}
+    packed_a = scratch + {at_a}
+    packed_b = scratch + {at_b}
+    small = scratch + {at_small}
+    small_rows = table(scratch + {at_small_rows})
+    for i in range({tile_rows}):
+        small_rows[i] = i * {tile_bytes}
+    blocks_m = (m_all + block_m - 1) // block_m
+    blocks_n = (n_all + block_n - 1) // block_n
+    for task in range(lo, hi):
+        item = task // (blocks_m * blocks_n)
+        i0 = task % blocks_m * block_m
+        j0 = task // blocks_m % blocks_n * block_n
+        m = min(block_m, m_all - i0)
+        n = min(block_n, n_all - j0)
+        a, b, c = base_a, base_b, base_c
+{batch}
+{fill_i}
+{fill_j}
+        k0 = 0
+        while True:
+            depth = min(block_k, k_all - k0)
+            is_added = k0 > 0
+{fill_k}
+{pack_a}
+{pack_b}
+            for jp in range(0, n, {tile_columns}):
+                columns = min({tile_columns}, n - jp)
+                is_whole = j_end[jp] >= jp + columns
+                for ip in range(0, m, {tile_rows}):
+                    rows = min({tile_rows}, m - ip)
+                    at_a = packed_a + ip * depth * {size}
+                    at_b = packed_b + jp * depth * {size}
+                    if is_whole:
+                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, c + j_c[jp], table(i_c_at + 8 * ip), rows, columns, is_added)
+                    else:
+                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, small, small_rows, rows, columns, False)
+                        for i in range(rows):
+                            for j in range(columns):
+                                place = c + i_c[ip + i] + j_c[jp + j]
+                                value = get({dtype}, small + i * {tile_bytes} + j * {size})
+                                if is_added:
+                                    value += get({dtype}, place)
+                                put({dtype}, place, value)
+            k0 += depth
+            if k0 >= k_all:
+                break
+    atomic_store(flags, slot * 8, 0)
+"""
+
+_ALONG_DEPTH = """
+for p in range(0, {count}, {width}):
+    k = 0
+    while k < depth:
+        stop = min({end}[k], k + {lanes})
+        place = {packed} + (p * depth + k * {width}) * {size}
+{blocks}
+        k = stop
+"""
+_BLOCK = "        transpose_lanes({dtype}, {lanes}, {breadth}, {step}, place + {at}, {base} + {along}[k], table({fixed}_at + 8 * (p + {first})), stop - k)"
+
+_ALONG_PANEL = """
+for p in range(0, {count}, {width}):
+    first = p
+    limit = min(p + {width}, {count})
+    if {end}[p] >= p + {width}:
+        place = {packed} + p * depth * {size}
+        source = {base} + {fixed}[p]
+        for k in range(depth):
+            near = source + {along}[k]
+{copies}
+            place += {step}
+        first = limit
+    while first < limit:
+        stop = min(min({end}[first], limit), first + {lanes})
+        place = {packed} + (p * depth + first - p) * {size}
+        source = {base} + {fixed}[first]
+        for k in range(depth):
+            copy_lanes({dtype}, {lanes}, place, source + {along}[k], stop - first)
+            place += {step}
+        first = stop
+"""
+_COPY = "            copy_lanes({dtype}, {lanes}, place + {at}, near + {at}, {breadth})"
+
+_SCATTERED = """
+for p in range({count}):
+    place = {packed} + (p // {width} * {width} * depth + p % {width}) * {size}
+    source = {base} + {fixed}[p]
+    for k in range(depth):
+        put({dtype}, place, get({dtype}, source + {along}[k]))
+        place += {step}
+"""
+
+
+class _Layout(NamedTuple):
+    """Where in a slot of scratch memory what lies, in bytes."""
+
+    tables: dict[str, int]
+    at_a: int
+    at_b: int
+    at_small: int
+    at_small_rows: int
+    slot_bytes: int
+
+
+@cache
+def _layout(dtype: str) -> _Layout:
+    tile, size = tile_of(dtype), np.dtype(dtype).itemsize
+    spare = 4 * tile.lanes
+    at, tables = 0, {}
+    for names, count in (
+        ("i_a i_c i_end", tile.most_rows),
+        ("j_b j_c j_from j_end", tile.most_columns),
+        ("k_a k_b k_from k_end", tile.most_depth),
+    ):
+        for name in names.split():
+            tables[name] = at
+            at += 8 * (count + spare)
+    at_small_rows = at
+    at_small = _aligned(at_small_rows + 8 * tile.rows)
+    at_a = _aligned(at_small + tile.rows * tile.columns * size)
+    at_b = _aligned(at_a + (tile.most_rows * tile.most_depth + spare) * size)
+    end = _aligned(at_b + (tile.most_columns * tile.most_depth + spare) * size)
+    return _Layout(tables, at_a, at_b, at_small, at_small_rows, end)
+
+
+def _aligned(at: int) -> int:
+    return -(-at // 4096) * 4096
+
+
+def contraction_kernel(contraction: Contraction) -> tuple[str, str]:
+    """Name and source of the kernel: it depends on the dtype, how many indices there are, and which strides are 1."""
+    contraction = _canonical(contraction)
+    dtype, rows, columns, depth, batch = contraction
+    ways = [_unit(depth, rows, "a"), _unit(depth, columns, "b")]
+    shape = "_".join(str(len(levels)) for levels in (rows, columns, depth, batch))
+    name = f"contract_{dtype}_{shape}_{'_'.join(ways)}"
+    return name, _text(name, dtype, (len(rows), len(columns), len(depth), len(batch)), *ways)
+
+
+@lru_cache(maxsize=256)
+def _text(name: str, dtype: str, counts: tuple[int, int, int, int], way_a: str, way_b: str) -> str:
+    tile, layout, size = tile_of(dtype), _layout(dtype), np.dtype(dtype).itemsize
+    words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
+    tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
+    common = {"dtype": dtype, "size": size, "lanes": tile.lanes}
+    pack_a = _pack(way_a, tile.rows, count="m", packed="packed_a", base="a", fixed="i_a", along="k_a", end_i="i_end", end_k="k_end", **common)
+    pack_b = _pack(way_b, tile.columns, count="n", packed="packed_b", base="b", fixed="j_b", along="k_b", end_i="j_from", end_k="k_from", **common)
+    spare = 2 * tile.lanes
+    fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
+    fill_j = _fill("j", counts[1], "bc", "j0", "n", spare) + _ends("j_b", "j_from", "n", size) + _ends("j_c", "j_end", "n", size)
+    fill_k = _fill("k", counts[2], "ab", "k0", "depth", 0) + _ends("k_a", "k_end", "depth", size) + _ends("k_b", "k_from", "depth", size)
+    return _TASK.format(
+        name=name, words="\n".join(words), tables="\n".join(tables), batch=_indented(_items(counts[3]), 2),
+        fill_i=_indented(fill_i, 2), fill_j=_indented(fill_j, 2), fill_k=_indented(fill_k, 3),
+        pack_a=_indented(pack_a, 3), pack_b=_indented(pack_b, 3),
+        tile_rows=tile.rows, tile_columns=tile.columns, tile_bytes=tile.columns * size, vectors=tile.vectors,
+        at_a=layout.at_a, at_b=layout.at_b, at_small=layout.at_small, at_small_rows=layout.at_small_rows,
+        slot_bytes=layout.slot_bytes, **common,
+    ).lstrip()  # fmt: skip
+
+
+def _indented(lines: Sequence[str], depth: int) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
+def _words(counts: tuple[int, int, int, int]) -> list[str]:
+    """The names of the extents and strides in a table."""
+    names = []
+    for letter, count, arrays in zip("ijkt", counts, ("ac", "bc", "ab", "abc"), strict=True):
+        for level in range(count):
+            names += [f"{letter}{level}_n", *(f"{letter}{level}_{array}" for array in arrays)]
+    return names
+
+
+def _fill(letter: str, levels: int, arrays: str, start: str, count: str, spare: int) -> list[str]:
+    """Tables of where elements lie, for `count` values of an index from `start` on; the last is repeated some times."""
+    lines = [f"rest = {start}"]
+    for level in reversed(range(1, levels)):
+        lines += [f"at{level} = rest % {letter}{level}_n", f"rest //= {letter}{level}_n"]
+    lines.append("at0 = rest")
+    for array in arrays:
+        terms = " + ".join(f"at{level} * {letter}{level}_{array}" for level in range(levels))
+        lines.append(f"place_{array} = {terms}")
+    inner = levels - 1
+    lines.append(f"for t in range({count}):")
+    lines += [f"    {letter}_{array}[t] = place_{array}" for array in arrays]
+    lines += [f"    place_{array} += {letter}{inner}_{array}" for array in arrays]
+    indent = "    "
+    for level in range(inner, 0, -1):
+        outer = level - 1
+        lines += [f"{indent}at{level} += 1", f"{indent}if at{level} == {letter}{level}_n:", f"{indent}    at{level} = 0"]
+        indent += "    "
+        lines += [
+            f"{indent}place_{array} += {letter}{outer}_{array} - {letter}{level}_{array} * {letter}{level}_n"
+            for array in arrays
+        ]
+    if spare:
+        lines.append(f"for t in range({count}, {count} + {spare}):")
+        lines += [f"    {letter}_{array}[t] = {letter}_{array}[{count} - 1]" for array in arrays]
+    return lines
+
+
+def _ends(places: str, ends: str, count: str, size: int) -> list[str]:
+    """A table of where the run of adjacent elements ends that an element belongs to."""
+    return [
+        f"end = {count}",
+        f"for t in range({count} - 1, 0, -1):",
+        f"    {ends}[t] = end",
+        f"    if {places}[t] - {places}[t - 1] != {size}:",
+        "        end = t",
+        f"{ends}[0] = end",
+    ]
+
+
+def _items(levels: int) -> list[str]:
+    """Where the arrays of an item of the batch begin."""
+    lines = []
+    for level in reversed(range(levels)):
+        lines.append(f"at = item % t{level}_n")
+        lines += [f"{array} += at * t{level}_{array}" for array in "abc"]
+        lines.append(f"item //= t{level}_n")
+    return lines
+
+
+def _pack(
+    way: str, width: int, *, dtype: str, size: int, lanes: int, count: str, packed: str, base: str, fixed: str, along: str,
+    end_i: str, end_k: str,
+) -> list[str]:  # fmt: skip
+    common = {
+        "count": count, "width": width, "packed": packed, "base": base, "fixed": fixed, "along": along, "dtype": dtype,
+        "size": size, "lanes": lanes, "step": width * size,
+    }  # fmt: skip
+    firsts = [(first, min(lanes, width - first)) for first in range(0, width, lanes)]
+    if way == "depth":
+        blocks = [
+            _BLOCK.format(first=first, at=first * size, breadth=breadth, **common) for first, breadth in firsts
+        ]
+        text = _ALONG_DEPTH.format(blocks="\n".join(blocks), end=end_k, **common)
+    elif way == "panel":
+        copies = [_COPY.format(at=first * size, breadth=breadth, **common) for first, breadth in firsts]
+        text = _ALONG_PANEL.format(copies="\n".join(copies), end=end_i, **common)
+    else:
+        text = _SCATTERED.format(**common)
+    return text.strip("\n").splitlines()
+
+
+def _unit(depth: tuple[Level, ...], across: tuple[Level, ...], array: str) -> str:
+    """Along which index neighbouring elements of an array are read."""
+    runs = {
+        way: levels[-1].extent
+        for way, levels in (("depth", depth), ("panel", across))
+        if getattr(levels[-1], array) == 1
+    }
+    return max(runs, key=lambda way: runs[way]) if runs else "scattered"
+
+
+# -- tables --------------------------------------------------------------------------------------------------------------
+
+_FIRST = 12
+
+
+class _Scratch:
+    """Memory for packing, and for each slot of it whether it is taken."""
+
+    def __init__(self) -> None:
+        self.slots = 2 * (os.cpu_count() or 1)
+        self.bytes = max(_layout(dtype).slot_bytes for dtype in ("float32", "float64"))
+        self.flags = np.zeros(8 * self.slots, np.int64)
+        self.memory = np.empty(self.slots * self.bytes + 4096, np.uint8)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: self.flags.fill(0))
+
+    @property
+    def address(self) -> int:
+        return -(-int(self.memory.ctypes.data) // 4096) * 4096
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _scratch() -> _Scratch:
+    return _Scratch()
+
+
+def contraction_table(contraction: Contraction, blocks: tuple[int, int]) -> list[int]:
+    """The table of a kernel, all but the addresses of A, B and C, which are its first words.
+
+    Args:
+        contraction: what to compute.
+        blocks: rows and columns of the part of C that a task computes.
+    """
+    with _lock:
+        scratch = _scratch()
+    canonical = _canonical(contraction)
+    size = np.dtype(canonical.dtype).itemsize
+    m, n, k = canonical.extents
+    most = tile_of(canonical.dtype).most_depth
+    pieces = max(-(-k // most), 1)
+    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, -(-k // pieces), m, n, k]
+    for levels, arrays in zip(canonical[1:], ("ac", "bc", "ab", "abc"), strict=True):
+        for level in levels:
+            words += [level.extent, *(getattr(level, array) * size for array in arrays)]
+    return words
+
+
+def _canonical(contraction: Contraction) -> Contraction:
+    """The same with as few indices as can be: those of extent 1 go, and two that are one go together."""
+    dtype, rows, columns, depth, batch = contraction
+    merged = [_merged(levels) for levels in (rows, columns, depth)]
+    return Contraction(dtype, *(levels or (Level(1),) for levels in merged), _merged(batch))
+
+
+def _merged(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    found: list[Level] = []
+    for level in levels:
+        if level.extent == 1:
+            continue
+        if found and all(outer == inner * level.extent for outer, inner in zip(found[-1][1:], level[1:], strict=True)):
+            found[-1] = Level(found[-1].extent * level.extent, *level[1:])
+        else:
+            found.append(level)
+    return tuple(found)
