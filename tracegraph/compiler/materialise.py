@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
+from tracegraph.compiler.native import has_contraction
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
@@ -205,7 +206,8 @@ class _Pass:
             old, *others = sources
             return self._scattered(node, self._copy(old), others)
         if op.kind == "product":
-            sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
+            fits = _is_strided if has_contraction(node) else _fits_product
+            sources = tuple([source if fits(source) else self._copy(source) for source in sources])
         elif is_scan(node):
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         elif op.name == "reshape" and _layout(node, sources) is None:
@@ -377,13 +379,16 @@ def _copy(node: Node) -> Node:
     return Node(identity, (node,), {}, node.aval, node.where)
 
 
+def _is_strided(node: Node) -> bool:
+    """Whether a value can be read from memory through strides: it is no literal in place of memory."""
+    base, views = access(node)
+    return base.op is not iota and not is_literal(base) and Access(base, views).layout() is not None
+
+
 def _fits_product(node: Node) -> bool:
     """Whether BLAS can read the matrices as they lie: rows or columns without gaps, and no literal in place of memory."""
-    base, views = access(node)
-    if base.op is iota or is_literal(base):
-        return False
-    layout = Access(base, views).layout()
-    if layout is None:
+    layout = access(node).layout()
+    if layout is None or not _is_strided(node):
         return False
     (m, n), (row, column) = layout.shape[-2:], layout.strides[-2:]
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["has_blas", "has_kernel"]
+__all__ = ["has_blas", "has_contraction", "has_kernel"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -20,10 +20,20 @@ NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
 #: The dtypes that BLAS multiplies matrices of.
 BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
+#: The dtypes that kernels of our own multiply.
+CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
+
 
 def has_blas(node: Node) -> bool:
-    """Whether a node is a product that BLAS does."""
-    return node.op.kind == "product" and node.dtype in BLAS
+    """Whether a node is a product that BLAS does: of complex numbers, or by a vector."""
+    return node.op.name == "matmul" and node.dtype in BLAS and not has_contraction(node)
+
+
+def has_contraction(node: Node) -> bool:
+    """Whether a node is a product that a kernel of our own does."""
+    if node.op.kind != "product" or node.dtype not in CONTRACTED:
+        return False
+    return node.op.name != "matmul" or 1 not in node.shape[-2:]
 
 
 def has_kernel(node: Node) -> bool:

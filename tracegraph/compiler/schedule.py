@@ -98,20 +98,29 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests share a wave; a scan, a step of Python, and a product, which has threads of its own, each have one to itself."""
-    nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
+    """Nests and contractions share a wave; a scan, a step of Python, and a product by BLAS, which has threads of its own,
+    each have one to itself."""
+    nests = [number for number in numbers if _is_shareable(fused.kernels[number])]
     others = [[number] for number in numbers if number not in nests]
     return ([nests] if nests else []) + others
+
+
+def _is_shareable(kernel: Kernel) -> bool:
+    return isinstance(kernel, NestKernel) or kernel.is_contraction
 
 
 def _nanoseconds(kernel: Kernel) -> float:
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
+    if kernel.is_contraction:
+        return kernel.contraction.nanoseconds
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
 def _tasks(number: int, kernel: Kernel) -> list[Task]:
     if not isinstance(kernel, NestKernel):
+        if kernel.is_contraction:
+            return _contraction_tasks(number, kernel)
         return _scan_tasks(number, kernel) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
@@ -127,6 +136,16 @@ def _tasks(number: int, kernel: Kernel) -> list[Task]:
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = kernel.partials is not None
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
+
+
+def _contraction_tasks(number: int, kernel: LibraryKernel) -> list[Task]:
+    """Blocks of the result, several to a task where they are small."""
+    if not kernel.node.aval.size:
+        return []
+    extent = kernel.contraction.tasks
+    pieces = int(min(MOST_PIECES, max(1.0, _nanoseconds(kernel) // PIECE_NANOSECONDS), extent))
+    step = -(-extent // pieces)
+    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
 def _scan_tasks(number: int, kernel: LibraryKernel) -> list[Task]:

@@ -1,8 +1,4 @@
-"""Contractions by kernels of our own: matrix products of any strides, and all that is one up to how elements are reached.
-
-``C[i, j] = sum over k of A[i, k] B[k, j]``, where each of the indices i, j, k may stand for several, each with a stride of
-its own in each array: where A's element lies is a sum of a part that depends on i and one that depends on k. So one kernel
-does matrix products of arrays in any order, and convolutions, whose patches are read where they lie.
+"""Kernels of contractions (`compiler.contract` says what those are): a contraction comes in, source and a table go out.
 
 A task computes a block of C. It packs blocks of A and B into panels, a few rows or columns wide, that stay in the caches,
 and multiplies those tile by tile in registers. It packs into scratch memory that all programs share, a slot for each
@@ -20,44 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tracegraph.backends.numba.loader import host_cpu
+from tracegraph.compiler.contract import Contraction, block_limits
 
-__all__ = ["Contraction", "Level", "Tile", "contraction_kernel", "contraction_table", "tile_of"]
-
-
-class Level(NamedTuple):
-    """One index: its extent, and its strides in elements in A, B and C."""
-
-    extent: int
-    a: int = 0
-    b: int = 0
-    c: int = 0
-
-
-class Contraction(NamedTuple):
-    """What is contracted: the indices of C's rows and columns, of the sum, and of the batch, outermost first."""
-
-    dtype: str
-    rows: tuple[Level, ...]
-    columns: tuple[Level, ...]
-    depth: tuple[Level, ...]
-    batch: tuple[Level, ...] = ()
-
-    @property
-    def extents(self) -> tuple[int, int, int]:
-        """Of all rows, all columns, all terms of the sum."""
-        m, n, k = (_product(levels) for levels in (self.rows, self.columns, self.depth))
-        return m, n, k
+__all__ = ["Tile", "contraction_kernel", "contraction_table", "tile_of"]
 
 
 class Tile(NamedTuple):
-    """How a CPU multiplies: lanes of a vector; rows and vectors of a tile in registers; the largest blocks that are packed."""
+    """How a CPU multiplies: lanes of a vector; rows and vectors of a tile in registers."""
 
     lanes: int
     rows: int
     vectors: int
-    most_rows: int
-    most_columns: int
-    most_depth: int
 
     @property
     def columns(self) -> int:
@@ -77,17 +46,18 @@ def tile_of(dtype: str) -> Tile:
         lanes, rows, vectors = 16 // size, 8, 3
     else:
         lanes, rows, vectors = 16 // size, 6, 2
-    # A panel of B (with one of A) is to stay in the first-level cache, a block of A in the second-level one.
-    depth = 32 * 1024 // (lanes * vectors * size) // 16 * 16
-    block_rows = 448 * 1024 // (depth * size) // rows * rows
-    return Tile(lanes, rows, vectors, block_rows, 1024 * 1024 // (depth * size) // (lanes * vectors) * lanes * vectors, depth)
+    return Tile(lanes, rows, vectors)
 
 
-def _product(levels: Iterable[Level]) -> int:
-    count = 1
-    for level in levels:
-        count *= level.extent
-    return count
+@cache
+def _most(dtype: str) -> tuple[int, int, int]:
+    """The most rows, columns and terms of the blocks that a task packs: whole tiles."""
+    (m, n, k), tile = block_limits(dtype), tile_of(dtype)
+    return _up(m, tile.rows), _up(n, tile.columns), k
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 # -- source --------------------------------------------------------------------------------------------------------------
@@ -98,7 +68,8 @@ def {name}(args, lo, hi):
     flags = table(args[3])
     slots = args[5]
     block_m, block_n, block_k = args[6], args[7], args[8]
-    m_all, n_all, k_all = args[9], args[10], args[11]
+    blocks_m, blocks_n = args[9], args[10]
+    m_all, n_all, k_all = args[11], args[12], args[13]
 {words}
     # A slot of the scratch memory that nobody uses.
     slot = 0
@@ -112,14 +83,14 @@ def {name}(args, lo, hi):
     small_rows = table(scratch + {at_small_rows})
     for i in range({tile_rows}):
         small_rows[i] = i * {tile_bytes}
-    blocks_m = (m_all + block_m - 1) // block_m
-    blocks_n = (n_all + block_n - 1) // block_n
     for task in range(lo, hi):
         item = task // (blocks_m * blocks_n)
         i0 = task % blocks_m * block_m
         j0 = task // blocks_m % blocks_n * block_n
         m = min(block_m, m_all - i0)
         n = min(block_n, n_all - j0)
+        if m <= 0 or n <= 0:
+            continue
         a, b, c = base_a, base_b, base_c
 {batch}
 {fill_i}
@@ -142,13 +113,13 @@ def {name}(args, lo, hi):
                         multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, c + j_c[jp], table(i_c_at + 8 * ip), rows, columns, is_added)
                     else:
                         multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, small, small_rows, rows, columns, False)
-                        for i in range(rows):
-                            for j in range(columns):
-                                place = c + i_c[ip + i] + j_c[jp + j]
-                                value = get({dtype}, small + i * {tile_bytes} + j * {size})
-                                if is_added:
-                                    value += get({dtype}, place)
-                                put({dtype}, place, value)
+                        j = jp
+                        while j < jp + columns:
+                            stop = min(min(j_end[j], jp + columns), j + {lanes})
+                            for i in range(rows):
+                                at = small + i * {tile_bytes} + (j - jp) * {size}
+                                write_lanes({dtype}, {lanes}, c + i_c[ip + i] + j_c[j], at, stop - j, is_added)
+                            j = stop
             k0 += depth
             if k0 >= k_all:
                 break
@@ -213,12 +184,13 @@ class _Layout(NamedTuple):
 @cache
 def _layout(dtype: str) -> _Layout:
     tile, size = tile_of(dtype), np.dtype(dtype).itemsize
+    rows, columns, depth = _most(dtype)
     spare = 4 * tile.lanes
     at, tables = 0, {}
     for names, count in (
-        ("i_a i_c i_end", tile.most_rows),
-        ("j_b j_c j_from j_end", tile.most_columns),
-        ("k_a k_b k_from k_end", tile.most_depth),
+        ("i_a i_c i_end", rows),
+        ("j_b j_c j_from j_end", columns),
+        ("k_a k_b k_from k_end", depth),
     ):
         for name in names.split():
             tables[name] = at
@@ -226,27 +198,26 @@ def _layout(dtype: str) -> _Layout:
     at_small_rows = at
     at_small = _aligned(at_small_rows + 8 * tile.rows)
     at_a = _aligned(at_small + tile.rows * tile.columns * size)
-    at_b = _aligned(at_a + (tile.most_rows * tile.most_depth + spare) * size)
-    end = _aligned(at_b + (tile.most_columns * tile.most_depth + spare) * size)
+    at_b = _aligned(at_a + (rows * depth + spare) * size)
+    end = _aligned(at_b + (columns * depth + spare) * size)
     return _Layout(tables, at_a, at_b, at_small, at_small_rows, end)
 
 
 def _aligned(at: int) -> int:
-    return -(-at // 4096) * 4096
+    return _up(at, 4096)
 
 
 def contraction_kernel(contraction: Contraction) -> tuple[str, str]:
     """Name and source of the kernel: it depends on the dtype, how many indices there are, and which strides are 1."""
-    contraction = _canonical(contraction)
-    dtype, rows, columns, depth, batch = contraction
-    ways = [_unit(depth, rows, "a"), _unit(depth, columns, "b")]
-    shape = "_".join(str(len(levels)) for levels in (rows, columns, depth, batch))
-    name = f"contract_{dtype}_{shape}_{'_'.join(ways)}"
-    return name, _text(name, dtype, (len(rows), len(columns), len(depth), len(batch)), *ways)
+    dtype, *spaces = contraction[:5]
+    counts = [len(levels) for levels in spaces]
+    ways = contraction.way_a, contraction.way_b
+    name = f"contract_{dtype}_{'_'.join(map(str, counts))}_{'_'.join(ways)}"
+    return name, _text(name, dtype, tuple(counts), *ways)
 
 
 @lru_cache(maxsize=256)
-def _text(name: str, dtype: str, counts: tuple[int, int, int, int], way_a: str, way_b: str) -> str:
+def _text(name: str, dtype: str, counts: tuple[int, ...], way_a: str, way_b: str) -> str:
     tile, layout, size = tile_of(dtype), _layout(dtype), np.dtype(dtype).itemsize
     words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
     tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
@@ -271,7 +242,7 @@ def _indented(lines: Sequence[str], depth: int) -> str:
     return "\n".join("    " * depth + line for line in lines)
 
 
-def _words(counts: tuple[int, int, int, int]) -> list[str]:
+def _words(counts: tuple[int, ...]) -> list[str]:
     """The names of the extents and strides in a table."""
     names = []
     for letter, count, arrays in zip("ijkt", counts, ("ac", "bc", "ab", "abc"), strict=True):
@@ -352,19 +323,9 @@ def _pack(
     return text.strip("\n").splitlines()
 
 
-def _unit(depth: tuple[Level, ...], across: tuple[Level, ...], array: str) -> str:
-    """Along which index neighbouring elements of an array are read."""
-    runs = {
-        way: levels[-1].extent
-        for way, levels in (("depth", depth), ("panel", across))
-        if getattr(levels[-1], array) == 1
-    }
-    return max(runs, key=lambda way: runs[way]) if runs else "scattered"
-
-
 # -- tables --------------------------------------------------------------------------------------------------------------
 
-_FIRST = 12
+_FIRST = 14
 
 
 class _Scratch:
@@ -391,41 +352,18 @@ def _scratch() -> _Scratch:
     return _Scratch()
 
 
-def contraction_table(contraction: Contraction, blocks: tuple[int, int]) -> list[int]:
-    """The table of a kernel, all but the addresses of A, B and C, which are its first words.
-
-    Args:
-        contraction: what to compute.
-        blocks: rows and columns of the part of C that a task computes.
-    """
+def contraction_table(contraction: Contraction) -> list[int]:
+    """The table of a kernel, all but the addresses of A, B and C, which are its first words."""
     with _lock:
         scratch = _scratch()
-    canonical = _canonical(contraction)
-    size = np.dtype(canonical.dtype).itemsize
-    m, n, k = canonical.extents
-    most = tile_of(canonical.dtype).most_depth
-    pieces = max(-(-k // most), 1)
-    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, -(-k // pieces), m, n, k]
-    for levels, arrays in zip(canonical[1:], ("ac", "bc", "ab", "abc"), strict=True):
+    dtype, *spaces = contraction[:5]
+    size, tile = np.dtype(dtype).itemsize, tile_of(dtype)
+    extents, most = contraction.extents, _most(dtype)[2]
+    pieces = (*contraction.grid, max(-(-extents[2] // most), 1))
+    steps = (tile.rows, tile.columns, 1)
+    blocks = [_up(-(-n // max(count, 1)), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
+    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, *contraction.grid, *extents]
+    for levels, arrays in zip(spaces, ("ac", "bc", "ab", "abc"), strict=True):
         for level in levels:
             words += [level.extent, *(getattr(level, array) * size for array in arrays)]
     return words
-
-
-def _canonical(contraction: Contraction) -> Contraction:
-    """The same with as few indices as can be: those of extent 1 go, and two that are one go together."""
-    dtype, rows, columns, depth, batch = contraction
-    merged = [_merged(levels) for levels in (rows, columns, depth)]
-    return Contraction(dtype, *(levels or (Level(1),) for levels in merged), _merged(batch))
-
-
-def _merged(levels: tuple[Level, ...]) -> tuple[Level, ...]:
-    found: list[Level] = []
-    for level in levels:
-        if level.extent == 1:
-            continue
-        if found and all(outer == inner * level.extent for outer, inner in zip(found[-1][1:], level[1:], strict=True)):
-            found[-1] = Level(found[-1].extent * level.extent, *level[1:])
-        else:
-            found.append(level)
-    return tuple(found)

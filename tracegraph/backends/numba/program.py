@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.contractions import contraction_kernel, contraction_table
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
@@ -159,7 +160,7 @@ class _Instance:
             table = self._slots_table(source.slots, kernel, task.piece)
         else:
             assert isinstance(kernel, LibraryKernel), "every nest has a source"
-            table = self._product_table(kernel)
+            table = self._contraction_table(kernel) if kernel.is_contraction else self._product_table(kernel)
         return Task(self._codes[task.kernel], table.ctypes.data, task.lo, task.hi)
 
     def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> np.ndarray:
@@ -172,6 +173,16 @@ class _Instance:
                 if isinstance(kernel, NestKernel) and buffer is kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 self._point(table, k, buffer, value + own)
+        return table
+
+    def _contraction_table(self, kernel: LibraryKernel) -> np.ndarray:
+        contraction = kernel.contraction
+        words = contraction_table(contraction)
+        table = self._table(len(words))
+        table[:] = words
+        first, second = kernel.operands if kernel.node.op.name == "matmul" else reversed(kernel.operands)
+        for slot, (buffer, offset) in enumerate(zip((first.base, second.base, kernel.node), (*contraction.starts, 0))):
+            self._point(table, slot, buffer, offset)
         return table
 
     def _product_table(self, kernel: LibraryKernel) -> np.ndarray:
@@ -331,4 +342,7 @@ def _code(kernel: Kernel, source: KernelSource | None) -> int:
     """The address of a kernel's machine code; 0 for a step of Python, as a product is where there is no BLAS."""
     if source is not None:
         return default_cache.address(source.text, source.name)
+    if isinstance(kernel, LibraryKernel) and kernel.is_contraction:
+        name, text = contraction_kernel(kernel.contraction)
+        return default_cache.address(text, name)
     return product_code(kernel.node) if isinstance(kernel, LibraryKernel) and kernel.is_product else 0

@@ -97,6 +97,13 @@ def _masked_store(builder: Builder, address: ir.Value, offset: int | ir.Value, v
     builder.call(function, [value, place, ir.Constant(INT, _size(value.type.element)), mask])
 
 
+def _prefetch(builder: Builder, address: ir.Value, *, is_written: bool) -> None:
+    place = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [place.type, INT, INT, INT])
+    function = _declared(builder, "llvm.prefetch.p0", kind)
+    builder.call(function, [place, *(ir.Constant(INT, n) for n in (int(is_written), 3, 1))])
+
+
 def _declared(builder: Builder, name: str, kind: ir.FunctionType) -> ir.Function:
     """An LLVM intrinsic by its full name."""
     module = builder.module
@@ -156,10 +163,7 @@ def prefetch(typing: Any, address: Any) -> Typed:
     """`prefetch(address)`: the cache line of an address will be read soon."""
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        place = builder.inttoptr(values[0], ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [place.type, INT, INT, INT])
-        function = _declared(builder, "llvm.prefetch.p0", kind)
-        builder.call(function, [place, *(ir.Constant(INT, n) for n in (0, 3, 1))])
+        _prefetch(builder, values[0], is_written=False)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -181,6 +185,26 @@ def copy_lanes(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, co
         return context.get_dummy_value()
 
     return types.void(dtype, lanes, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic(prefer_literal=True)
+def write_lanes(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, count: Any, is_added: Any) -> Typed:
+    """`write_lanes(dtype, lanes, target, source, count, is_added)`: the same, or add them to what is there."""
+    vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        _, _, target, source, count, is_added = values
+        mask = _mask(builder, count, vector.count)
+        value = _masked_load(builder, source, 0, vector, mask)
+        with builder.if_else(is_added) as (more, first):
+            with more:
+                total = builder.fadd(value, _masked_load(builder, target, 0, vector, mask))
+                _masked_store(builder, target, 0, total, mask)
+            with first:
+                _masked_store(builder, target, 0, value, mask)
+        return context.get_dummy_value()
+
+    return types.void(dtype, lanes, types.int64, types.int64, types.int64, types.boolean), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -261,6 +285,10 @@ def multiply_tile(
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
         a, b, depth, c, places, m, n, is_added = values[4:]
+        for i in range(height):  # what is added to, or overwritten, arrives while the tile is computed
+            place = builder.add(c, builder.load(builder.gep(places, [ir.Constant(WORD, i)])))
+            for offset in range(0, across * line, 64):
+                _prefetch(builder, builder.add(place, ir.Constant(WORD, offset)), is_written=True)
         with _counted(builder, depth, [_zero(vector)] * (height * across)) as (k, sums, following):
             a_now = builder.add(a, builder.mul(k, ir.Constant(WORD, height * size)))
             b_now = builder.add(b, builder.mul(k, ir.Constant(WORD, across * line)))
@@ -308,6 +336,7 @@ NAMESPACE: dict[str, Any] = {
     "put": put,
     "prefetch": prefetch,
     "copy_lanes": copy_lanes,
+    "write_lanes": write_lanes,
     "transpose_lanes": transpose_lanes,
     "multiply_tile": multiply_tile,
 }
