@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tracegraph.ir import Op
 from tracegraph.ops import (
     broadcast,
+    convolution,
     count,
     effect,
     elementwise,
@@ -24,12 +25,12 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random",
+    "ALL", "broadcast", "convolution", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random",
     "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
-    leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
+    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, count, sorting, linalg,
     fourier, random, effect,
 )  # fmt: skip
 

@@ -54,7 +54,10 @@ def default_folder() -> Path:
 def _environment_digest() -> bytes:
     """A hash of all but the kernel that machine code depends on, taken without importing numba."""
     here = Path(__file__).parent
-    sources = [*(here / f"{name}.py" for name in ("intrinsics", "jit", "loader", "tiles")), *sorted(here.glob("vecmath/*.py"))]
+    sources = [
+        *(here / f"{name}.py" for name in ("intrinsics", "jit", "loader", "tiles")),
+        *sorted(here.glob("vecmath/*.py")),
+    ]
     numba = importlib.util.find_spec("numba")
     if numba is not None and numba.origin is not None:
         sources.append(Path(numba.origin).with_name("_version.py"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -221,13 +221,43 @@ def _text(name: str, dtype: str, counts: tuple[int, ...], way_a: str, way_b: str
     tile, layout, size = tile_of(dtype), _layout(dtype), np.dtype(dtype).itemsize
     words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
     tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
-    common = {"dtype": dtype, "size": size, "lanes": tile.lanes}
-    pack_a = _pack(way_a, tile.rows, count="m", packed="packed_a", base="a", fixed="i_a", along="k_a", end_i="i_end", end_k="k_end", **common)
-    pack_b = _pack(way_b, tile.columns, count="n", packed="packed_b", base="b", fixed="j_b", along="k_b", end_i="j_from", end_k="k_from", **common)
+    common: dict[str, Any] = {"dtype": dtype, "size": size, "lanes": tile.lanes}
+    pack_a = _pack(
+        way_a,
+        tile.rows,
+        count="m",
+        packed="packed_a",
+        base="a",
+        fixed="i_a",
+        along="k_a",
+        end_i="i_end",
+        end_k="k_end",
+        **common,
+    )
+    pack_b = _pack(
+        way_b,
+        tile.columns,
+        count="n",
+        packed="packed_b",
+        base="b",
+        fixed="j_b",
+        along="k_b",
+        end_i="j_from",
+        end_k="k_from",
+        **common,
+    )
     spare = 2 * tile.lanes
     fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
-    fill_j = _fill("j", counts[1], "bc", "j0", "n", spare) + _ends("j_b", "j_from", "n", size) + _ends("j_c", "j_end", "n", size)
-    fill_k = _fill("k", counts[2], "ab", "k0", "depth", 0) + _ends("k_a", "k_end", "depth", size) + _ends("k_b", "k_from", "depth", size)
+    fill_j = (
+        _fill("j", counts[1], "bc", "j0", "n", spare)
+        + _ends("j_b", "j_from", "n", size)
+        + _ends("j_c", "j_end", "n", size)
+    )
+    fill_k = (
+        _fill("k", counts[2], "ab", "k0", "depth", 0)
+        + _ends("k_a", "k_end", "depth", size)
+        + _ends("k_b", "k_from", "depth", size)
+    )
     return _TASK.format(
         name=name, words="\n".join(words), tables="\n".join(tables), batch=_indented(_items(counts[3]), 2),
         fill_i=_indented(fill_i, 2), fill_j=_indented(fill_j, 2), fill_k=_indented(fill_k, 3),
@@ -267,7 +297,11 @@ def _fill(letter: str, levels: int, arrays: str, start: str, count: str, spare: 
     indent = "    "
     for level in range(inner, 0, -1):
         outer = level - 1
-        lines += [f"{indent}at{level} += 1", f"{indent}if at{level} == {letter}{level}_n:", f"{indent}    at{level} = 0"]
+        lines += [
+            f"{indent}at{level} += 1",
+            f"{indent}if at{level} == {letter}{level}_n:",
+            f"{indent}    at{level} = 0",
+        ]
         indent += "    "
         lines += [
             f"{indent}place_{array} += {letter}{outer}_{array} - {letter}{level}_{array} * {letter}{level}_n"
@@ -311,9 +345,7 @@ def _pack(
     }  # fmt: skip
     firsts = [(first, min(lanes, width - first)) for first in range(0, width, lanes)]
     if way == "depth":
-        blocks = [
-            _BLOCK.format(first=first, at=first * size, breadth=breadth, **common) for first, breadth in firsts
-        ]
+        blocks = [_BLOCK.format(first=first, at=first * size, breadth=breadth, **common) for first, breadth in firsts]
         text = _ALONG_DEPTH.format(blocks="\n".join(blocks), end=end_k, **common)
     elif way == "panel":
         copies = [_COPY.format(at=first * size, breadth=breadth, **common) for first, breadth in firsts]

@@ -15,9 +15,10 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.core.errors import TypingError
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
-from .intrinsics import TABLE, WORD, Builder, Signature, Typed, Values
+from .intrinsics import TABLE, WORD, Builder, Typed, Values
 from .loader import host_cpu
 
 INT = ir.IntType(32)
@@ -80,10 +81,13 @@ def _mask(builder: Builder, count: ir.Value, lanes: int) -> ir.Value:
 def _splat(builder: Builder, value: ir.Value, lanes: int) -> ir.Value:
     vector = ir.VectorType(value.type, lanes)
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT, 0))
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), _constant(ir.VectorType(INT, lanes), [0] * lanes))
+    zeros = _constant(ir.VectorType(INT, lanes), [0] * lanes)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
 
 
-def _masked_load(builder: Builder, address: ir.Value, offset: int | ir.Value, vector: ir.VectorType, mask: ir.Value) -> ir.Value:
+def _masked_load(
+    builder: Builder, address: ir.Value, offset: int | ir.Value, vector: ir.VectorType, mask: ir.Value
+) -> ir.Value:
     place = _at(builder, address, offset, vector)
     kind = ir.FunctionType(vector, [place.type, INT, mask.type, vector])
     function = _declared(builder, f"llvm.masked.load.{_suffix(vector)}.p0", kind)
@@ -111,9 +115,13 @@ def _declared(builder: Builder, name: str, kind: ir.FunctionType) -> ir.Function
 
 
 @contextmanager
-def _counted(builder: Builder, count: ir.Value, carried: Sequence[ir.Value]) -> Iterator[tuple[ir.Value, list[ir.Value], list[ir.Value]]]:
-    """A loop over a count: gives its index, the carried values, and a list to put the next ones in. Afterwards that list
-    holds the values that came out."""
+def _counted(
+    builder: Builder, count: ir.Value, carried: Sequence[ir.Value]
+) -> Iterator[tuple[ir.Value, list[ir.Value], list[ir.Value]]]:
+    """A loop over a count: gives its index, the carried values, and a list to put the next ones in.
+
+    Afterwards that list holds the values that came out.
+    """
     before = builder.block
     head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
@@ -208,13 +216,16 @@ def write_lanes(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, c
 
 
 @intrinsic(prefer_literal=True)
-def transpose_lanes(typing: Any, dtype: Any, lanes: Any, width: Any, step: Any, target: Any, source: Any, rows: Any, count: Any) -> Typed:
+def transpose_lanes(
+    typing: Any, dtype: Any, lanes: Any, width: Any, step: Any, target: Any, source: Any, rows: Any, count: Any
+) -> Typed:
     """`transpose_lanes(dtype, lanes, width, step, target, source, rows, count)`: the transpose of a small block.
 
     Line k of the result, for k below `count` (at most `lanes`), is at `target + k * step`: the `width` numbers (at most
     `lanes`) number k of the rows whose places, in bytes from `source`, stand in the table `rows`.
     """
-    vector, breadth, stride = ir.VectorType(_element(dtype), _literal(lanes, "lanes")), _literal(width, "width"), _literal(step, "step")
+    vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
+    breadth, stride = _literal(width, "width"), _literal(step, "step")
     numbers = ir.VectorType(INT, vector.count)
 
     def transposed(builder: Builder, lines: list[ir.Value]) -> list[ir.Value]:
@@ -253,7 +264,9 @@ def transpose_lanes(typing: Any, dtype: Any, lanes: Any, width: Any, step: Any, 
                     with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, k), count)):
                         write(k, line)
             with whole:
-                for k, line in enumerate(transposed(builder, [_load(builder, place, 0, vector) for place in places] + rest)):
+                for k, line in enumerate(
+                    transposed(builder, [_load(builder, place, 0, vector) for place in places] + rest)
+                ):
                     write(k, line)
         return context.get_dummy_value()
 
