@@ -976,8 +976,8 @@ def _random() -> list[Case]:
 
 
 CASES: Sequence[Case] = (
-    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_convolutions(), *_scans(), *_segments(), *_special(),
-    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_fourier(), *_random(),
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_convolutions(), *_scans(), *_segments(),
+    *_special(), *_counts(), *_gathers(), *_sorting(), *_linalg(), *_fourier(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.

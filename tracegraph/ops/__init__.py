@@ -25,13 +25,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "convolution", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product", "random",
-    "reduce", "region", "scan", "shape", "sorting", "special", "window",
+    "ALL", "broadcast", "convolution", "count", "effect", "elementwise", "fourier", "gather", "leaf", "linalg", "product",
+    "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
-    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, count, sorting, linalg,
-    fourier, random, effect,
+    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, count,
+    sorting, linalg, fourier, random, effect,
 )  # fmt: skip
 
 #: Every operation by its name.

@@ -1,5 +1,5 @@
-"""The convolution of images with weights, as networks have it (a correlation, in truth): batched, in groups, with strides and
-gaps, over any number of axes. Nothing is padded here. Both derivatives are convolutions again."""
+"""The convolution of images with weights, as networks have it (a correlation, in truth): batched, in groups, with strides
+and gaps, over any number of axes. Nothing is padded here. Both derivatives are convolutions again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracegraph.ops.region import slice_, update
 from tracegraph.ops.rules import INEXACT, Ints, Params, each
 from tracegraph.ops.shape import reshape, transpose
 
-__all__ = ["OPS", "conv", "padded"]
+__all__ = ["OPS", "conv", "padded", "spread_conv"]
 
 
 def padded(x: Node, before: Ints, after: Ints) -> Node:
@@ -91,7 +91,7 @@ class _Phase(NamedTuple):
 
 
 def _phases(n: int, out: int, k: int, stride: int, dilation: int) -> list[_Phase]:
-    """Place ``first + stride * q`` of an image gets ``sum over t of ct[q + shift - t * dilation'] w[tap + t * tap_step]``."""
+    """By remainders: place ``first + stride * q`` gets ``ct[q - before + t * dilation']`` times weight t from behind, summed."""
     common = math.gcd(stride, dilation)
     found = []
     for first in range(min(stride, n)):
@@ -107,36 +107,35 @@ def _phases(n: int, out: int, k: int, stride: int, dilation: int) -> list[_Phase
     return found
 
 
-def _by_images(ct: Node, out: Node, x: Node, w: Node) -> Node:
-    """A convolution of the padded cotangent with the flipped weights, one for each remainder of the stride."""
-    stride, dilation = out.params["stride"], out.params["dilation"]
+def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -> Node:
+    """The transpose of a convolution over images of a shape: what flows back to them from ``ct`` (images, groups, channels
+    that came out, *places). For each remainder of the stride a convolution of the padded cotangent with flipped weights."""
     rank = len(stride)
-    if out.params["is_transposed"]:
-        ct = transpose(ct, axes=(2, 0, 1, *range(3, 3 + rank)))
     w = transpose(w, axes=(0, 2, 1, *range(3, 3 + rank)))
-    sizes = zip(x.shape[3:], ct.shape[3:], w.shape[3:], stride, dilation, strict=True)
-    total: Node | None = None
-    for phases in product(*(_phases(*each) for each in sizes)):
-        around = padded(ct, (0, 0, 0, *(each.before for each in phases)), (0, 0, 0, *(each.after for each in phases)))
+    sizes = zip(shape[3:], ct.shape[3:], w.shape[3:], stride, dilation, strict=True)
+    total = fill(0, shape, ct.dtype)
+    for phases in product(*(_phases(*extents) for extents in sizes)):
+        before, after = ((0, 0, 0, *(getattr(phase, end) for phase in phases)) for end in ("before", "after"))
         flipped = slice_(
             w,
-            starts=(0, 0, 0, *(each.tap + (each.taps - 1) * each.tap_step for each in phases)),
-            steps=(1, 1, 1, *(-each.tap_step for each in phases)),
-            sizes=(*w.shape[:3], *(each.taps for each in phases)),
+            starts=(0, 0, 0, *(phase.tap + (phase.taps - 1) * phase.tap_step for phase in phases)),
+            steps=(1, 1, 1, *(-phase.tap_step for phase in phases)),
+            sizes=(*w.shape[:3], *(phase.taps for phase in phases)),
         )
-        part = conv(
-            around,
-            flipped,
-            stride=(1,) * rank,
-            dilation=tuple(each.dilation for each in phases),
-            is_transposed=False,
-        )
-        if part.shape == x.shape:
+        apart = tuple(phase.dilation for phase in phases)
+        part = conv(padded(ct, before, after), flipped, stride=(1,) * rank, dilation=apart, is_transposed=False)
+        if part.shape == shape:
             return part
-        starts, steps = (0, 0, 0, *(each.first for each in phases)), (1, 1, 1, *stride)
-        total = update(fill(0, x.shape, x.dtype) if total is None else total, part, starts=starts, steps=steps)
-    assert total is not None, "the first weight reaches the first place"
+        firsts = (0, 0, 0, *(phase.first for phase in phases))
+        total = update(total, part, starts=firsts, steps=(1, 1, 1, *stride))
     return total
+
+
+def _by_images(ct: Node, out: Node, x: Node, w: Node) -> Node:
+    stride, dilation, is_transposed = (out.params[name] for name in ("stride", "dilation", "is_transposed"))
+    if is_transposed:
+        ct = transpose(ct, axes=(2, 0, 1, *range(3, ct.aval.ndim)))
+    return spread_conv(ct, w, x.shape, stride, dilation)
 
 
 def _by_weights(ct: Node, out: Node, x: Node, w: Node) -> Node:

@@ -110,9 +110,11 @@ def {name}(args, lo, hi):
                     at_a = packed_a + ip * depth * {size}
                     at_b = packed_b + jp * depth * {size}
                     if is_whole:
-                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, c + j_c[jp], table(i_c_at + 8 * ip), rows, columns, is_added)
+                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors},
+                            at_a, at_b, depth, c + j_c[jp], table(i_c_at + 8 * ip), rows, columns, is_added)
                     else:
-                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, small, small_rows, rows, columns, False)
+                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors},
+                            at_a, at_b, depth, small, small_rows, rows, columns, False)
                         j = jp
                         while j < jp + columns:
                             stop = min(min(j_end[j], jp + columns), j + {lanes})
@@ -135,7 +137,8 @@ for p in range(0, {count}, {width}):
 {blocks}
         k = stop
 """
-_BLOCK = "        transpose_lanes({dtype}, {lanes}, {breadth}, {step}, place + {at}, {base} + {along}[k], table({fixed}_at + 8 * (p + {first})), stop - k)"
+_BLOCK = """        transpose_lanes({dtype}, {lanes}, {breadth}, {step}, place + {at}, {base} + {along}[k],
+                        table({fixed}_at + 8 * (p + {first})), stop - k)"""
 
 _ALONG_PANEL = """
 for p in range(0, {count}, {width}):

@@ -181,7 +181,8 @@ class _Instance:
         table = self._table(len(words))
         table[:] = words
         first, second = kernel.operands if kernel.node.op.name == "matmul" else reversed(kernel.operands)
-        for slot, (buffer, offset) in enumerate(zip((first.base, second.base, kernel.node), (*contraction.starts, 0))):
+        places = zip((first.base, second.base, kernel.node), (*contraction.starts, 0), strict=True)
+        for slot, (buffer, offset) in enumerate(places):
             self._point(table, slot, buffer, offset)
         return table
 
