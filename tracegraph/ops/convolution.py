@@ -91,7 +91,7 @@ class _Phase(NamedTuple):
 
 
 def _phases(n: int, out: int, k: int, stride: int, dilation: int) -> list[_Phase]:
-    """By remainders: place ``first + stride * q`` gets ``ct[q - before + t * dilation']`` times weight t from behind, summed."""
+    """By remainders: place ``first + stride * q`` gets the sum over t of ``ct[q - before + t * dilation]`` by a weight."""
     common = math.gcd(stride, dilation)
     found = []
     for first in range(min(stride, n)):
