@@ -48,6 +48,7 @@ class Contraction(NamedTuple):
         dtype: of all arrays.
         rows, columns, depth, batch: the indices of C's rows and columns, of the sum, and of all arrays, outermost first.
         starts: where A and B begin in their buffers, in elements.
+        channels: how many rows there are, if that is known of all examples of the operation; else 0.
         way_a, way_b: along which index neighbours in memory are read: "depth", "panel" (the other one), or "scattered".
     """
 
@@ -57,6 +58,7 @@ class Contraction(NamedTuple):
     depth: tuple[Level, ...]
     batch: tuple[Level, ...]
     starts: tuple[int, int]
+    channels: int
     way_a: str
     way_b: str
 
@@ -168,6 +170,7 @@ def _contraction(
         merged,
         _merged(batch),
         (start_a, start_b),
+        0 if node.op.name == "matmul" else rows[0].extent,
         _way(merged[-1].a, rows[-1].a, merged[-1].extent >= rows[-1].extent or len(rows) == len(depth)),
         _way(merged[-1].b, across[-1].b, len(depth) > 1 and merged[-1].extent > across[-1].extent),
     )

@@ -18,7 +18,7 @@ import numpy as np
 from tracegraph.backends.numba.loader import host_cpu
 from tracegraph.compiler.contract import Contraction, block_limits
 
-__all__ = ["Tile", "contraction_kernel", "contraction_table", "tile_of"]
+__all__ = ["Tile", "contraction_kernel", "contraction_table", "tile_of", "tiles_of"]
 
 
 class Tile(NamedTuple):
@@ -34,25 +34,31 @@ class Tile(NamedTuple):
 
 
 @cache
-def tile_of(dtype: str) -> Tile:
-    """The tile for this CPU: as many accumulators as it has vector registers, but for what feeds them."""
+def tiles_of(dtype: str) -> tuple[Tile, ...]:
+    """The tiles for this CPU: as many accumulators as it has vector registers, but for what feeds them. The first is best
+    where there are many rows."""
     features = set(host_cpu()[1].split(","))
     size = np.dtype(dtype).itemsize
     if "+avx512f" in features:
-        lanes, rows, vectors = 64 // size, 14, 2
+        lanes, shapes = 64 // size, [(14, 2), (8, 3), (4, 6)]
     elif "+avx2" in features:
-        lanes, rows, vectors = 32 // size, 6, 2
+        lanes, shapes = 32 // size, [(6, 2), (4, 3), (2, 5)]
     elif "+neon" in features:
-        lanes, rows, vectors = 16 // size, 8, 3
+        lanes, shapes = 16 // size, [(8, 3), (4, 6)]
     else:
-        lanes, rows, vectors = 16 // size, 6, 2
-    return Tile(lanes, rows, vectors)
+        lanes, shapes = 16 // size, [(6, 2), (4, 3)]
+    return tuple(Tile(lanes, rows, vectors) for rows, vectors in shapes)
 
 
-@cache
-def _most(dtype: str) -> tuple[int, int, int]:
+def tile_of(dtype: str, channels: int = 0) -> Tile:
+    """The tile that a number of rows fills best."""
+    tiles = tiles_of(dtype)
+    return min(tiles, key=lambda tile: _up(channels, tile.rows)) if channels else tiles[0]
+
+
+def _most(dtype: str, tile: Tile) -> tuple[int, int, int]:
     """The most rows, columns and terms of the blocks that a task packs: whole tiles."""
-    (m, n, k), tile = block_limits(dtype), tile_of(dtype)
+    m, n, k = block_limits(dtype)
     return _up(m, tile.rows), _up(n, tile.columns), k
 
 
@@ -75,7 +81,7 @@ def {name}(args, lo, hi):
     slot = 0
     while not atomic_replace(flags, slot * 8, 0, 1):
         slot = (slot + 1) % slots
-    scratch = args[4] + slot * {slot_bytes}
+    scratch = args[4] + slot * args[14]
 {tables}
     packed_a = scratch + {at_a}
     packed_b = scratch + {at_b}
@@ -185,9 +191,9 @@ class _Layout(NamedTuple):
 
 
 @cache
-def _layout(dtype: str) -> _Layout:
-    tile, size = tile_of(dtype), np.dtype(dtype).itemsize
-    rows, columns, depth = _most(dtype)
+def _layout(dtype: str, tile: Tile) -> _Layout:
+    size = np.dtype(dtype).itemsize
+    rows, columns, depth = _most(dtype, tile)
     spare = 4 * tile.lanes
     at, tables = 0, {}
     for names, count in (
@@ -216,12 +222,12 @@ def contraction_kernel(contraction: Contraction) -> tuple[str, str]:
     counts = [len(levels) for levels in spaces]
     ways = contraction.way_a, contraction.way_b
     name = f"contract_{dtype}_{'_'.join(map(str, counts))}_{'_'.join(ways)}"
-    return name, _text(name, dtype, tuple(counts), *ways)
+    return name, _text(name, dtype, tile_of(dtype, contraction.channels), tuple(counts), *ways)
 
 
 @lru_cache(maxsize=256)
-def _text(name: str, dtype: str, counts: tuple[int, ...], way_a: str, way_b: str) -> str:
-    tile, layout, size = tile_of(dtype), _layout(dtype), np.dtype(dtype).itemsize
+def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str, way_b: str) -> str:
+    layout, size = _layout(dtype, tile), np.dtype(dtype).itemsize
     words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
     tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
     common: dict[str, Any] = {"dtype": dtype, "size": size, "lanes": tile.lanes}
@@ -267,7 +273,7 @@ def _text(name: str, dtype: str, counts: tuple[int, ...], way_a: str, way_b: str
         pack_a=_indented(pack_a, 3), pack_b=_indented(pack_b, 3),
         tile_rows=tile.rows, tile_columns=tile.columns, tile_bytes=tile.columns * size, vectors=tile.vectors,
         at_a=layout.at_a, at_b=layout.at_b, at_small=layout.at_small, at_small_rows=layout.at_small_rows,
-        slot_bytes=layout.slot_bytes, **common,
+        **common,
     ).lstrip()  # fmt: skip
 
 
@@ -360,7 +366,7 @@ def _pack(
 
 # -- tables --------------------------------------------------------------------------------------------------------------
 
-_FIRST = 14
+_FIRST = 15
 
 
 class _Scratch:
@@ -368,7 +374,9 @@ class _Scratch:
 
     def __init__(self) -> None:
         self.slots = 2 * (os.cpu_count() or 1)
-        self.bytes = max(_layout(dtype).slot_bytes for dtype in ("float32", "float64"))
+        self.bytes = max(
+            _layout(dtype, tile).slot_bytes for dtype in ("float32", "float64") for tile in tiles_of(dtype)
+        )
         self.flags = np.zeros(8 * self.slots, np.int64)
         self.memory = np.empty(self.slots * self.bytes + 4096, np.uint8)
         if hasattr(os, "register_at_fork"):
@@ -392,12 +400,13 @@ def contraction_table(contraction: Contraction) -> list[int]:
     with _lock:
         scratch = _scratch()
     dtype, *spaces = contraction[:5]
-    size, tile = np.dtype(dtype).itemsize, tile_of(dtype)
-    extents, most = contraction.extents, _most(dtype)[2]
+    size, tile = np.dtype(dtype).itemsize, tile_of(dtype, contraction.channels)
+    extents, most = contraction.extents, _most(dtype, tile)[2]
     pieces = (*contraction.grid, max(-(-extents[2] // most), 1))
     steps = (tile.rows, tile.columns, 1)
     blocks = [_up(-(-n // max(count, 1)), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
     words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, *contraction.grid, *extents]
+    words.append(scratch.bytes)
     for levels, arrays in zip(spaces, ("ac", "bc", "ab", "abc"), strict=True):
         for level in levels:
             words += [level.extent, *(getattr(level, array) * size for array in arrays)]
