@@ -63,11 +63,11 @@ def _conv(x: Any, w: Any, *, stride: Each, padding: Padding, dilation: Each, gro
     _check_groups("conv", groups, channels, taken, weights.shape[0])
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, weights.shape[2:], strict=True)]
     ends = _ends(padding, images.shape[2:], spans, strides)
-    images = padded(images, (0, 0, *(low for low, _ in ends)), (0, 0, *(high for _, high in ends)))
-    for axis, (n, span) in enumerate(zip(images.shape[2:], spans, strict=True), start=2):
+    images = reshape_to(images, (images.shape[0], groups, taken, *images.shape[2:]))
+    images = padded(images, (0, 0, 0, *(low for low, _ in ends)), (0, 0, 0, *(high for _, high in ends)))
+    for axis, (n, span) in enumerate(zip(images.shape[3:], spans, strict=True), start=2):
         if span > n or span < 1:
             raise ValueError(f"conv: weights that span {span} along axis {axis} of images with {n} places there")
-    images = reshape_to(images, (images.shape[0], groups, taken, *images.shape[2:]))
     weights = reshape_to(weights, (groups, weights.shape[0] // groups, *weights.shape[1:]))
     out = conv_op(images, weights, stride=strides, dilation=dilations, is_transposed=False)
     return result(reshape_to(out, (out.shape[0], out.shape[1] * out.shape[2], *out.shape[3:])), is_array=True)

@@ -114,8 +114,16 @@ def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -
     w = transpose(w, axes=(0, 2, 1, *range(3, 3 + rank)))
     sizes = zip(shape[3:], ct.shape[3:], w.shape[3:], stride, dilation, strict=True)
     total = fill(0, shape, ct.dtype)
-    for phases in product(*(_phases(*extents) for extents in sizes)):
-        before, after = ((0, 0, 0, *(getattr(phase, end) for phase in phases)) for end in ("before", "after"))
+    axes = [_phases(*extents) for extents in sizes]
+    before = (0, 0, 0, *(max(phase.before for phase in phases) for phases in axes))
+    around = padded(ct, before, (0, 0, 0, *(max(phase.after for phase in phases) for phases in axes)))
+    for phases in product(*axes):
+        seen = slice_(
+            around,
+            starts=(0, 0, 0, *(most - phase.before for most, phase in zip(before[3:], phases, strict=True))),
+            steps=(1,) * (rank + 3),
+            sizes=(*ct.shape[:3], *(phase.places + (phase.taps - 1) * phase.dilation for phase in phases)),
+        )
         flipped = slice_(
             w,
             starts=(0, 0, 0, *(phase.tap + (phase.taps - 1) * phase.tap_step for phase in phases)),
@@ -123,7 +131,7 @@ def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -
             sizes=(*w.shape[:3], *(phase.taps for phase in phases)),
         )
         apart = tuple(phase.dilation for phase in phases)
-        part = conv(padded(ct, before, after), flipped, stride=(1,) * rank, dilation=apart, is_transposed=False)
+        part = conv(seen, flipped, stride=(1,) * rank, dilation=apart, is_transposed=False)
         if part.shape == shape:
             return part
         firsts = (0, 0, 0, *(phase.first for phase in phases))

@@ -81,6 +81,7 @@ def {name}(args, lo, hi):
     slot = 0
     while not atomic_replace(flags, slot * 8, 0, 1):
         slot = (slot + 1) % slots
+        pause()
     scratch = args[4] + slot * args[14]
 {tables}
     packed_a = scratch + {at_a}
