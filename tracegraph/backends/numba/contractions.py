@@ -87,7 +87,8 @@ def {name}(args, lo, hi):
     packed_a = scratch + {at_a}
     packed_b = scratch + {at_b}
     small = scratch + {at_small}
-    small_rows = table(scratch + {at_small_rows})
+    small_rows_at = scratch + {at_small_rows}
+    small_rows = table(small_rows_at)
     for i in range({tile_rows}):
         small_rows[i] = i * {tile_bytes}
     for task in range(lo, hi):
@@ -116,12 +117,10 @@ def {name}(args, lo, hi):
                     rows = min({tile_rows}, m - ip)
                     at_a = packed_a + ip * depth * {size}
                     at_b = packed_b + jp * depth * {size}
-                    if is_whole:
-                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors},
-                            at_a, at_b, depth, c + j_c[jp], table(i_c_at + 8 * ip), rows, columns, is_added)
-                    else:
-                        multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors},
-                            at_a, at_b, depth, small, small_rows, rows, columns, False)
+                    target, places = (c + j_c[jp], i_c_at + 8 * ip) if is_whole else (small, small_rows_at)
+                    multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, target, table(places),
+                                  rows, columns, is_added and is_whole)
+                    if not is_whole:
                         j = jp
                         while j < jp + columns:
                             stop = min(min(j_end[j], jp + columns), j + {lanes})

@@ -256,18 +256,11 @@ def transpose_lanes(
                 _store(builder, target, k * stride, line)
 
         rest = [_zero(vector)] * (vector.count - breadth)
-        with builder.if_else(builder.icmp_signed("<", count, ir.Constant(WORD, vector.count))) as (some, whole):
-            with some:
-                mask = _mask(builder, count, vector.count)
-                lines = transposed(builder, [_masked_load(builder, place, 0, vector, mask) for place in places] + rest)
-                for k, line in enumerate(lines[:-1]):
-                    with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, k), count)):
-                        write(k, line)
-            with whole:
-                for k, line in enumerate(
-                    transposed(builder, [_load(builder, place, 0, vector) for place in places] + rest)
-                ):
-                    write(k, line)
+        mask = _mask(builder, count, vector.count)
+        lines = transposed(builder, [_masked_load(builder, place, 0, vector, mask) for place in places] + rest)
+        for k, line in enumerate(lines):
+            with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, k), count)):
+                write(k, line)
         return context.get_dummy_value()
 
     return types.void(dtype, lanes, width, step, types.int64, types.int64, TABLE, types.int64), generate
@@ -288,7 +281,8 @@ def multiply_tile(
     height, across = _literal(rows, "rows"), _literal(vectors, "vectors")
     size, count = _size(vector.element), vector.count
     line = size * count
-    is_fused = {"+fma", "+neon"} & set(host_cpu()[1].split(","))
+    features = set(host_cpu()[1].split(","))
+    is_fused, has_masks = bool({"+fma", "+neon"} & features), "+avx" in features
 
     def multiply_add(builder: Builder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
         if is_fused:
@@ -316,28 +310,23 @@ def multiply_tile(
             for i in range(height):
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, i), m)):
                     place = builder.add(c, builder.load(builder.gep(places, [ir.Constant(WORD, i)])))
-                    mine = sums[i * across : (i + 1) * across]
-                    with builder.if_else(is_added) as (more, first):
-                        with more:
-                            for v, value in enumerate(mine):
-                                if is_whole:
-                                    old = _load(builder, place, v * line, vector)
-                                    _store(builder, place, v * line, builder.fadd(old, value))
-                                else:
-                                    old = _masked_load(builder, place, v * line, vector, masks[v])
-                                    _masked_store(builder, place, v * line, builder.fadd(old, value), masks[v])
-                        with first:
-                            for v, value in enumerate(mine):
-                                if is_whole:
-                                    _store(builder, place, v * line, value)
-                                else:
-                                    _masked_store(builder, place, v * line, value, masks[v])
+                    for v, value in enumerate(sums[i * across : (i + 1) * across]):
+                        old = _masked_load(builder, place, v * line, vector, builder.and_(masks[v], added))
+                        total = builder.fadd(value, old)
+                        if is_whole:
+                            _store(builder, place, v * line, total)
+                        else:
+                            _masked_store(builder, place, v * line, total, masks[v])
 
-        with builder.if_else(builder.icmp_signed("<", n, ir.Constant(WORD, across * count))) as (some, whole):
-            with some:
-                finish(False)
-            with whole:
-                finish(True)
+        added = _splat(builder, is_added, count)
+        if has_masks:
+            finish(False)
+        else:
+            with builder.if_else(builder.icmp_signed("<", n, ir.Constant(WORD, across * count))) as (some, whole):
+                with some:
+                    finish(False)
+                with whole:
+                    finish(True)
         return context.get_dummy_value()
 
     words = (types.int64,) * 4
