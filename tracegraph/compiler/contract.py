@@ -27,7 +27,7 @@ DEPTH_BYTES = 1024
 TERM = 0.015
 #: Work of less than this is not cut up only to occupy more threads, nor is any cut into more tasks than that.
 TASK_NANOSECONDS = 100_000.0
-ENOUGH_TASKS = 8
+ENOUGH_TASKS = 4
 #: Blocks have at least so many rows, and so many columns.
 LEAST = 48, 64
 

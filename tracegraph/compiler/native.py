@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracegraph.ir import Node
@@ -22,18 +24,25 @@ BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")
 
 #: The dtypes that kernels of our own multiply.
 CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
+#: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
+#: threads divide among them, each may be small.
+LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**15, 2**20
 
 
 def has_blas(node: Node) -> bool:
-    """Whether a node is a product that BLAS does: of complex numbers, or by a vector."""
+    """Whether a node is a product that BLAS does."""
     return node.op.name == "matmul" and node.dtype in BLAS and not has_contraction(node)
 
 
 def has_contraction(node: Node) -> bool:
-    """Whether a node is a product that a kernel of our own does."""
+    """Whether a node is a product that a kernel of our own does: of matrices, where packing them pays."""
     if node.op.kind != "product" or node.dtype not in CONTRACTED:
         return False
-    return node.op.name != "matmul" or 1 not in node.shape[-2:]
+    if node.op.name != "matmul":
+        return True
+    (m, n), k = node.shape[-2:], node.inputs[0].shape[-1]
+    items = math.prod(node.shape[:-2])
+    return min(m, n) >= LEAST_SIDE and m * n * k >= LEAST_TERMS and items * m * n * k >= LEAST_TOTAL
 
 
 def has_kernel(node: Node) -> bool:
