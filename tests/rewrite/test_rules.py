@@ -216,6 +216,8 @@ CASES = [
     Case("slice_of_broadcast", "f64[3,1]", lambda x: _cut(
         broadcast_to(x, shape=(2, 3, 5)), (0, 2, 3), (2, 3, 0), (1, -1, 1))),
     Case("slice_of_broadcast", "f64[]", lambda x: _cut(broadcast_to(x, shape=(3,)), (2,), (1,))),
+    Case("depthwise_conv", "f64[2,3,1,6,5] f64[3,1,1,2,3]", lambda x, w: _conv(x, w, (2, 1)), 1e-12),
+    Case("depthwise_conv", "f64[1,3,2,6,9] f64[3,1,2,5,7]", lambda x, w: _conv(x, w, (1, 2)), 1e-12),
     Case("slice_of_conv", "f64[2,1,2,9] f64[1,2,2,2]",
          lambda x, w: _cut(_conv(x, w, (1,)), (0, 0, 0, 2), (2, 1, 2, 5)), 1e-12),
     Case("slice_of_conv", "f32[1,1,1,12,7] f32[1,1,1,2,3]",
