@@ -3,6 +3,7 @@ every part of it fuses, vectorises and splits over threads. Writes that nobody r
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
-from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
+from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, maximum, multiply, not_equal, where
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
@@ -18,7 +19,7 @@ from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape, transpose
-from tracegraph.ops.window import correlate
+from tracegraph.ops.window import correlate, window, window_terms
 from tracegraph.rewrite.engine import Rules, rule
 
 __all__ = ["LOWER"]
@@ -111,6 +112,14 @@ def short_window(node: Node) -> Node | None:
     return total
 
 
+@rule("small_window", window)
+def small_window(node: Node) -> Node | None:
+    """A few elements at a time are that many shifted arrays."""
+    if node.params["size"] > SMALL or (node.dtype == np.float16 and node.params["ufunc"] == "add"):
+        return None
+    return functools.reduce(add if node.params["ufunc"] == "add" else maximum, window_terms(node.inputs[0], node))
+
+
 @rule("depthwise_conv", conv)
 def depthwise_conv(node: Node) -> Node | None:
     """A convolution that does not mix channels is a sum of shifted images; its derivative by the weights is as many sums as
@@ -175,11 +184,5 @@ def update_of_update(node: Node) -> Node | None:
 
 
 LOWER: Rules = (
-    arg_reduction,
-    shared_matrix,
-    whole_matmul,
-    vector_product,
-    update_of_update,
-    short_window,
-    depthwise_conv,
-)
+    arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, small_window, depthwise_conv,
+)  # fmt: skip
