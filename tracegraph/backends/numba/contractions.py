@@ -164,7 +164,7 @@ for p in range(0, {count}, {width}):
             place += {step}
         first = limit
     while first < limit:
-        stop = min(min({end}[first], limit), first + {lanes})
+        stop = min(min({end}[first], limit), p + ((first - p) // {lanes} + 1) * {lanes})
         place = {packed} + (p * depth + first - p) * {size}
         source = {base} + {fixed}[first]
         for k in range(depth):
