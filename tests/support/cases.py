@@ -856,6 +856,18 @@ def _special() -> list[Case]:
         Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
         for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
     ]
+
+    def windowed(x: np.ndarray, ufunc: str, axis: int, size: int, stride: int) -> np.ndarray:
+        parts = [x[(slice(None),) * axis + (slice(i, i + size),)] for i in range(0, x.shape[axis] - size + 1, stride)]
+        return np.stack([getattr(np, ufunc).reduce(part, axis, dtype=x.dtype) for part in parts], axis)
+
+    cases += [
+        Case("window", (shape,), {"ufunc": ufunc, "axis": axis, "size": size, "stride": stride}, "reals", sample=_whole,
+             smooth=_apart, numpy=windowed, is_large=shape == (50_000, 3))
+        for ufunc in ("add", "maximum")
+        for shape, axis, size, stride in (((7,), 0, 3, 2), ((2, 6), 1, 3, 1), ((5, 2), 0, 2, 3), ((3, 2, 40), 2, 35, 2),
+                                          ((50_000, 3), 0, 3, 2))
+    ]  # fmt: skip
     cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
     cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)

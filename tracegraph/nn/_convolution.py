@@ -17,6 +17,7 @@ from tracegraph.ops.convolution import padded, spread_conv
 from tracegraph.ops.region import slice_
 from tracegraph.ops.rules import INEXACT
 from tracegraph.ops.shape import reshape_to
+from tracegraph.ops.window import window
 from tracegraph.symbolic._expression import Symbol, record
 from tracegraph.tracing.lift import common_dtype, has_placeholder, node_of, result
 from tracegraph.tracing.trace import active_trace
@@ -180,21 +181,20 @@ def conv_transpose2d(
 @_anywhere
 def _max_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) -> Any:
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return _pooled("max_pool2d", x, np.maximum, size, stride, padding, lowest)
+    return _pooled("max_pool2d", x, "maximum", size, stride, padding, lowest)
 
 
 @_anywhere
 def _avg_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) -> Any:
     down, across = _for_each("size", size, 2)
-    return _pooled("avg_pool2d", x, np.add, size, stride, padding, 0) * (1 / (down * across))
+    return _pooled("avg_pool2d", x, "add", size, stride, padding, 0) * (1 / (down * across))
 
 
 @_anywhere
 def _local_response_norm(x: Any, *, size: int, alpha: float, beta: float, k: float) -> Any:
-    before = size // 2
-    widths = [(0, 0), (before, size - 1 - before), *[(0, 0)] * (x.ndim - 2)]
-    squares = np.pad(np.square(x), widths)
-    total = functools.reduce(np.add, [squares[:, i : i + x.shape[1]] for i in range(size)])
+    before, after = ((0, each, *(0,) * (x.ndim - 2)) for each in (size // 2, size - 1 - size // 2))
+    squares = padded(node_of(np.square(x)), before, after)
+    total: Any = result(window(squares, ufunc="add", axis=1, size=size, stride=1))
     return x / (k + alpha / size * total) ** beta
 
 
@@ -237,23 +237,19 @@ def local_response_norm(x: Any, size: int, *, alpha: float = 1e-4, beta: float =
     return _local_response_norm(x, size=size, alpha=alpha, beta=beta, k=k)
 
 
-def _pooled(
-    name: str, x: Any, combine: np.ufunc, size: Each, stride: Each | None, padding: Padding, outside: float
-) -> Any:
+def _pooled(name: str, x: Any, ufunc: str, size: Each, stride: Each | None, padding: Padding, outside: float) -> Any:
     """All windows at once: first along one axis, then along the other."""
     _check_rank(name, x, 2)
     sizes = _for_each("size", size, 2)
     strides = sizes if stride is None else _for_each("stride", stride, 2)
     ends = _ends(padding, x.shape[2:], sizes, strides)
-    if any(map(any, ends)):
-        x = np.pad(x, [(0, 0), (0, 0), *ends], constant_values=outside)
+    lows, highs = ((0, 0, *(pair[end] for pair in ends)) for end in (0, 1))
+    node = padded(node_of(x), lows, highs, outside)
     for axis, (k, s) in enumerate(zip(sizes, strides, strict=True), start=2):
-        places = (x.shape[axis] - k) // s + 1
-        if places < 1:
-            raise ValueError(f"{name}: windows of {k} along axis {axis} of images with {x.shape[axis]} places there")
-        lead = (slice(None),) * axis
-        x = functools.reduce(combine, [x[(*lead, slice(i, i + s * (places - 1) + 1, s))] for i in range(k)])
-    return x
+        if k > node.shape[axis]:
+            raise ValueError(f"{name}: windows of {k} along axis {axis} of images with {node.shape[axis]} places there")
+        node = window(node, ufunc=ufunc, axis=axis, size=k, stride=s)
+    return result(node, is_array=True)
 
 
 def _operands(name: str, x: Any, w: Any) -> tuple[Node, Node]:

@@ -16,11 +16,12 @@ from tracegraph.ops.region import slice_, update
 from tracegraph.ops.rules import INEXACT, Ints, Params, each
 from tracegraph.ops.shape import reshape, transpose
 
-__all__ = ["OPS", "conv", "padded", "spread_conv"]
+__all__ = ["OPS", "Phase", "conv", "padded", "phases_of", "spread_conv"]
 
 
-def padded(x: Node, before: Ints, after: Ints) -> Node:
-    """The array with so many zeros before and after it along each axis; where the number is negative, less of it."""
+def padded(x: Node, before: Ints, after: Ints, value: float = 0) -> Node:
+    """The array with so many zeros (or another value) before and after it along each axis; with less of it where the number
+    is negative."""
     starts = tuple(max(-n, 0) for n in before)
     sizes = tuple(
         n - start - max(-end, 0) if n - start - max(-end, 0) > 0 else 0
@@ -29,12 +30,12 @@ def padded(x: Node, before: Ints, after: Ints) -> Node:
     ones = (1,) * len(starts)
     shape = tuple(n + low + high for n, low, high in zip(x.shape, before, after, strict=True))
     if 0 in sizes:
-        return fill(0, shape, x.dtype)
+        return fill(value, shape, x.dtype)
     if sizes != x.shape:
         x = slice_(x, starts=starts, steps=ones, sizes=sizes)
     if sizes == shape:
         return x
-    return update(fill(0, shape, x.dtype), x, starts=tuple(max(n, 0) for n in before), steps=ones)
+    return update(fill(value, shape, x.dtype), x, starts=tuple(max(n, 0) for n in before), steps=ones)
 
 
 def _rule(x: Aval, w: Aval, *, stride: Ints, dilation: Ints, is_transposed: bool) -> Aval:
@@ -70,7 +71,7 @@ def _reference(x: np.ndarray, w: np.ndarray, *, stride: Ints, dilation: Ints, is
     return np.asarray(np.einsum(windows, [0, 1, 2, *places, *taps], w, [1, 3, 2, *taps], [*lead, *places]))
 
 
-class _Phase(NamedTuple):
+class Phase(NamedTuple):
     """The places of an axis that lie at one remainder of the stride, and what reaches them: for the derivative.
 
     Attributes:
@@ -90,7 +91,7 @@ class _Phase(NamedTuple):
     after: int
 
 
-def _phases(n: int, out: int, k: int, stride: int, dilation: int) -> list[_Phase]:
+def phases_of(n: int, out: int, k: int, stride: int, dilation: int) -> list[Phase]:
     """By remainders: place ``first + stride * q`` gets the sum over t of ``ct[q - before + t * dilation]`` by a weight."""
     common = math.gcd(stride, dilation)
     found = []
@@ -103,7 +104,7 @@ def _phases(n: int, out: int, k: int, stride: int, dilation: int) -> list[_Phase
         apart = dilation // common
         start = (first - tap * dilation) // stride - (taps - 1) * apart
         length = places + (taps - 1) * apart
-        found.append(_Phase(first, places, tap, tap_step, taps, apart, -start, start + length - out))
+        found.append(Phase(first, places, tap, tap_step, taps, apart, -start, start + length - out))
     return found
 
 
@@ -114,7 +115,7 @@ def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -
     w = transpose(w, axes=(0, 2, 1, *range(3, 3 + rank)))
     sizes = zip(shape[3:], ct.shape[3:], w.shape[3:], stride, dilation, strict=True)
     total = fill(0, shape, ct.dtype)
-    axes = [_phases(*extents) for extents in sizes]
+    axes = [phases_of(*extents) for extents in sizes]
     before = (0, 0, 0, *(max(phase.before for phase in phases) for phases in axes))
     around = padded(ct, before, (0, 0, 0, *(max(phase.after for phase in phases) for phases in axes)))
     for phases in product(*axes):

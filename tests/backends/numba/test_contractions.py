@@ -97,8 +97,9 @@ def test_every_tile(dtype):
     chosen = {channels: tile_of(dtype, channels) for channels in range(1, 64)}
     assert set(chosen.values()) == set(tiles_of(dtype))
     for channels in (1, 3, 8, 14):
-        a, b = random((channels, 300), dtype), random((300, 131), dtype)
-        assert_product(a, b, multiply(a, b, channels))
+        for n, layout in ((131, "rows"), (131, "columns"), (1, "columns"), (33, "columns")):
+            a, b = random((channels, 300), dtype), laid_out(random((300, n), dtype), layout)
+            assert_product(a, b, multiply(a, b, channels))
 
 
 def test_text_does_not_depend_on_extents():

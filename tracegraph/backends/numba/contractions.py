@@ -62,6 +62,11 @@ def _most(dtype: str, tile: Tile) -> tuple[int, int, int]:
     return _up(m, tile.rows), _up(n, tile.columns), k
 
 
+def _spare(tile: Tile) -> int:
+    """How far beyond the last row and column tables and panels are looked into: a tile, or the vectors that make one up."""
+    return max(_up(tile.rows, tile.lanes), tile.columns)
+
+
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
 
@@ -159,7 +164,7 @@ for p in range(0, {count}, {width}):
             place += {step}
         first = limit
     while first < limit:
-        stop = min(min({end}[first], limit), first + {lanes})
+        stop = min(min({end}[first], limit), p + ((first - p) // {lanes} + 1) * {lanes})
         place = {packed} + (p * depth + first - p) * {size}
         source = {base} + {fixed}[first]
         for k in range(depth):
@@ -194,7 +199,7 @@ class _Layout(NamedTuple):
 def _layout(dtype: str, tile: Tile) -> _Layout:
     size = np.dtype(dtype).itemsize
     rows, columns, depth = _most(dtype, tile)
-    spare = 4 * tile.lanes
+    spare = _spare(tile)
     at, tables = 0, {}
     for names, count in (
         ("i_a i_c i_end", rows),
@@ -255,7 +260,7 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
         end_k="k_from",
         **common,
     )
-    spare = 2 * tile.lanes
+    spare = _spare(tile)
     fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
     fill_j = (
         _fill("j", counts[1], "bc", "j0", "n", spare)
