@@ -440,10 +440,14 @@ def _products() -> list[Case]:
 
 
 def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
-    """Matrices with singular values that are apart and far from zero; nearly the same in a stack."""
+    """Matrices with singular values that are apart and far from zero; nearly the same in a stack.
+
+    Of complex ones no component of a vector is near zero, for some are turned until they are real."""
     m, n = shape[-2:]
     base = np.zeros((m, n))
-    np.fill_diagonal(base, np.arange(min(m, n)) + 2.0)
+    np.fill_diagonal(base, (np.arange(min(m, n)) + 2.0) * (2 if dtype.kind == "c" else 1))
+    if dtype.kind == "c":
+        base += 0.9
     noise = rng.uniform(-0.3, 0.3, shape)
     return np.asarray(base + noise + (1j * rng.uniform(-0.3, 0.3, shape) if dtype.kind == "c" else 0), dtype)
 
