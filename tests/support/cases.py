@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
     "real lapack": tuple(d for d in _ALL if d.char in "fd"),
+    "complex lapack": tuple(d for d in _ALL if d.char in "FD"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
     "doubles": (np.dtype(float),),
@@ -471,6 +472,20 @@ def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) ->
     return x
 
 
+def _small(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return np.asarray(_well(rng, shape, dtype, k) / 2, dtype)
+
+
+def _taylor(x: np.ndarray) -> np.ndarray:
+    """The exponential of matrices by its series."""
+    wide = x.astype(np.result_type(x.dtype, float))
+    term = total = np.broadcast_to(np.eye(x.shape[-1], dtype=wide.dtype), x.shape)
+    for k in range(1, 60):
+        term = term @ wide / k
+        total = total + term
+    return np.asarray(total, x.dtype)
+
+
 def _linalg() -> list[Case]:
     shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
     symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
@@ -511,6 +526,7 @@ def _linalg() -> list[Case]:
         *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
           for shape in squares),
         *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
+        *(Case("expm", (shape,), numpy=_taylor, **{**shared, "sample": _small, "smooth": _small}) for shape in squares),
         *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
           for shape in squares for upper in (False, True)),
         *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
@@ -522,6 +538,10 @@ def _linalg() -> list[Case]:
         *(Case("eigvals", (shape,), numpy=lambda x: eig(x)[..., : 2 * x.shape[-1]],
                **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
           for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("complex_eig", (shape,), numpy=lambda x: packed(np.linalg.eig(x), x.shape[:-2]),
+               **{**shared, "dtypes": "complex lapack"}) for shape in squares),
+        *(Case("complex_eigvals", (shape,), numpy=np.linalg.eigvals, **{**shared, "dtypes": "complex lapack"})
+          for shape in squares),
         *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),
