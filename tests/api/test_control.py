@@ -398,7 +398,7 @@ def test_a_value_of_a_body_that_is_kept() -> None:
         tg.scan(turn, 0.0, xs)
         return kept[0] + 1
 
-    with pytest.raises(tg.LeakError, match="body of a loop"):
+    with pytest.raises(tg.LeakError, match="of a loop, a branch or a vmap was used"):
         program(np.ones(3))
 
 

@@ -102,6 +102,31 @@ class TestBoth:
             tg.grad(f)(1.0)
 
 
+def test_rules_that_fork() -> None:
+    """May go on by values that are at hand: not by those of one example of many."""
+    f = tg.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, x), lambda x, ct: (ct if x > 1 else -ct,))
+    assert [tg.grad(f)(x) for x in (2.0, 0.0)] == [1.0, -1.0]
+    for g in (tg.vmap(tg.grad(f)), tg.grad(lambda x: np.sum(tg.vmap(f)(x)))):
+        with pytest.raises(tg.TraceError, match=r"write np\.where, tg\.cond or tg\.while_loop instead"):
+            g(X)
+
+
+def test_rules_that_read_from_outside() -> None:
+    """Constants to derivatives; under a map, only what is the same for all examples."""
+
+    def scaled(x, s):
+        f = tg.custom_vjp(lambda x: x * s)
+        f.defvjp(lambda x: (x * s, None), lambda _, ct: (10 * ct * s,))
+        return f(x)
+
+    assert tg.grad(scaled, (0, 1))(1.0, 2.0) == (20.0, 0.0)
+    np.testing.assert_allclose(tg.vmap(tg.grad(scaled))(X, 2 * X), 20 * X)
+    np.testing.assert_allclose(tg.grad(lambda x: np.sum(tg.vmap(lambda x: scaled(x, 2.0))(x)))(X), 20)
+    with pytest.raises(tg.LeakError):
+        tg.grad(lambda x: np.sum(tg.vmap(scaled)(x, x)))(X)
+
+
 # -- custom_vjp --------------------------------------------------------------------------------------------------------
 
 

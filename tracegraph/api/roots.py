@@ -99,7 +99,7 @@ def _equation(f: Callable[[Any], Any], root: Tree, solve: Solve) -> tuple[_Equat
             unflatten(each.structure, map(repr, kinds)) for each, kinds in zip((residual, root), avals, strict=True)
         ]
         refuse(f"custom_root: f gives {shown[0]}, expected what the root is, {shown[1]}", ValueError)
-    reads, inputs, outputs = linear_part(residual.nodes, probes, by_name=True)
+    reads, inputs, outputs = linear_part(residual.nodes, probes)
     return _Equation(Graph([*probes, *inputs], outputs), root.form, solve), reads
 
 

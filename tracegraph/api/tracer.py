@@ -101,6 +101,7 @@ def trace(
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
     current = new_trace(fork)
+    current.arguments = frozenset(inputs)
     randomness = _global_randomness()
     with located(where), current.open(), standins():
         storages = [Storage(node) for node in inputs]
@@ -125,7 +126,7 @@ def trace(
     for node in graph.nodes[len(inputs) :]:
         if node.op is input_op:
             message = (
-                f"a value of {node.aval} of the body of a loop or branch was used outside of it; return it from there"
+                f"a value of {node.aval} of a loop, a branch or a vmap was used outside of it; return it from there"
             )
             raise LeakError(at(message, node.where))
     return Traced(

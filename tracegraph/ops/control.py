@@ -13,12 +13,12 @@ that the function made, because both have the same ``family`` (`rewrite.loops`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.ir import Aval, Graph, Node, Op, toposort
+from tracegraph.ir import Aval, Graph, Node, Op, descendants, toposort
 from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, zeros_like
 from tracegraph.ops.call import TOKEN, Batch, Jvp, MaybeNodes, Vjp, boxed, evaluate, pack, results
 from tracegraph.ops.elementwise import add, convert, equal, less, where
@@ -29,7 +29,7 @@ from tracegraph.ops.region import slice_, update
 from tracegraph.ops.rules import Params, is_float
 from tracegraph.ops.shape import reshape_to, transpose
 
-__all__ = ["OPS", "Loop", "branch", "loop", "make_loop", "total"]
+__all__ = ["OPS", "Loop", "branch", "loop", "make_loop", "residuals", "total"]
 
 INT = np.dtype(np.int64)
 #: Writes that are looked at to find whether a region is still zero.
@@ -292,7 +292,7 @@ class _LoopForm:
             *(add(each, ct) for each, (_, ct) in zip(sums, of_consts, strict=True)),
             *(ct for _, ct in of_elements),
         ]
-        kept = _kept(gives, [*seeds, *seeds_of_stacks, *sums], body.inputs, parts.carry_inputs)
+        kept = residuals(gives, [*seeds, *seeds_of_stacks, *sums], body.inputs, parts.carry_inputs)
         forward, stacks = _stacking(node, kept)
         back = _cut(gives, parts, kept, [*seeds, *sums], seeds_of_stacks)
         init = [
@@ -501,11 +501,18 @@ def _places(base: tuple[int, ...] | None, where_to: Sequence[int]) -> tuple[int,
 # -- what a derivative keeps of each turn ------------------------------------------------------------------------------
 
 
-def _kept(
-    outputs: Sequence[Node], seeds: Iterable[Node], inputs: Sequence[Node], carries: Sequence[Node]
+def residuals(
+    outputs: Sequence[Node], seeds: Sequence[Node], inputs: Sequence[Node] = (), carries: Sequence[Node] = ()
 ) -> list[Node]:
-    """The values of a turn that its derivative needs and that are not there, nor soon computed again."""
-    order = toposort(outputs)
+    """The values that a derivative needs of what it is the derivative of, and that are not soon computed again.
+
+    Args:
+        outputs: of the derivative.
+        seeds: what it is a linear function of.
+        inputs: of a loop's body; the derivative's body has them too, but for
+        carries: these.
+    """
+    order = descendants(outputs, seeds)
     dependent = set(seeds)
     for node in order:
         if any(source in dependent for source in node.inputs):
@@ -518,18 +525,20 @@ def _kept(
     for node in dict.fromkeys(needed):
         base = _base(node)
         if base.aval == TOKEN:
-            kept.update(dict.fromkeys(_roots(base, known)))
+            kept.update(dict.fromkeys(_roots(base, known)[0]))
         elif base.op.kind == "elementwise" and base.op.name in _CHEAP and base not in known:
             later.append(base)
         elif not _is_known(base, known):
             kept[base] = None
+    known.update(kept)
     for node in later:
-        roots = _roots(node, known)
-        fresh = [root for root in roots if root not in kept]
-        if sum(root.aval.nbytes for root in fresh) <= node.aval.nbytes:
-            kept.update(dict.fromkeys(fresh))
+        roots, passed = _roots(node, known)
+        if sum(root.aval.nbytes for root in roots) <= node.aval.nbytes:
+            kept.update(dict.fromkeys(roots))
+            known.update(roots, passed)
         else:
             kept[node] = None
+            known.add(node)
     return list(kept)
 
 
@@ -543,8 +552,12 @@ def _is_known(node: Node, known: set[Node]) -> bool:
     return node in known or node.op.kind == "leaf"
 
 
-def _roots(node: Node, known: set[Node]) -> list[Node]:
-    """What a value is computed from, through views and cheap arithmetic; a history by its loop, which runs again."""
+def _roots(node: Node, known: set[Node]) -> tuple[list[Node], set[Node]]:
+    """What a value is computed from, through views and cheap arithmetic; a history by its loop, which runs again.
+
+    Returns:
+        The values, and what lies between.
+    """
     roots: dict[Node, None] = {}
     seen: set[Node] = set()
     stack = [node]
@@ -557,7 +570,7 @@ def _roots(node: Node, known: set[Node]) -> list[Node]:
             stack.extend(each.inputs)
         else:
             roots[each] = None
-    return list(roots)
+    return list(roots), seen
 
 
 def _stacking(node: Node, kept: Sequence[Node]) -> tuple[Node, dict[Node, Node]]:

@@ -34,7 +34,8 @@ def fold(node: Node) -> Node | None:
 
 @rule("elementwise_of_broadcast", *ELEMENTWISE)
 def elementwise_of_broadcast(node: Node) -> Node | None:
-    """``exp(broadcast_to(x)) -> broadcast_to(exp(x))``, where the operands have fewer elements together than the result."""
+    """``exp(broadcast_to(x)) -> broadcast_to(exp(x))``, where the operands together have fewer elements, or axes, than the
+    result."""
     for source in node.inputs:
         if source.op is not broadcast_to:
             return None
@@ -42,7 +43,7 @@ def elementwise_of_broadcast(node: Node) -> Node | None:
     first = sources[0].shape
     same = all(source.shape == first for source in sources)
     small = first if same else np.broadcast_shapes(*(source.shape for source in sources))
-    if math.prod(small) >= node.aval.size:
+    if len(small) == node.aval.ndim and math.prod(small) >= node.aval.size:
         return None
     operands = [x if x.shape == small else broadcast_to(x, shape=small) for x in sources]
     return broadcast_to(node.op(*operands, **node.params), shape=node.shape)

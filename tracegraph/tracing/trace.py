@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import TraceError, at
-from tracegraph.ir import Node, Where, toposort
+from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
@@ -112,6 +112,7 @@ class Trace:
         order_matters: whether memory that is seen in two shapes was written to, so that arguments must be in C order.
         borrowed: arrays from outside that the function may change, what they held at first, and their memory.
         effects: nodes that are to be run for what they do, in this order.
+        arguments: the inputs that stand for the function's arguments.
     """
 
     def __init__(
@@ -128,12 +129,14 @@ class Trace:
         self.order_matters = False
         self.borrowed: dict[int, tuple[np.ndarray, Node, Storage]] = {}
         self.effects: list[Node] = []
+        self.arguments: Collection[Node] = ()
         self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
         self._storages: list[weakref.ref[Storage]] = []
         self._inner: dict[Node, str] = {}
+        self._at_hand: set[Node] = set()
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -160,10 +163,19 @@ class Trace:
             self._inner = outer
 
     def _inner_kind(self, node: Node) -> str | None:
-        """What a node is that depends on the inputs of such a block."""
-        return (
-            next((self._inner[each] for each in toposort([node]) if each in self._inner), None) if self._inner else None
-        )
+        """What a node is that depends on an input that nobody outside of such a block has a value for."""
+        met: set[Node] = set()
+        stack = [node]
+        while stack:
+            each = stack.pop()
+            if each in met or each in self._at_hand:
+                continue
+            if each.op.kind == "input" and each not in self.arguments:
+                return self._inner.get(each, "in a derivative of a loop or a vmap has no number")
+            met.add(each)
+            stack.extend(each.inputs)
+        self._at_hand |= met
+        return None
 
     def contents(self) -> dict[Storage, Node]:
         """What all memory that the function has in hand holds now."""
@@ -255,14 +267,7 @@ class Trace:
 
     def _live(self) -> list[Node]:
         live = dict.fromkeys([*(storage.node for storage in self._alive()), *self.effects])
-        if self._inner:
-            order = toposort(list(live))
-            inner = set(self._inner)
-            for node in order:
-                if any(source in inner for source in node.inputs):
-                    inner.add(node)
-            return [node for node in live if node not in inner]
-        return list(live)
+        return [node for node in live if self._inner_kind(node) is None]
 
     def borrow(self, array: np.ndarray) -> Storage:
         """The memory of an array from outside that the function may change: at each call the array is changed at its end.

@@ -209,7 +209,8 @@ def _of_product(ct: Node, mask: Node, node: Node, i: int) -> Masked:
     """Where whole rows (or columns) of a product are left out, so are those of what they come from."""
     n = node.aval.ndim
     x, y = node.inputs
-    rows, columns = _repeated(mask, n - 1), _repeated(mask, n - 2)
+    rows = mask if mask.shape[-1] == 1 else _repeated(mask, n - 1)
+    columns = mask if _is_vector(x) else _repeated(mask, n - 2)
     if rows is not None:
         left = broadcast_to(rows, shape=x.shape)
         if i == 0:
@@ -225,10 +226,13 @@ def _of_product(ct: Node, mask: Node, node: Node, i: int) -> Masked:
     return Masked(part)
 
 
+def _is_vector(node: Node) -> bool:
+    """Whether a factor was made a row of a vector; a matrix that happens to have one row is a batch of one."""
+    return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[-2] == 1
+
+
 def _repeated(mask: Node, axis: int) -> Node | None:
     """The mask with extent 1 along an axis, if it is repeated along it."""
-    if mask.shape[axis] == 1:
-        return mask
     if mask.op is not broadcast_to:
         return None
     (source,) = mask.inputs

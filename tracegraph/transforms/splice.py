@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from tracegraph.ir import Node, descendants
-from tracegraph.ops.call import TOKEN
-from tracegraph.ops.leaf import identity, input_node, iota, is_literal
+from tracegraph.ir import Node, descendants, toposort
+from tracegraph.ops.control import residuals
+from tracegraph.ops.leaf import constant_op, input_node, is_literal
 
-__all__ = ["dependents", "linear_part", "replace"]
-
-
-def dependents(order: Sequence[Node], sources: Collection[Node]) -> set[Node]:
-    """The nodes of a topological order that depend on the sources, these among them."""
-    found = set(sources)
-    for node in order:
-        if any(source in found for source in node.inputs):
-            found.add(node)
-    return found
+__all__ = ["linear_part", "replace"]
 
 
 def replace(outputs: Sequence[Node], values: Mapping[Node, Node]) -> list[Node]:
@@ -30,49 +21,23 @@ def replace(outputs: Sequence[Node], values: Mapping[Node, Node]) -> list[Node]:
     return [new.get(node, node) for node in outputs]
 
 
-def linear_part(
-    outputs: Sequence[Node], inputs: Sequence[Node], *, by_name: bool = False
-) -> tuple[list[Node], list[Node], list[Node]]:
+def linear_part(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[list[Node], list[Node], list[Node]]:
     """What of a computation has to wait for some inputs.
 
     Args:
         outputs: what is computed.
         inputs: what is not known before.
-        by_name: whether names (`identity`) are values of their own, because somebody may differentiate by them.
 
     Returns:
         The values that can be computed before and are needed then; fresh inputs for these; and the outputs in terms of
-        these and of ``inputs``. What is cheap to make again, constants and views of a value, is made again; so is what is no
-        array, the history of a loop.
+        these and of ``inputs``. What is soon computed again is not kept; nor is what is no array, the history of a loop.
     """
-    late = dependents(descendants(outputs, inputs, inputs), inputs)
-    held: dict[Node, Node] = {}
-    seen = set(inputs)
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        is_remade = node.aval == TOKEN or (_is_view(node, by_name) and not _is_part(node))
-        if node in late or is_remade or _is_cheap(node, by_name):
-            stack.extend(node.inputs)
-        else:
-            held[node] = input_node(node.aval, node.where)
-    return list(held), list(held.values()), replace(outputs, {**held, **{node: node for node in inputs}})
-
-
-def _is_cheap(node: Node, by_name: bool) -> bool:
-    """Whether it is a view of a constant that takes no memory."""
-    while _is_view(node, by_name):
-        node = node.inputs[0]
-    return is_literal(node) or node.op is iota
-
-
-def _is_view(node: Node, by_name: bool) -> bool:
-    return node.op.kind in ("view", "identity") and not (by_name and node.op is identity)
-
-
-def _is_part(node: Node) -> bool:
-    """Whether a view is of less memory than the value is that it is a view of."""
-    return node.aval.nbytes < node.inputs[0].aval.nbytes
+    itself = {node: node for node in inputs}
+    held = {node: input_node(node.aval, node.where) for node in residuals(outputs, inputs)}
+    outputs = replace(outputs, {**itself, **held})
+    arrays = {
+        node: input_node(node.aval, node.where)
+        for node in toposort(outputs, [*inputs, *held.values()])
+        if node.op is constant_op and not is_literal(node)
+    }
+    return [*held, *arrays], [*held.values(), *arrays.values()], replace(outputs, {**itself, **arrays})
