@@ -16,8 +16,8 @@ import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
 from tracegraph.ops import ALL
-from tracegraph.ops.broadcast import fill
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.broadcast import fill, zeros_like
+from tracegraph.ops.leaf import constant, input_node
 from tracegraph.ops.product import swap_last
 
 __all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
@@ -472,6 +472,25 @@ def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) ->
     return x
 
 
+def _triangular(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = _well(rng, shape, dtype, k)
+    return x if k else np.tril(x)
+
+
+def _lower(inputs: Sequence[Node]) -> Sequence[Node]:
+    """The first with zeros above the diagonal."""
+    x, y = inputs
+    return [ALL["where"](constant(np.broadcast_to(np.tri(x.shape[-1], dtype=bool), x.shape)), x, zeros_like(x)), y]
+
+
+def _cholesky_pullback(factor: np.ndarray, ct: np.ndarray) -> np.ndarray:
+    """Without blocks."""
+    n = factor.shape[-1]
+    inner = np.tril(np.conj(factor.mT) @ ct) * (1 - np.eye(n, dtype=factor.dtype) / 2)
+    half = np.conj(np.linalg.inv(factor).mT) @ inner @ np.linalg.inv(factor)
+    return (half + np.conj(half.mT)) / 2
+
+
 def _small(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
     return np.asarray(_well(rng, shape, dtype, k) / 2, dtype)
 
@@ -488,6 +507,7 @@ def _taylor(x: np.ndarray) -> np.ndarray:
 
 def _linalg() -> list[Case]:
     shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
+    triangular: Mapping[str, Any] = {**shared, "sample": _triangular, "smooth": _triangular}
     symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
     squares: Sequence[Shape] = ((3, 3), (1, 1), (2, 2, 2), (0, 0))
     oblongs: Sequence[Shape] = ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
@@ -529,6 +549,9 @@ def _linalg() -> list[Case]:
         *(Case("expm", (shape,), numpy=_taylor, **{**shared, "sample": _small, "smooth": _small}) for shape in squares),
         *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
           for shape in squares for upper in (False, True)),
+        *(Case("cholesky_pullback", (shape, shape), numpy=_cholesky_pullback, **{**triangular, "prepare": _lower})
+          for shape in squares),
+        Case("cholesky_pullback", ((130, 130),) * 2, numpy=_cholesky_pullback, **{**triangular, "smooth": None}),
         *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
                **symmetric) for shape in squares for uplo in "LU"),
         *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)

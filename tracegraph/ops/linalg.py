@@ -46,11 +46,13 @@ from tracegraph.ops.rules import Params, batch_all, each, real_of
 from tracegraph.ops.shape import reshape_to
 
 __all__ = [
-    "OPS", "cholesky", "cofactor", "complex_eig", "complex_eigvals", "det", "eig", "eig_parts", "eigh", "eigh_parts",
-    "eigvals", "eigvalsh", "expm", "inv", "lstsq", "lstsq_parts", "pinv", "qr", "qr_parts", "slogdet", "solve", "svd",
-    "svd_parts", "svdvals", "unpack",
+    "OPS", "cholesky", "cholesky_pullback", "cofactor", "complex_eig", "complex_eigvals", "det", "eig", "eig_parts", "eigh",
+    "eigh_parts", "eigvals", "eigvalsh", "expm", "inv", "lstsq", "lstsq_parts", "pinv", "qr", "qr_parts", "slogdet",
+    "solve", "svd", "svd_parts", "svdvals", "unpack",
 ]  # fmt: skip
 
+#: Up to so many rows a triangular matrix is not cut into blocks.
+_BLOCK = 48
 #: What LAPACK computes with.
 _DTYPES = frozenset(dtype for dtype in DTYPES if dtype.char in "fdFD")
 _REALS = frozenset(dtype for dtype in _DTYPES if dtype.kind == "f")
@@ -395,12 +397,57 @@ expm: Op = _row("expm", _same_square, _expm_reference, each(_expm_vjp))
 
 
 def _cholesky_vjp(ct: Node, out: Node, a: Node) -> Node:
-    factor, of_factor = (_adjoint(out), _adjoint(ct)) if out.params["upper"] else (out, ct)
-    inner = _where_indices(greater_equal, matmul(_adjoint(factor), of_factor))
-    inner = subtract(inner, _halved(_where_indices(equal, inner)))
-    return _symmetric(_solve_right(factor, solve(_adjoint(factor), inner)))
+    return cholesky_pullback(*((_adjoint(out), _adjoint(ct)) if out.params["upper"] else (out, ct)))
 
 
+def _lower_half(node: Node) -> Node:
+    """The lower triangle, of the diagonal half."""
+    return subtract(_where_indices(greater_equal, node), _halved(_where_indices(equal, node)))
+
+
+def _pullback_reference(factor: np.ndarray, of_factor: np.ndarray) -> np.ndarray:
+    """In blocks, so that it takes about 5/6 n^3 steps rather than 4 n^3 (I. Murray, "Differentiation of the Cholesky
+    decomposition", 2016)."""
+    n = factor.shape[-1]
+    if n <= _BLOCK:
+        inner = np.tril(np.conj(factor.mT) @ of_factor)
+        inner[..., range(n), range(n)] /= 2
+        half = _divided(np.conj(_divided(np.conj(inner.mT), factor).mT), factor)
+        return np.asarray((half + np.conj(half.mT)) / 2)
+    k = n // 2
+    first, left, last = factor[..., :k, :k], factor[..., k:, :k], factor[..., k:, k:]
+    corner = _pullback_reference(last, of_factor[..., k:, k:])
+    side = _divided(of_factor[..., k:, :k] - 2 * (corner @ left), first)
+    out = np.empty_like(factor)
+    out[..., k:, k:] = corner
+    out[..., k:, :k] = side / 2
+    out[..., :k, k:] = np.conj(side.mT) / 2
+    out[..., :k, :k] = _pullback_reference(first, of_factor[..., :k, :k] - np.conj(side.mT) @ left)
+    return out
+
+
+def _divided(x: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """``x @ inv(factor)``, for a lower triangle, in blocks."""
+    n = factor.shape[-1]
+    if n <= _BLOCK:
+        return np.asarray(np.linalg.solve(factor.mT, x.mT).mT)
+    k = n // 2
+    right = _divided(x[..., k:], factor[..., k:, k:])
+    return np.concatenate((_divided(x[..., :k] - right @ factor[..., k:, :k], factor[..., :k, :k]), right), axis=-1)
+
+
+def _pullback_vjp(ct: Node, out: Node, factor: Node, of_factor: Node) -> tuple[Node, Node]:
+    half = _solve_right(_adjoint(factor), _symmetric(ct))
+    inner = _lower_half(solve(factor, half))
+    by_factor = subtract(matmul(of_factor, _adjoint(inner)), matmul(add(out, out), half))
+    return by_factor, matmul(factor, inner)
+
+
+#: The gradient by the matrix, given a lower triangular factor and the gradient by that.
+cholesky_pullback: Op = _row(
+    "cholesky_pullback", lambda a, b: _same_square(a), _pullback_reference,
+    _by_gradients(lambda ct, out, i: _pullback_vjp(ct, out, *out.inputs)[i]),
+)  # fmt: skip
 #: The lower triangular factor, or its transpose; reads that triangle.
 cholesky: Op = _row(
     "cholesky", lambda a, upper: _same_square(a), lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
