@@ -17,7 +17,9 @@ from benchmarks.timing import FULL, SMOKE
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, once each: does everything still work?")
-    parser.add_argument("--only", default="", metavar="NAME", help="only the rows with this text in their name")
+    parser.add_argument(
+        "--only", default="", metavar="NAME", help="only rows with this (or this,or that) in their name"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument(
         "--peers", nargs="+", default=PEERS, choices=("none", *PEERS), help="those to compare with (default: all)"

@@ -52,7 +52,7 @@ def _autograd(workload: Workload) -> Callable[..., Any] | None:
 
 def _tracegraph(workload: Workload) -> Callable[..., Any]:
     tracegraph = importlib.import_module("tracegraph")
-    function = bound(workload.function, np)
+    function = bound(workload.variants.get(OURS, workload.function), np)
     if workload.argnums:
         return tracegraph.value_and_grad(function, argnums=workload.argnums)  # type: ignore[no-any-return]
     return tracegraph.compile(function)  # type: ignore[no-any-return]

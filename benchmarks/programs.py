@@ -12,7 +12,7 @@ import tracegraph
 from benchmarks.checking import first_difference
 from benchmarks.libraries import EAGER, OURS
 from benchmarks.timing import Effort, race
-from benchmarks.workload import Arguments
+from benchmarks.workload import Arguments, is_chosen
 from tests.programs import PROGRAMS, Program
 from tracegraph.tree import flatten
 
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 def program_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
     """One row each; what is refused, or wrong, says so in place of a time."""
     named = {f"programs: {name}": program for name, program in PROGRAMS.items()}
-    return [_row(name, program, effort) for name, program in named.items() if only in name]
+    return [_row(name, program, effort) for name, program in named.items() if is_chosen(name, only)]
 
 
 def _row(name: str, program: Program, effort: Effort) -> Row:

@@ -17,7 +17,7 @@ from benchmarks.passes import pass_rows
 from benchmarks.processes import first_calls, import_seconds, peak_memory
 from benchmarks.programs import program_rows
 from benchmarks.timing import Effort, race
-from benchmarks.workload import Arguments, Workload, random
+from benchmarks.workload import Arguments, Workload, is_chosen, random
 from benchmarks.workloads import WORKLOADS
 
 __all__ = ["SECTIONS", "Row"]
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 def workload_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
     """Repeated calls of every library, and first calls of those that compile."""
-    chosen = [workload for workload in WORKLOADS if only in workload.name]
+    chosen = [workload for workload in WORKLOADS if is_chosen(workload.name, only)]
     rows: list[Row] = [
         {"name": workload.name, "seconds": _repeated(workload, libraries, effort)} for workload in chosen
     ]
@@ -58,7 +58,7 @@ def _repeated(workload: Workload, libraries: Sequence[str], effort: Effort) -> d
 
 def import_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
     """How long `python -c "import X"` takes."""
-    names = [name for name in libraries if only in f"import {name}"]
+    names = [name for name in libraries if is_chosen(f"import {name}", only)]
     return [{"name": f"import {name}", "seconds": import_seconds(name, effort)} for name in names]
 
 
@@ -79,7 +79,7 @@ def compile_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Ro
     """From a function to its first result where every kernel is in the cache, for graphs of growing length."""
     args = (random(8, 16), random(16, 16, seed=1) / 4, random(16, seed=2))
     named = {f"graph of {nodes} nodes": steps[effort.is_smoke] for nodes, steps in STEPS.items()}
-    return [_compile_row(name, steps, args, effort) for name, steps in named.items() if only in name]
+    return [_compile_row(name, steps, args, effort) for name, steps in named.items() if is_chosen(name, only)]
 
 
 def _compile_row(name: str, steps: int, args: Arguments, effort: Effort) -> Row:
@@ -109,7 +109,7 @@ def memory_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row
     rows = []
     for workload in WORKLOADS:
         name = f"memory: {workload.name}"
-        if workload.name in MEMORY and only in name:
+        if workload.name in MEMORY and is_chosen(name, only):
             able = [library for library in libraries if LIBRARIES[library].prepare(workload) is not None]
             rows.append({"name": name, "megabytes": {each: peak_memory(each, workload, effort) for each in able}})
     return rows

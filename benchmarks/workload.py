@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Arguments", "Workload", "bound", "leaves", "map_leaves", "random"]
+__all__ = ["Arguments", "Workload", "bound", "is_chosen", "leaves", "map_leaves", "random"]
 
 Arguments = tuple[Any, ...]
 
@@ -39,6 +39,11 @@ class Workload(NamedTuple):
     def other_sizes(self, size: int | None) -> list[int]:
         """Two sizes near a given one, for the first call with a new shape."""
         return [] if size is None else [size - max(1, size // 8), size - max(2, size // 4)]
+
+
+def is_chosen(name: str, only: str) -> bool:
+    """Whether a row is asked for: by a part of its name, or one of several between commas."""
+    return any(part in name for part in only.split(","))
 
 
 def bound(function: Callable[..., Any], np: Any) -> Callable[..., Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from benchmarks.contractions import CONTRACTIONS
 from benchmarks.forward import FORWARD
 from benchmarks.gradients import GRADIENTS
 from benchmarks.workload import Workload
 
 __all__ = ["WORKLOADS"]
 
-WORKLOADS: tuple[Workload, ...] = (*FORWARD, *GRADIENTS)
+WORKLOADS: tuple[Workload, ...] = (*FORWARD, *CONTRACTIONS, *GRADIENTS)

@@ -168,7 +168,8 @@ def test_derivative_against_finite_differences(case: Case, dtype: np.dtype, orde
     expected = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h)
     actual = 0.0 if scalar is None else float(value(scalar, inputs, arrays))
     size = sum(np.abs(step).sum() for step in direction)
-    assert actual == pytest.approx(expected, rel=1e-6, abs=1e-8 * (1 + size) * (1 + abs(moved(0))))
+    rel = 1e-5 if order == 3 else 1e-6  # of a third derivative the differences themselves are less exact
+    assert actual == pytest.approx(expected, rel=rel, abs=1e-8 * (1 + size) * (1 + abs(moved(0))))
 
 
 @over_smooth

@@ -12,6 +12,7 @@ from support import rewriting as support
 from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
+from tracegraph.ops.convolution import conv
 from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
@@ -19,7 +20,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.shape import reshape, transpose
-from tracegraph.ops.window import correlate
+from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite import LOWER, OPTIMISE
 
 F64, F32, I64, I32, I8, U8, BOOL = (np.dtype(name) for name in "f8 f4 i8 i4 i1 u1 ?".split())
@@ -53,6 +54,10 @@ def _same(op):
 
 def _cut(x, starts, sizes, steps=None):
     return slice_(x, starts=starts, steps=steps or (1,) * len(starts), sizes=sizes)
+
+
+def _conv(x, w, stride):
+    return conv(x, w, stride=stride, dilation=(1,) * len(stride), is_transposed=False)
 
 
 def _put(x, v, starts, steps=None):
@@ -213,6 +218,14 @@ CASES = [
     Case("slice_of_broadcast", "f64[3,1]", lambda x: _cut(
         broadcast_to(x, shape=(2, 3, 5)), (0, 2, 3), (2, 3, 0), (1, -1, 1))),
     Case("slice_of_broadcast", "f64[]", lambda x: _cut(broadcast_to(x, shape=(3,)), (2,), (1,))),
+    Case("small_window", "f64[9,3]", lambda x: window(x, ufunc="maximum", axis=0, size=3, stride=2)),
+    Case("small_window", "f32[2,9]", lambda x: window(x, ufunc="add", axis=1, size=4, stride=1), 1e-5, special=False),
+    Case("depthwise_conv", "f64[2,3,1,6,5] f64[3,1,1,2,3]", lambda x, w: _conv(x, w, (2, 1)), 1e-12),
+    Case("depthwise_conv", "f64[1,3,2,6,9] f64[3,1,2,5,7]", lambda x, w: _conv(x, w, (1, 2)), 1e-12),
+    Case("slice_of_conv", "f64[2,1,2,9] f64[1,2,2,2]",
+         lambda x, w: _cut(_conv(x, w, (1,)), (0, 0, 0, 2), (2, 1, 2, 5)), 1e-12),
+    Case("slice_of_conv", "f32[1,1,1,12,7] f32[1,1,1,2,3]",
+         lambda x, w: _cut(_conv(x, w, (2, 1)), (0, 0, 0, 1, 0), (1, 1, 1, 2, 4), (1, 1, 1, 2, 1)), 1e-4),
     Case("slice_of_update", "f64[9] f64[3]", lambda x, v: _cut(_put(x, v, (1,), (2,)), (1,), (3,), (2,))),
     Case("slice_of_update", "f64[9] f64[3]", lambda x, v: _cut(_put(x, v, (1,), (2,)), (6,), (3,))),
     Case("slice_of_update", "f64[9] f64[4]", lambda x, v: _cut(_put(x, v, (1,), (2,)), (8,), (5,), (-2,))),

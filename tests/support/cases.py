@@ -440,6 +440,55 @@ def _products() -> list[Case]:
     ]
 
 
+def _whole(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    """Small whole numbers, whose sums are exact in any order."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+def _conv_slack(x: np.ndarray, w: np.ndarray, **params: Any) -> Any:
+    sums = ALL["conv"].reference(np.abs(x).astype(float), np.abs(w).astype(float), **params)
+    return np.finfo(x.dtype).eps * w[0, 0].size * sums
+
+
+def _convolved(x: np.ndarray, w: np.ndarray, stride: Any, dilation: Any, is_transposed: bool) -> np.ndarray:
+    """Place by place, weight by weight."""
+    sizes = zip(x.shape[3:], w.shape[3:], stride, dilation, strict=True)
+    places = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes]
+    wide = np.float32 if x.dtype == np.float16 else x.dtype
+    out = np.zeros((x.shape[0], *w.shape[:2], *places), wide)
+    for place in np.ndindex(*places):
+        for tap in np.ndindex(*w.shape[3:]):
+            at = tuple(p * s + t * d for p, s, t, d in zip(place, stride, tap, dilation, strict=True))
+            seen = x[(..., *at)].astype(wide)
+            out[(..., *place)] += np.einsum("ngc,goc->ngo", seen, w[(..., *tap)].astype(wide))
+    return np.asarray(np.moveaxis(out, 0, 2) if is_transposed else out, x.dtype)
+
+
+def _convolutions() -> list[Case]:
+    rows: Sequence[tuple[Shape, Shape, Any, Any]] = (
+        ((2, 1, 2, 5), (1, 3, 2, 3), (1,), (1,)), ((2, 2, 1, 7), (2, 1, 1, 2), (2,), (3,)),
+        ((2, 1, 2, 4, 5), (1, 2, 2, 3, 2), (1, 1), (1, 1)), ((1, 2, 2, 5, 6), (2, 2, 2, 2, 3), (2, 3), (1, 1)),
+        ((2, 1, 1, 6, 5), (1, 2, 1, 1, 1), (2, 2), (1, 1)), ((1, 3, 1, 5, 5), (3, 1, 1, 3, 3), (1, 1), (2, 2)),
+        ((1, 1, 1, 3, 4, 3), (1, 2, 1, 2, 2, 1), (1, 2, 1), (1, 1, 1)), ((0, 1, 2, 4), (1, 2, 2, 2), (1,), (1,)),
+    )  # fmt: skip
+    shared: Mapping[str, Any] = {"dtypes": "inexact", "numpy": _convolved, "slack": _conv_slack}
+    cases = [
+        Case("conv", (x, w), {"stride": stride, "dilation": dilation, "is_transposed": is_transposed}, sample=_whole,
+             smooth=anything, **shared)
+        for x, w, stride, dilation in rows
+        for is_transposed in (False, True)
+    ]  # fmt: skip
+    large: Sequence[tuple[Shape, Shape, Any]] = (
+        ((3, 1, 17, 16, 15), (1, 33, 17, 3, 3), (1, 1)), ((2, 1, 3, 33, 33), (1, 20, 3, 7, 7), (2, 2)),
+        ((4, 2, 40, 7, 7), (2, 20, 40, 1, 1), (1, 1)), ((17, 1, 5, 14, 14), (1, 33, 5, 12, 12), (1, 1)),
+    )  # fmt: skip
+    return cases + [
+        Case("conv", (x, w), {"stride": stride, "dilation": (1, 1), "is_transposed": is_transposed}, is_large=True, **shared)
+        for x, w, stride in large
+        for is_transposed in (False, True)
+    ]  # fmt: skip
+
+
 def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
     """Matrices with singular values that are apart and far from zero; nearly the same in a stack.
 
@@ -853,6 +902,18 @@ def _special() -> list[Case]:
         Case("correlate", shapes, smooth=anything, numpy=slid, slack=_window_slack)
         for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
     ]
+
+    def windowed(x: np.ndarray, ufunc: str, axis: int, size: int, stride: int) -> np.ndarray:
+        parts = [x[(slice(None),) * axis + (slice(i, i + size),)] for i in range(0, x.shape[axis] - size + 1, stride)]
+        return np.stack([getattr(np, ufunc).reduce(part, axis, dtype=x.dtype) for part in parts], axis)
+
+    cases += [
+        Case("window", (shape,), {"ufunc": ufunc, "axis": axis, "size": size, "stride": stride}, "reals", sample=_whole,
+             smooth=_apart, numpy=windowed, is_large=shape == (50_000, 3))
+        for ufunc in ("add", "maximum")
+        for shape, axis, size, stride in (((7,), 0, 3, 2), ((2, 6), 1, 3, 1), ((5, 2), 0, 2, 3), ((3, 2, 40), 2, 35, 2),
+                                          ((50_000, 3), 0, 3, 2))
+    ]  # fmt: skip
     cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
     cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
@@ -974,8 +1035,8 @@ def _random() -> list[Case]:
 
 
 CASES: Sequence[Case] = (
-    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_scans(), *_segments(), *_special(),
-    *_counts(), *_gathers(), *_sorting(), *_linalg(), *_fourier(), *_random(),
+    *_leaves(), *_views(), *_elementwise(), *_reductions(), *_products(), *_convolutions(), *_scans(), *_segments(),
+    *_special(), *_counts(), *_gathers(), *_sorting(), *_linalg(), *_fourier(), *_random(),
 )  # fmt: skip
 
 #: What is no operation on values.
@@ -1006,5 +1067,5 @@ UNDIFFERENTIATED: Mapping[str, str] = {
 
 #: Operations whose result may be either zero: NumPy's own depends on the length of the array or the order of a sum.
 EXACT_ZERO: frozenset[str] = frozenset(
-    {"maximum", "minimum", "fmax", "fmin", "reduce_max", "reduce_min", "reduce_sum", "matmul"}
+    {"maximum", "minimum", "fmax", "fmin", "reduce_max", "reduce_min", "reduce_sum", "matmul", "conv"}
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from tracegraph.compiler.contract import Contraction, contraction_of
 from tracegraph.compiler.materialise import Access, is_scan
-from tracegraph.compiler.native import has_blas
+from tracegraph.compiler.native import has_blas, has_contraction
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
@@ -51,8 +52,9 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A product that BLAS has is called from native code, and a running result is a kernel that
-            carries a value along an axis; any other is for NumPy, which runs it between two stretches of native code.
+        node: the operation. A contraction is a kernel of our own, a product that BLAS has is called from native code, and
+            a running result is a kernel that carries a value along an axis; any other is for NumPy, which runs it between
+            two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -60,7 +62,17 @@ class LibraryKernel(NamedTuple):
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        return f"{'BLAS' if self.is_product else 'scan' if self.is_scan else 'NumPy'}: {_work(self)}"
+        kinds = {"contraction": self.is_contraction, "BLAS": self.is_product, "scan": self.is_scan}
+        return f"{next((kind for kind, holds in kinds.items() if holds), 'NumPy')}: {_work(self)}"
+
+    @property
+    def is_contraction(self) -> bool:
+        return has_contraction(self.node)
+
+    @property
+    def contraction(self) -> Contraction:
+        """How it is one."""
+        return contraction_of(self.node, self.operands)
 
     @property
     def is_product(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
+from tracegraph.compiler.native import has_contraction
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
@@ -209,7 +210,8 @@ class _Pass:
             old, *others = sources
             return self._scattered(node, self._copy(old), others)
         if op.kind == "product":
-            sources = tuple([source if _fits_product(source) else self._copy(source) for source in sources])
+            fits = _is_strided if has_contraction(node) else _fits_product
+            sources = tuple([source if fits(source) else self._copy(source) for source in sources])
         elif is_scan(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         settled = node if sources == node.inputs else node.with_inputs(sources)
@@ -228,7 +230,7 @@ class _Pass:
 
     def _picked(self, node: Node, x: Node, *indices: Node) -> Node:
         wide = _widened(indices, node.shape)
-        source = x if _has_strides(x) else self._copy(x)
+        source = x if _is_strided(x) else self._copy(x)
         return self._noted(Node(pick, (source, *wide), {"axes": node.params["axes"]}, node.aval, node.where))
 
     def _scattered(self, node: Node, old: Node, others: Sequence[Node]) -> Node:
@@ -375,6 +377,11 @@ def _copy(node: Node) -> Node:
     return Node(identity, (node,), {}, node.aval, node.where)
 
 
+def _is_strided(node: Node) -> bool:
+    """Whether strides can say where the elements lie in memory."""
+    return _has_memory(node.base) and node.layout is not None
+
+
 def _fits_product(node: Node) -> bool:
     """Whether BLAS can read the matrices as they lie: rows or columns without gaps, and no literal in place of memory."""
     layout = node.layout if _has_memory(node.base) else None
@@ -401,11 +408,6 @@ def _widened(indices: Sequence[Node], shape: Ints) -> list[Node]:
     ones = (1,) * (len(shape) - indices[0].aval.ndim)
     columns = [reshape_to(index, (*index.shape, *ones)) for index in indices]
     return [each if each.shape == shape else broadcast_to(each, shape=shape) for each in columns]
-
-
-def _has_strides(node: Node) -> bool:
-    """Whether strides can say where the elements lie in memory."""
-    return _has_memory(node.base) and node.layout is not None
 
 
 def _has_memory(base: Node) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["has_blas", "has_kernel"]
+__all__ = ["has_blas", "has_contraction", "has_kernel"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -20,10 +22,27 @@ NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
 #: The dtypes that BLAS multiplies matrices of.
 BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
+#: The dtypes that kernels of our own multiply.
+CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
+#: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
+#: threads divide among them, each may be small.
+LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**15, 2**20
+
 
 def has_blas(node: Node) -> bool:
     """Whether a node is a product that BLAS does."""
-    return node.op.kind == "product" and node.dtype in BLAS
+    return node.op.name == "matmul" and node.dtype in BLAS and not has_contraction(node)
+
+
+def has_contraction(node: Node) -> bool:
+    """Whether a node is a product that a kernel of our own does: of matrices, where packing them pays."""
+    if node.op.kind != "product" or node.dtype not in CONTRACTED:
+        return False
+    if node.op.name != "matmul":
+        return True
+    (m, n), k = node.shape[-2:], node.inputs[0].shape[-1]
+    items = math.prod(node.shape[:-2])
+    return min(m, n) >= LEAST_SIDE and m * n * k >= LEAST_TERMS and items * m * n * k >= LEAST_TOTAL
 
 
 def has_kernel(node: Node) -> bool:

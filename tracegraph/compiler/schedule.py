@@ -102,10 +102,15 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests share a wave. A scan, a loop, a step of Python, and a product, which has threads of its own, have one each."""
-    nests = [number for number in numbers if isinstance(fused.kernels[number], NestKernel)]
-    others = [[number] for number in numbers if not isinstance(fused.kernels[number], NestKernel)]
+    """Nests and contractions share a wave. A scan, a loop, a step of Python, and a product by BLAS, which has threads of its
+    own, each have one to itself."""
+    nests = [number for number in numbers if _is_shareable(fused.kernels[number])]
+    others = [[number] for number in numbers if not _is_shareable(fused.kernels[number])]
     return ([nests] if nests else []) + others
+
+
+def _is_shareable(kernel: Kernel) -> bool:
+    return isinstance(kernel, NestKernel) or (isinstance(kernel, LibraryKernel) and kernel.is_contraction)
 
 
 def _nanoseconds(kernel: Kernel) -> float:
@@ -113,6 +118,8 @@ def _nanoseconds(kernel: Kernel) -> float:
         return nest_nanoseconds(kernel.nest)
     if isinstance(kernel, CallKernel):
         return kernel.nanoseconds
+    if kernel.is_contraction:
+        return kernel.contraction.nanoseconds
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
@@ -120,6 +127,8 @@ def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     if isinstance(kernel, CallKernel):
         return [Task(number, 0, 1, 0)]
     if not isinstance(kernel, NestKernel):
+        if kernel.is_contraction:
+            return _contraction_tasks(number, kernel, cost)
         return _scan_tasks(number, kernel, cost) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
@@ -135,6 +144,16 @@ def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = kernel.partials is not None
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
+
+
+def _contraction_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
+    """Blocks of the result, several to a task where they are small."""
+    if not kernel.node.aval.size:
+        return []
+    extent = kernel.contraction.tasks
+    pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
+    step = -(-extent // pieces)
+    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
 def _scan_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:

@@ -7,6 +7,7 @@ from tracegraph.ops import (
     broadcast,
     call,
     control,
+    convolution,
     count,
     custom,
     effect,
@@ -27,13 +28,13 @@ from tracegraph.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "ALL", "broadcast", "call", "control", "count", "custom", "effect", "elementwise", "fourier", "gather", "leaf", "linalg",
-    "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
+    "ALL", "broadcast", "call", "control", "convolution", "count", "custom", "effect", "elementwise", "fourier", "gather",
+    "leaf", "linalg", "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
-    leaf, shape, broadcast, region, elementwise, reduce, product, gather, scan, special, window, count, sorting, linalg,
-    fourier, random, effect, call, control, custom,
+    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, count,
+    sorting, linalg, fourier, random, effect, call, control, custom,
 )  # fmt: skip
 
 #: Every operation by its name.

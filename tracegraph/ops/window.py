@@ -1,21 +1,24 @@
-"""The sliding product, of which convolution and correlation are views."""
+"""What slides along an axis: the product, of which convolution and correlation are views, and sums and maxima of windows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
 from tracegraph.ir import Aval, Node, Op
-from tracegraph.ops.broadcast import expand_leading, fill
-from tracegraph.ops.region import concatenate
-from tracegraph.ops.rules import batch_all, each
-from tracegraph.ops.scan import flip
+from tracegraph.ops.broadcast import expand_leading, fill, zeros_like
+from tracegraph.ops.convolution import padded, phases_of
+from tracegraph.ops.elementwise import add, convert, divide, equal, where
+from tracegraph.ops.region import concatenate, update
+from tracegraph.ops.rules import REALS, batch_all, each
+from tracegraph.ops.scan import along, flip
 
-__all__ = ["OPS", "correlate", "padded"]
+__all__ = ["OPS", "correlate", "padded_last", "window", "window_terms"]
 
 
-def padded(x: Node, before: int, after: int) -> Node:
+def padded_last(x: Node, before: int, after: int) -> Node:
     """The array with zeros at both ends of its last axis."""
     *lead, _ = x.shape
     ends = [fill(0, (*lead, n), x.dtype) for n in (before, after)]
@@ -40,7 +43,7 @@ def _reference(x: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def _by_x(ct: Node, out: Node, x: Node, w: Node) -> Node:
     around = w.shape[-1] - 1
-    return correlate(padded(ct, around, around), flip(w, w.aval.ndim - 1))
+    return correlate(padded_last(ct, around, around), flip(w, w.aval.ndim - 1))
 
 
 #: ``out[i] = sum of x[i + k] w[k]`` along the last axis, where all of w lies on x; over equal leading axes.
@@ -52,4 +55,65 @@ correlate: Op = Op(
     batch=lambda inputs, axes, params: correlate(*batch_all(correlate, inputs, axes, expand_leading)),
 )
 
-OPS: Sequence[Op] = (correlate,)
+_WINDOWED = ("add", "maximum")
+
+
+def _window_rule(x: Aval, *, ufunc: str, axis: int, size: int, stride: int) -> Aval:
+    if x.dtype not in REALS:
+        raise TypeError(f"window does not take {x.dtype}")
+    if ufunc not in _WINDOWED or not 0 <= axis < x.ndim or stride < 1:
+        raise ValueError(f"window: {ufunc} along axis {axis} of an array of rank {x.ndim}, by steps of {stride}")
+    n = x.shape[axis]
+    if not 1 <= size <= n:
+        raise ValueError(f"window: {size} of {n} elements")
+    return Aval((*x.shape[:axis], (n - size) // stride + 1, *x.shape[axis + 1 :]), x.dtype)
+
+
+def _window_reference(x: np.ndarray, *, ufunc: str, axis: int, size: int, stride: int) -> np.ndarray:
+    windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, axis), axis, 0)[::stride]
+    values = getattr(np, ufunc).reduce(windows, axis=-1, dtype=x.dtype)
+    return np.moveaxis(np.asarray(values), 0, axis)
+
+
+def window_terms(x: Node, node: Node) -> list[Node]:
+    """The first element of each window, the second, and so on."""
+    axis, size, stride = (node.params[name] for name in ("axis", "size", "stride"))
+    return [along(x, axis, k, node.shape[axis], stride) for k in range(size)]
+
+
+def _window_vjp(ct: Node, node: Node, x: Node) -> Node:
+    """Each element gets what flows back to the windows that it is in; largest elements that are equal share it."""
+    axis, size, stride = (node.params[name] for name in ("axis", "size", "stride"))
+    is_largest = node.params["ufunc"] == "maximum"
+    if is_largest:
+        ties = [convert(equal(term, node), dtype=x.dtype) for term in window_terms(x, node)]
+        ct = divide(ct, reduce(add, ties))
+    phases = phases_of(x.shape[axis], node.shape[axis], size, stride, 1)
+    before, after = (max(getattr(phase, end) for phase in phases) for end in ("before", "after"))
+    lows, highs, firsts, steps = ([rest] * x.aval.ndim for rest in (0, 0, 0, 1))
+    lows[axis], highs[axis], steps[axis] = max(before, 0), max(after, 0), stride
+    around, out = (padded(source, tuple(lows), tuple(highs)) for source in (ct, node))
+    total = fill(0, x.shape, x.dtype)
+    for phase in phases:
+        mine = along(x, axis, phase.first, phase.places, stride)
+        parts = []
+        for start in range(lows[axis] - phase.before, lows[axis] - phase.before + phase.taps):
+            part = along(around, axis, start, phase.places)
+            if is_largest:
+                part = where(equal(mine, along(out, axis, start, phase.places)), part, zeros_like(part))
+            parts.append(part)
+        firsts[axis] = phase.first
+        total = update(total, reduce(add, parts), starts=tuple(firsts), steps=tuple(steps))
+    return total
+
+
+#: The sums ("add") or maxima ("maximum") of windows along an axis, which begin every `stride` elements.
+window: Op = Op(
+    "window",
+    rule=_window_rule,
+    reference=_window_reference,
+    vjp=each(_window_vjp),
+    batch=lambda inputs, axes, params: window(*inputs, **{**params, "axis": params["axis"] + 1}),
+)
+
+OPS: Sequence[Op] = (correlate, window)

@@ -3,27 +3,31 @@ every part of it fuses, vectorises and splits over threads. Writes that nobody r
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
-from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
+from tracegraph.ops.convolution import conv
+from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, maximum, multiply, not_equal, where
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
-from tracegraph.ops.region import update
-from tracegraph.ops.rules import is_float
+from tracegraph.ops.region import concatenate, slice_, update
+from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
-from tracegraph.ops.shape import reshape
-from tracegraph.ops.window import correlate
+from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.window import correlate, window, window_terms
 from tracegraph.rewrite.engine import Rules, rule
 
 __all__ = ["LOWER"]
 
 #: Up to so many weights of a sliding product are written out.
 SHORT = 12
+#: Up to so many weights of a channel, too.
+SMALL = 32
 
 
 @rule("arg_reduction", argmax, argmin)
@@ -108,6 +112,63 @@ def short_window(node: Node) -> Node | None:
     return total
 
 
+@rule("small_window", window)
+def small_window(node: Node) -> Node | None:
+    """A few elements at a time are that many shifted arrays."""
+    if node.params["size"] > SMALL or (node.dtype == np.float16 and node.params["ufunc"] == "add"):
+        return None
+    return functools.reduce(add if node.params["ufunc"] == "add" else maximum, window_terms(node.inputs[0], node))
+
+
+@rule("depthwise_conv", conv)
+def depthwise_conv(node: Node) -> Node | None:
+    """A convolution that does not mix channels is a sum of shifted images; its derivative by the weights is as many sums as
+    there are of them. Both are bound by memory, and fuse with what is around."""
+    x, w = node.inputs
+    rank = x.aval.ndim - 3
+    if w.shape[1] != 1 or node.dtype == np.float16:
+        return None
+    stride, dilation = node.params["stride"], node.params["dilation"]
+    if x.shape[2] == 1 and math.prod(w.shape[3:]) <= SMALL:
+        out = _over_taps(x, w, node, stride, dilation)
+    elif x.shape[0] == 1 and math.prod(node.shape[3:]) <= SMALL:
+        out = _over_places(x, w, node, stride, dilation)
+    else:
+        return None
+    if node.params["is_transposed"]:
+        out = transpose(out, axes=(1, 2, 0, *range(3, 3 + rank)))
+    return out
+
+
+def _over_taps(x: Node, w: Node, node: Node, stride: Ints, dilation: Ints) -> Node:
+    """One term for each weight of a channel."""
+    places = node.shape[3:]
+    shape = (*x.shape[:3], *places)
+    total: Node | None = None
+    for tap in np.ndindex(*w.shape[3:]):
+        starts = (0, 0, 0, *(t * d for t, d in zip(tap, dilation, strict=True)))
+        seen = slice_(x, starts=starts, steps=(1, 1, 1, *stride), sizes=shape)
+        sizes = (x.shape[1], *(1,) * (len(shape) - 1))
+        weight = slice_(w, starts=(0, 0, 0, *tap), steps=(1,) * w.aval.ndim, sizes=sizes)
+        weight = broadcast_to(reshape(weight, shape=(*sizes[:1], *sizes[2:])), shape=shape)
+        term = multiply(seen, weight)
+        total = term if total is None else add(total, term)
+    assert total is not None, "there are weights"
+    return total
+
+
+def _over_places(x: Node, w: Node, node: Node, stride: Ints, dilation: Ints) -> Node:
+    """One sum for each place of a channel."""
+    weights = reshape(w, shape=(1, *w.shape[:1], *w.shape[2:]))
+    sums = []
+    for place in np.ndindex(*node.shape[3:]):
+        starts = (0, 0, 0, *(p * s for p, s in zip(place, stride, strict=True)))
+        seen = slice_(x, starts=starts, steps=(1, 1, 1, *dilation), sizes=weights.shape)
+        total = reduce_sum(multiply(seen, weights), axes=tuple(range(2, weights.aval.ndim)))
+        sums.append(reshape(total, shape=(1, x.shape[1], 1, 1)))
+    return reshape(concatenate(*sums, axis=3), shape=(1, x.shape[1], 1, *node.shape[3:]))
+
+
 def _is_vector(node: Node, axis: int) -> bool:
     """Whether an axis of extent 1 was only added to make a matrix of a vector."""
     return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[axis] == 1
@@ -122,4 +183,6 @@ def update_of_update(node: Node) -> Node | None:
     return update(x.inputs[0], v, **node.params)
 
 
-LOWER: Rules = (arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window)
+LOWER: Rules = (
+    arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, small_window, depthwise_conv,
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracegraph.ir import Node, Shape
 from tracegraph.ops.broadcast import broadcast_to, reduce_sum
+from tracegraph.ops.convolution import conv
 from tracegraph.ops.elementwise import add, like
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import reduce_max, reduce_min, reduce_prod
@@ -184,6 +185,28 @@ def _are_apart(start: int, step: int, size: int, start2: int, step2: int, size2:
     return abs(step) == abs(step2) and (start - start2) % step != 0
 
 
+@rule("slice_of_conv", slice_, lone=True)
+def slice_of_conv(node: Node) -> Node | None:
+    """Only the places that are looked at are computed, as those of the derivative by images that were padded."""
+    (source,) = node.inputs
+    starts, steps = node.params["starts"], node.params["steps"]
+    if source.op is not conv or source.params["is_transposed"] or 0 in node.shape or min(steps) < 1:
+        return None
+    if node.shape[:3] != source.shape[:3]:
+        return None
+    x, w = source.inputs
+    stride, dilation = source.params["stride"], source.params["dilation"]
+    moves = tuple(s * step for s, step in zip(stride, steps[3:], strict=True))
+    axes = zip(moves, node.shape[3:], dilation, w.shape[3:], strict=True)
+    seen = slice_(
+        x,
+        starts=(0, 0, 0, *(s * start for s, start in zip(stride, starts[3:], strict=True))),
+        steps=(1,) * x.aval.ndim,
+        sizes=(*x.shape[:3], *(s * (n - 1) + d * (k - 1) + 1 for s, n, d, k in axes)),
+    )
+    return conv(seen, w, stride=moves, dilation=dilation, is_transposed=False)
+
+
 @rule("slice_of_concatenate", slice_)
 def slice_of_concatenate(node: Node) -> Node | None:
     """Reads the one piece in which the region lies."""
@@ -352,6 +375,7 @@ VIEWS: Rules = (
     slice_of_slice,
     slice_of_broadcast,
     slice_of_update,
+    slice_of_conv,
     slice_of_concatenate,
     update_of_all,
     updates_of_all,

@@ -17,7 +17,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import reduce_max
 from tracegraph.ops.scan import flip
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.ops.window import correlate, padded
+from tracegraph.ops.window import correlate, padded_last
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import write
@@ -275,7 +275,7 @@ def _slid(a: Any, v: Any, mode: Any) -> Placeholder:
     if is_swapped:
         x, w, n, m = w, x, m, n
     before, after = {0: (0, 0), 1: (m // 2, m - 1 - m // 2), 2: (m - 1, m - 1)}[_MODES[mode]]
-    out = correlate(padded(x, before, after) if before or after else x, w)
+    out = correlate(padded_last(x, before, after) if before or after else x, w)
     return result(flip(out, 0) if is_swapped else out)
 
 

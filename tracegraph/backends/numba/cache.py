@@ -59,7 +59,10 @@ def _environment_digest() -> bytes:
     from .loader import host_cpu
 
     here = Path(__file__).parent
-    sources = [here / "intrinsics.py", here / "jit.py", here / "loader.py", *sorted(here.glob("vecmath/*.py"))]
+    sources = [
+        *(here / f"{name}.py" for name in ("intrinsics", "jit", "loader", "tiles")),
+        *sorted(here.glob("vecmath/*.py")),
+    ]
     numba = importlib.util.find_spec("numba")
     if numba is not None and numba.origin is not None:
         sources.append(Path(numba.origin).with_name("_version.py"))

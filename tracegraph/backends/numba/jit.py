@@ -20,10 +20,10 @@ from numba.core.registry import cpu_target
 from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import PreLowerStripPhis, type_inference_stage
 
-from . import intrinsics, vecmath
+from . import intrinsics, tiles, vecmath
 from .loader import host_cpu, target_machine
 
-NAMESPACE: dict[str, Any] = {**intrinsics.NAMESPACE, **vecmath.NAMESPACE}
+NAMESPACE: dict[str, Any] = {**intrinsics.NAMESPACE, **tiles.NAMESPACE, **vecmath.NAMESPACE}
 
 _ARGUMENTS = (intrinsics.TABLE, types.int64, types.int64)
 _WRAPPER = """

@@ -16,6 +16,7 @@ import numpy as np
 
 from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.contractions import contraction_kernel, contraction_table
 from tracegraph.backends.numba.control import (
     COUNT,
     TURNS,
@@ -366,7 +367,7 @@ class _Frame:
             table = self._slots_table(source.slots, kernel, task.piece)
         else:
             assert isinstance(kernel, LibraryKernel), "every nest has a source"
-            table = self._product_table(kernel)
+            table = self._contraction_table(kernel) if kernel.is_contraction else self._product_table(kernel)
         return Task(self._code.codes[task.kernel], table, task.lo, task.hi)
 
     def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> int:
@@ -381,6 +382,17 @@ class _Frame:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
         table[:] = words
+        return address
+
+    def _contraction_table(self, kernel: LibraryKernel) -> int:
+        contraction = kernel.contraction
+        words = contraction_table(contraction)
+        table, address = self._instance.words(len(words))
+        table[:] = words
+        first, second = kernel.operands if kernel.node.op.name == "matmul" else reversed(kernel.operands)
+        places = zip((first.base, second.base, kernel.node), (*contraction.starts, 0), strict=True)
+        for slot, (buffer, offset) in enumerate(places):
+            table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
         return address
 
     def _product_table(self, kernel: LibraryKernel) -> int:
@@ -610,4 +622,7 @@ def _code(kernel: Kernel, source: KernelSource | None, inner: Sequence[Code]) ->
     if isinstance(kernel, CallKernel):
         is_native = all(each.is_native for each in inner)
         return 0 if not is_native else loop_code() if kernel.node.op is loop else branch_code()
+    if isinstance(kernel, LibraryKernel) and kernel.is_contraction:
+        name, text = contraction_kernel(kernel.contraction)
+        return default_cache.address(text, name)
     return product_code(kernel.node) if isinstance(kernel, LibraryKernel) and kernel.is_product else 0

@@ -1,0 +1,139 @@
+"""Contraction kernels agree with NumPy for every layout, for all extents around their tiles and blocks, on any thread."""
+
+import ctypes
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+import tracegraph
+from tracegraph.backends.numba.cache import default_cache
+from tracegraph.backends.numba.contractions import contraction_kernel, contraction_table, tile_of, tiles_of
+from tracegraph.compiler.contract import Contraction, Level, block_limits
+
+_KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+DTYPES = ["float32", "float64"]
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
+
+
+def random(shape, dtype):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+def laid_out(array, layout):
+    """The same matrix, as it may lie in memory."""
+    if layout == "rows":
+        return array
+    if layout == "columns":
+        return np.asfortranarray(array)
+    if layout == "backwards":
+        return np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1]
+    wide = np.zeros((2 * array.shape[0], 3 * array.shape[1]), array.dtype)
+    wide[::2, ::3] = array
+    return wide[::2, ::3]
+
+
+def way(array, along):
+    """Along which index neighbours are read, from the two strides of an operand."""
+    depth, across = (array.strides[axis] // array.itemsize for axis in (along, 1 - along))
+    return "depth" if depth == 1 else "panel" if across == 1 else "scattered"
+
+
+def multiply(a, b, channels=0):
+    """The product of two matrices, into memory that holds NaN."""
+    (m, k), n = a.shape, b.shape[1]
+    c = np.full((m, n), np.nan, a.dtype)
+    (am, ak), (bk, bn) = ([stride // a.itemsize for stride in each.strides] for each in (a, b))
+    contraction = Contraction(
+        str(a.dtype),
+        (Level(m, a=am, c=n),),
+        (Level(n, b=bn, c=1),),
+        (Level(k, a=ak, b=bk),),
+        (),
+        (0, 0),
+        channels,
+        way(a, 1),
+        way(b, 0),
+    )
+    name, source = contraction_kernel(contraction)
+    table = np.array(contraction_table(contraction), np.int64)
+    table[:3] = [each.ctypes.data for each in (a, b, c)]
+    _KERNEL(default_cache.address(source, name))(table.ctypes.data, 0, contraction.tasks)
+    return c
+
+
+def assert_product(a, b, c):
+    slack = TOLERANCE[str(a.dtype)] * max(a.shape[1], 1)
+    np.testing.assert_allclose(c, a @ b, rtol=0, atol=slack * 10)
+
+
+LAYOUTS = ["rows", "columns", "backwards", "gaps"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(LAYOUTS, repeat=2)))
+def test_products_of_any_strides(dtype, first, second):
+    for m, n, k in [(3, 5, 4), (33, 65, 17), (1, 1, 1), (4, 4, 0), (0, 3, 2), (3, 0, 2)]:
+        a, b = laid_out(random((m, k), dtype), first), laid_out(random((k, n), dtype), second)
+        assert_product(a, b, multiply(a, b))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_extents_around_tiles_and_blocks(dtype):
+    tile, most = tile_of(dtype), block_limits(dtype)
+    for m in (1, tile.rows - 1, tile.rows, tile.rows + 1):
+        for n in (1, tile.lanes, tile.columns - 1, tile.columns, tile.columns + 1):
+            a, b = random((m, 7), dtype), random((7, n), dtype)
+            assert_product(a, b, multiply(a, b))
+    for m, n, k in [(most[0] + 1, 9, 5), (5, most[1] + 1, 3), (5, 9, most[2] + 1), (7, 40, 3 * most[2])]:
+        a, b = random((m, k), dtype), random((k, n), dtype)
+        assert_product(a, b, multiply(a, b))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_tile(dtype):
+    """Each tile of this CPU is the best for as many rows as it has, or for few."""
+    chosen = {channels: tile_of(dtype, channels) for channels in range(1, 64)}
+    assert set(chosen.values()) == set(tiles_of(dtype))
+    for channels in (1, 3, 8, 14):
+        for n, layout in ((131, "rows"), (131, "columns"), (1, "columns"), (33, "columns")):
+            a, b = random((channels, 300), dtype), laid_out(random((300, n), dtype), layout)
+            assert_product(a, b, multiply(a, b, channels))
+
+
+def test_text_does_not_depend_on_extents():
+    """A new shape compiles nothing."""
+    double = tracegraph.compile(lambda a, b: a @ b)
+    double(random((5, 6), "float32"), random((6, 7), "float32"))
+    before = double.cache_info().compiled
+    for m, n, k in [(2, 2, 2), (100, 3, 50), (600, 700, 500)]:
+        double(random((m, k), "float32"), random((k, n), "float32"))
+    assert double.cache_info().compiled == before
+
+
+def test_more_threads_than_slots():
+    """Scratch memory is handed around; whoever finds none free waits."""
+    a, b = random((70, 300), "float64"), random((300, 90), "float64")
+    expected, wrong = multiply(a, b), []
+
+    def work():
+        for _ in range(20):
+            if not np.array_equal(multiply(a, b), expected):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_not_a_number_stays_in_its_row():
+    """What a panel is filled up with, and other rows, are not touched by it."""
+    a, b = random((20, 9), "float64"), random((9, 40), "float64")
+    a[3, 2] = np.nan
+    c = multiply(a, b)
+    assert np.isnan(c[3]).all()
+    assert not np.isnan(np.delete(c, 3, 0)).any()

@@ -1,0 +1,418 @@
+"""Kernels of contractions (`compiler.contract` says what those are): a contraction comes in, source and a table go out.
+
+A task computes a block of C. It packs blocks of A and B into panels, a few rows or columns wide, that stay in the caches,
+and multiplies those tile by tile in registers. It packs into scratch memory that all programs share, a slot for each
+thread that is at work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegraph.backends.numba.loader import host_cpu
+from tracegraph.compiler.contract import Contraction, block_limits
+
+__all__ = ["Tile", "contraction_kernel", "contraction_table", "tile_of", "tiles_of"]
+
+
+class Tile(NamedTuple):
+    """How a CPU multiplies: lanes of a vector; rows and vectors of a tile in registers."""
+
+    lanes: int
+    rows: int
+    vectors: int
+
+    @property
+    def columns(self) -> int:
+        return self.lanes * self.vectors
+
+
+@cache
+def tiles_of(dtype: str) -> tuple[Tile, ...]:
+    """The tiles for this CPU: as many accumulators as it has vector registers, but for what feeds them. The first is best
+    where there are many rows."""
+    features = set(host_cpu()[1].split(","))
+    size = np.dtype(dtype).itemsize
+    if "+avx512f" in features:
+        lanes, shapes = 64 // size, [(14, 2), (8, 3), (4, 6)]
+    elif "+avx2" in features:
+        lanes, shapes = 32 // size, [(6, 2), (4, 3), (2, 5)]
+    elif "+neon" in features:
+        lanes, shapes = 16 // size, [(8, 3), (4, 6)]
+    else:
+        lanes, shapes = 16 // size, [(6, 2), (4, 3)]
+    return tuple(Tile(lanes, rows, vectors) for rows, vectors in shapes)
+
+
+def tile_of(dtype: str, channels: int = 0) -> Tile:
+    """The tile that a number of rows fills best."""
+    tiles = tiles_of(dtype)
+    return min(tiles, key=lambda tile: _up(channels, tile.rows)) if channels else tiles[0]
+
+
+def _most(dtype: str, tile: Tile) -> tuple[int, int, int]:
+    """The most rows, columns and terms of the blocks that a task packs: whole tiles."""
+    m, n, k = block_limits(dtype)
+    return _up(m, tile.rows), _up(n, tile.columns), k
+
+
+def _spare(tile: Tile) -> int:
+    """How far beyond the last row and column tables and panels are looked into: a tile, or the vectors that make one up."""
+    return max(_up(tile.rows, tile.lanes), tile.columns)
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+# -- source --------------------------------------------------------------------------------------------------------------
+
+_TASK = """
+def {name}(args, lo, hi):
+    base_a, base_b, base_c = args[0], args[1], args[2]
+    flags = table(args[3])
+    slots = args[5]
+    block_m, block_n, block_k = args[6], args[7], args[8]
+    blocks_m, blocks_n = args[9], args[10]
+    m_all, n_all, k_all = args[11], args[12], args[13]
+{words}
+    # A slot of the scratch memory that nobody uses.
+    slot = 0
+    while not atomic_replace(flags, slot * 8, 0, 1):
+        slot = (slot + 1) % slots
+        pause()
+    scratch = args[4] + slot * args[14]
+{tables}
+    packed_a = scratch + {at_a}
+    packed_b = scratch + {at_b}
+    small = scratch + {at_small}
+    small_rows_at = scratch + {at_small_rows}
+    small_rows = table(small_rows_at)
+    for i in range({tile_rows}):
+        small_rows[i] = i * {tile_bytes}
+    for task in range(lo, hi):
+        item = task // (blocks_m * blocks_n)
+        i0 = task % blocks_m * block_m
+        j0 = task // blocks_m % blocks_n * block_n
+        m = min(block_m, m_all - i0)
+        n = min(block_n, n_all - j0)
+        if m <= 0 or n <= 0:
+            continue
+        a, b, c = base_a, base_b, base_c
+{batch}
+{fill_i}
+{fill_j}
+        k0 = 0
+        while True:
+            depth = min(block_k, k_all - k0)
+            is_added = k0 > 0
+{fill_k}
+{pack_a}
+{pack_b}
+            for jp in range(0, n, {tile_columns}):
+                columns = min({tile_columns}, n - jp)
+                is_whole = j_end[jp] >= jp + columns
+                for ip in range(0, m, {tile_rows}):
+                    rows = min({tile_rows}, m - ip)
+                    at_a = packed_a + ip * depth * {size}
+                    at_b = packed_b + jp * depth * {size}
+                    target, places = (c + j_c[jp], i_c_at + 8 * ip) if is_whole else (small, small_rows_at)
+                    multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, target, table(places),
+                                  rows, columns, is_added and is_whole)
+                    if not is_whole:
+                        j = jp
+                        while j < jp + columns:
+                            stop = min(min(j_end[j], jp + columns), j + {lanes})
+                            for i in range(rows):
+                                at = small + i * {tile_bytes} + (j - jp) * {size}
+                                write_lanes({dtype}, {lanes}, c + i_c[ip + i] + j_c[j], at, stop - j, is_added)
+                            j = stop
+            k0 += depth
+            if k0 >= k_all:
+                break
+    atomic_store(flags, slot * 8, 0)
+"""
+
+_ALONG_DEPTH = """
+for p in range(0, {count}, {width}):
+    k = 0
+    while k < depth:
+        stop = min({end}[k], k + {lanes})
+        place = {packed} + (p * depth + k * {width}) * {size}
+{blocks}
+        k = stop
+"""
+_BLOCK = """        transpose_lanes({dtype}, {lanes}, {breadth}, {step}, place + {at}, {base} + {along}[k],
+                        table({fixed}_at + 8 * (p + {first})), stop - k)"""
+
+_ALONG_PANEL = """
+for p in range(0, {count}, {width}):
+    first = p
+    limit = min(p + {width}, {count})
+    if {end}[p] >= p + {width}:
+        place = {packed} + p * depth * {size}
+        source = {base} + {fixed}[p]
+        for k in range(depth):
+            near = source + {along}[k]
+{copies}
+            place += {step}
+        first = limit
+    while first < limit:
+        stop = min(min({end}[first], limit), p + ((first - p) // {lanes} + 1) * {lanes})
+        place = {packed} + (p * depth + first - p) * {size}
+        source = {base} + {fixed}[first]
+        for k in range(depth):
+            copy_lanes({dtype}, {lanes}, place, source + {along}[k], stop - first)
+            place += {step}
+        first = stop
+"""
+_COPY = "            copy_lanes({dtype}, {lanes}, place + {at}, near + {at}, {breadth})"
+
+_SCATTERED = """
+for p in range({count}):
+    place = {packed} + (p // {width} * {width} * depth + p % {width}) * {size}
+    source = {base} + {fixed}[p]
+    for k in range(depth):
+        put({dtype}, place, get({dtype}, source + {along}[k]))
+        place += {step}
+"""
+
+
+class _Layout(NamedTuple):
+    """Where in a slot of scratch memory what lies, in bytes."""
+
+    tables: dict[str, int]
+    at_a: int
+    at_b: int
+    at_small: int
+    at_small_rows: int
+    slot_bytes: int
+
+
+@cache
+def _layout(dtype: str, tile: Tile) -> _Layout:
+    size = np.dtype(dtype).itemsize
+    rows, columns, depth = _most(dtype, tile)
+    spare = _spare(tile)
+    at, tables = 0, {}
+    for names, count in (
+        ("i_a i_c i_end", rows),
+        ("j_b j_c j_from j_end", columns),
+        ("k_a k_b k_from k_end", depth),
+    ):
+        for name in names.split():
+            tables[name] = at
+            at += 8 * (count + spare)
+    at_small_rows = at
+    at_small = _aligned(at_small_rows + 8 * tile.rows)
+    at_a = _aligned(at_small + tile.rows * tile.columns * size)
+    at_b = _aligned(at_a + (rows * depth + spare) * size)
+    end = _aligned(at_b + (columns * depth + spare) * size)
+    return _Layout(tables, at_a, at_b, at_small, at_small_rows, end)
+
+
+def _aligned(at: int) -> int:
+    return _up(at, 4096)
+
+
+def contraction_kernel(contraction: Contraction) -> tuple[str, str]:
+    """Name and source of the kernel: it depends on the dtype, how many indices there are, and which strides are 1."""
+    dtype, *spaces = contraction[:5]
+    counts = [len(levels) for levels in spaces]
+    ways = contraction.way_a, contraction.way_b
+    name = f"contract_{dtype}_{'_'.join(map(str, counts))}_{'_'.join(ways)}"
+    return name, _text(name, dtype, tile_of(dtype, contraction.channels), tuple(counts), *ways)
+
+
+@lru_cache(maxsize=256)
+def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str, way_b: str) -> str:
+    layout, size = _layout(dtype, tile), np.dtype(dtype).itemsize
+    words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
+    tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
+    common: dict[str, Any] = {"dtype": dtype, "size": size, "lanes": tile.lanes}
+    pack_a = _pack(
+        way_a,
+        tile.rows,
+        count="m",
+        packed="packed_a",
+        base="a",
+        fixed="i_a",
+        along="k_a",
+        end_i="i_end",
+        end_k="k_end",
+        **common,
+    )
+    pack_b = _pack(
+        way_b,
+        tile.columns,
+        count="n",
+        packed="packed_b",
+        base="b",
+        fixed="j_b",
+        along="k_b",
+        end_i="j_from",
+        end_k="k_from",
+        **common,
+    )
+    spare = _spare(tile)
+    fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
+    fill_j = (
+        _fill("j", counts[1], "bc", "j0", "n", spare)
+        + _ends("j_b", "j_from", "n", size)
+        + _ends("j_c", "j_end", "n", size)
+    )
+    fill_k = (
+        _fill("k", counts[2], "ab", "k0", "depth", 0)
+        + _ends("k_a", "k_end", "depth", size)
+        + _ends("k_b", "k_from", "depth", size)
+    )
+    return _TASK.format(
+        name=name, words="\n".join(words), tables="\n".join(tables), batch=_indented(_items(counts[3]), 2),
+        fill_i=_indented(fill_i, 2), fill_j=_indented(fill_j, 2), fill_k=_indented(fill_k, 3),
+        pack_a=_indented(pack_a, 3), pack_b=_indented(pack_b, 3),
+        tile_rows=tile.rows, tile_columns=tile.columns, tile_bytes=tile.columns * size, vectors=tile.vectors,
+        at_a=layout.at_a, at_b=layout.at_b, at_small=layout.at_small, at_small_rows=layout.at_small_rows,
+        **common,
+    ).lstrip()  # fmt: skip
+
+
+def _indented(lines: Sequence[str], depth: int) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
+def _words(counts: tuple[int, ...]) -> list[str]:
+    """The names of the extents and strides in a table."""
+    names = []
+    for letter, count, arrays in zip("ijkt", counts, ("ac", "bc", "ab", "abc"), strict=True):
+        for level in range(count):
+            names += [f"{letter}{level}_n", *(f"{letter}{level}_{array}" for array in arrays)]
+    return names
+
+
+def _fill(letter: str, levels: int, arrays: str, start: str, count: str, spare: int) -> list[str]:
+    """Tables of where elements lie, for `count` values of an index from `start` on; the last is repeated some times."""
+    lines = [f"rest = {start}"]
+    for level in reversed(range(1, levels)):
+        lines += [f"at{level} = rest % {letter}{level}_n", f"rest //= {letter}{level}_n"]
+    lines.append("at0 = rest")
+    for array in arrays:
+        terms = " + ".join(f"at{level} * {letter}{level}_{array}" for level in range(levels))
+        lines.append(f"place_{array} = {terms}")
+    inner = levels - 1
+    lines.append(f"for t in range({count}):")
+    lines += [f"    {letter}_{array}[t] = place_{array}" for array in arrays]
+    lines += [f"    place_{array} += {letter}{inner}_{array}" for array in arrays]
+    indent = "    "
+    for level in range(inner, 0, -1):
+        outer = level - 1
+        lines += [
+            f"{indent}at{level} += 1",
+            f"{indent}if at{level} == {letter}{level}_n:",
+            f"{indent}    at{level} = 0",
+        ]
+        indent += "    "
+        lines += [
+            f"{indent}place_{array} += {letter}{outer}_{array} - {letter}{level}_{array} * {letter}{level}_n"
+            for array in arrays
+        ]
+    if spare:
+        lines.append(f"for t in range({count}, {count} + {spare}):")
+        lines += [f"    {letter}_{array}[t] = {letter}_{array}[{count} - 1]" for array in arrays]
+    return lines
+
+
+def _ends(places: str, ends: str, count: str, size: int) -> list[str]:
+    """A table of where the run of adjacent elements ends that an element belongs to."""
+    return [
+        f"end = {count}",
+        f"for t in range({count} - 1, 0, -1):",
+        f"    {ends}[t] = end",
+        f"    if {places}[t] - {places}[t - 1] != {size}:",
+        "        end = t",
+        f"{ends}[0] = end",
+    ]
+
+
+def _items(levels: int) -> list[str]:
+    """Where the arrays of an item of the batch begin."""
+    lines = []
+    for level in reversed(range(levels)):
+        lines.append(f"at = item % t{level}_n")
+        lines += [f"{array} += at * t{level}_{array}" for array in "abc"]
+        lines.append(f"item //= t{level}_n")
+    return lines
+
+
+def _pack(
+    way: str, width: int, *, dtype: str, size: int, lanes: int, count: str, packed: str, base: str, fixed: str, along: str,
+    end_i: str, end_k: str,
+) -> list[str]:  # fmt: skip
+    common = {
+        "count": count, "width": width, "packed": packed, "base": base, "fixed": fixed, "along": along, "dtype": dtype,
+        "size": size, "lanes": lanes, "step": width * size,
+    }  # fmt: skip
+    firsts = [(first, min(lanes, width - first)) for first in range(0, width, lanes)]
+    if way == "depth":
+        blocks = [_BLOCK.format(first=first, at=first * size, breadth=breadth, **common) for first, breadth in firsts]
+        text = _ALONG_DEPTH.format(blocks="\n".join(blocks), end=end_k, **common)
+    elif way == "panel":
+        copies = [_COPY.format(at=first * size, breadth=breadth, **common) for first, breadth in firsts]
+        text = _ALONG_PANEL.format(copies="\n".join(copies), end=end_i, **common)
+    else:
+        text = _SCATTERED.format(**common)
+    return text.strip("\n").splitlines()
+
+
+# -- tables --------------------------------------------------------------------------------------------------------------
+
+_FIRST = 15
+
+
+class _Scratch:
+    """Memory for packing, and for each slot of it whether it is taken."""
+
+    def __init__(self) -> None:
+        self.slots = 2 * (os.cpu_count() or 1)
+        self.bytes = max(
+            _layout(dtype, tile).slot_bytes for dtype in ("float32", "float64") for tile in tiles_of(dtype)
+        )
+        self.flags = np.zeros(8 * self.slots, np.int64)
+        self.memory = np.empty(self.slots * self.bytes + 4096, np.uint8)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: self.flags.fill(0))
+
+    @property
+    def address(self) -> int:
+        return -(-int(self.memory.ctypes.data) // 4096) * 4096
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _scratch() -> _Scratch:
+    return _Scratch()
+
+
+def contraction_table(contraction: Contraction) -> list[int]:
+    """The table of a kernel, all but the addresses of A, B and C, which are its first words."""
+    with _lock:
+        scratch = _scratch()
+    dtype, *spaces = contraction[:5]
+    size, tile = np.dtype(dtype).itemsize, tile_of(dtype, contraction.channels)
+    extents, most = contraction.extents, _most(dtype, tile)[2]
+    pieces = (*contraction.grid, max(-(-extents[2] // most), 1))
+    steps = (tile.rows, tile.columns, 1)
+    blocks = [_up(-(-n // max(count, 1)), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
+    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, *contraction.grid, *extents]
+    words.append(scratch.bytes)
+    for levels, arrays in zip(spaces, ("ac", "bc", "ab", "abc"), strict=True):
+        for level in levels:
+            words += [level.extent, *(getattr(level, array) * size for array in arrays)]
+    return words
