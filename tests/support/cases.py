@@ -16,8 +16,8 @@ import numpy as np
 
 from tracegraph.ir import DTYPES, Aval, Node, Shape
 from tracegraph.ops import ALL
-from tracegraph.ops.broadcast import fill
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.broadcast import fill, zeros_like
+from tracegraph.ops.leaf import constant, input_node
 from tracegraph.ops.product import swap_last
 
 __all__ = ["CASES", "EXACT_ZERO", "NOT_OPERATIONS", "REFUSED", "UNDIFFERENTIATED", "Case"]
@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[np.dtype, ...]] = {
     "numbers": tuple(d for d in _ALL if d.kind != "b"),
     "bool": tuple(d for d in _ALL if d.kind == "b"),
     "real lapack": tuple(d for d in _ALL if d.char in "fd"),
+    "complex lapack": tuple(d for d in _ALL if d.char in "FD"),
     "lapack": tuple(d for d in _ALL if d.char in "fdFD"),
     "any": _ALL,
     "doubles": (np.dtype(float),),
@@ -489,10 +490,14 @@ def _convolutions() -> list[Case]:
 
 
 def _well(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
-    """Matrices with singular values that are apart and far from zero; nearly the same in a stack."""
+    """Matrices with singular values that are apart and far from zero; nearly the same in a stack.
+
+    Of complex ones no component of a vector is near zero, for some are turned until they are real."""
     m, n = shape[-2:]
     base = np.zeros((m, n))
-    np.fill_diagonal(base, np.arange(min(m, n)) + 2.0)
+    np.fill_diagonal(base, (np.arange(min(m, n)) + 2.0) * (2 if dtype.kind == "c" else 1))
+    if dtype.kind == "c":
+        base += 0.9
     noise = rng.uniform(-0.3, 0.3, shape)
     return np.asarray(base + noise + (1j * rng.uniform(-0.3, 0.3, shape) if dtype.kind == "c" else 0), dtype)
 
@@ -516,8 +521,42 @@ def _turning(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) ->
     return x
 
 
+def _triangular(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    x = _well(rng, shape, dtype, k)
+    return x if k else np.tril(x)
+
+
+def _lower(inputs: Sequence[Node]) -> Sequence[Node]:
+    """The first with zeros above the diagonal."""
+    x, y = inputs
+    return [ALL["where"](constant(np.broadcast_to(np.tri(x.shape[-1], dtype=bool), x.shape)), x, zeros_like(x)), y]
+
+
+def _cholesky_pullback(factor: np.ndarray, ct: np.ndarray) -> np.ndarray:
+    """Without blocks."""
+    n = factor.shape[-1]
+    inner = np.tril(np.conj(factor.mT) @ ct) * (1 - np.eye(n, dtype=factor.dtype) / 2)
+    half = np.conj(np.linalg.inv(factor).mT) @ inner @ np.linalg.inv(factor)
+    return (half + np.conj(half.mT)) / 2
+
+
+def _small(rng: np.random.Generator, shape: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+    return np.asarray(_well(rng, shape, dtype, k) / 2, dtype)
+
+
+def _taylor(x: np.ndarray) -> np.ndarray:
+    """The exponential of matrices by its series."""
+    wide = x.astype(np.result_type(x.dtype, float))
+    term = total = np.broadcast_to(np.eye(x.shape[-1], dtype=wide.dtype), x.shape)
+    for k in range(1, 60):
+        term = term @ wide / k
+        total = total + term
+    return np.asarray(total, x.dtype)
+
+
 def _linalg() -> list[Case]:
     shared: Mapping[str, Any] = {"dtypes": "lapack", "sample": _well, "smooth": _well, "slack": _some_ulps}
+    triangular: Mapping[str, Any] = {**shared, "sample": _triangular, "smooth": _triangular}
     symmetric: Mapping[str, Any] = {**shared, "sample": _definite, "smooth": _definite, "prepare": _symmetric}
     squares: Sequence[Shape] = ((3, 3), (1, 1), (2, 2, 2), (0, 0))
     oblongs: Sequence[Shape] = ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
@@ -556,8 +595,11 @@ def _linalg() -> list[Case]:
         *(Case("cofactor", (shape,), numpy=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).mT, **shared)
           for shape in squares),
         *(Case("slogdet", (shape,), numpy=lambda x: np.stack(np.linalg.slogdet(x), -1), **shared) for shape in squares),
+        *(Case("expm", (shape,), numpy=_taylor, **{**shared, "sample": _small, "smooth": _small}) for shape in squares),
         *(Case("cholesky", (shape,), {"upper": upper}, numpy=np.linalg.cholesky, **symmetric)
           for shape in squares for upper in (False, True)),
+        *(Case("cholesky_pullback", (shape, shape), numpy=_cholesky_pullback, **{**triangular, "prepare": _lower})
+          for shape in squares),
         *(Case("eigh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: packed(np.linalg.eigh(x, uplo), x.shape[:-2]),
                **symmetric) for shape in squares for uplo in "LU"),
         *(Case("eigvalsh", (shape,), {"uplo": uplo}, numpy=lambda x, uplo: np.linalg.eigvalsh(x, uplo), **symmetric)
@@ -567,6 +609,10 @@ def _linalg() -> list[Case]:
         *(Case("eigvals", (shape,), numpy=lambda x: eig(x)[..., : 2 * x.shape[-1]],
                **{**shared, "dtypes": "real lapack", "sample": sample, "smooth": sample})
           for sample, shapes in ((_well, squares), (_turning, ((2, 2), (3, 3), (2, 3, 3)))) for shape in shapes),
+        *(Case("complex_eig", (shape,), numpy=lambda x: packed(np.linalg.eig(x), x.shape[:-2]),
+               **{**shared, "dtypes": "complex lapack"}) for shape in squares),
+        *(Case("complex_eigvals", (shape,), numpy=np.linalg.eigvals, **{**shared, "dtypes": "complex lapack"})
+          for shape in squares),
         *(Case("qr", (shape,), {"mode": "reduced"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "r"}, numpy=qr, **shared) for shape in oblongs),
         *(Case("qr", (shape,), {"mode": "complete"}, numpy=qr, **shared) for shape in ((3, 3), (2, 4))),

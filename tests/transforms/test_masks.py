@@ -187,12 +187,73 @@ def test_a_choice_costs_one_choice() -> None:
 def test_a_network_has_no_masks_but_its_own() -> None:
     """Rectified layers need no care: nothing in front of them has a derivative that is not finite."""
 
-    def network(w):
-        x = np.ones((4, 8))
+    def network(w, x):
         for _ in range(3):
             x = np.maximum(x @ w, 0)
-        return x
+        return np.sum(x)
 
-    names = [node.op.name for node in optimise(tg.grad(total(network)).graph(np.ones((8, 8)))).nodes]
-    assert "logical_and" not in names
-    assert "reduce_max" not in names
+    for batch_size in (1, 4):
+        graph = tg.grad(network).graph(np.ones((8, 8)), np.ones((batch_size, 8)))
+        names = [node.op.name for node in optimise(graph).nodes]
+        assert "logical_and" not in names
+        assert "reduce_max" not in names
+        assert names.count("where") == 6
+
+
+# -- random programs -----------------------------------------------------------------------------------------------------
+
+UNARY: tuple[Callable[[Any], Any], ...] = (
+    np.log, np.sqrt, np.sin, np.tanh, np.arcsin, np.log1p, np.abs, np.negative, lambda y: 1 / y, lambda y: y**2,
+    lambda y: y**0.5, lambda y: np.exp(300 * y), lambda y: np.maximum(y, 0.3), lambda y: np.clip(y, -1, 1),
+)  # fmt: skip
+BINARY: tuple[Callable[[Any, Any], Any], ...] = (np.add, np.subtract, np.multiply, np.divide, np.hypot, np.arctan2)
+CONDITIONS: tuple[Callable[[Any], Any], ...] = (
+    lambda x: x > 0, lambda x: x != 0, lambda x: x < 0.5, lambda x: np.abs(x) < 1, lambda x: x >= -1,
+)  # fmt: skip
+#: ``choose(condition, this, that)``, of functions of x.
+Choose = Callable[[Any, Callable[[], Any], Callable[[], Any]], Any]
+
+
+def program(rng: np.random.Generator, depth: int) -> Callable[[Any, Choose], Any]:
+    """An expression of x full of choices, given how to choose."""
+    kind = rng.integers(10) if depth else 9
+    if kind == 9:
+        return lambda x, choose: x
+    first, second = (program(rng, depth - 1) for _ in range(2))
+    if kind < 4:
+        unary = UNARY[rng.integers(len(UNARY))]
+        return lambda x, choose: unary(first(x, choose))
+    if kind < 6:
+        binary = BINARY[rng.integers(len(BINARY))]
+        return lambda x, choose: binary(first(x, choose), second(x, choose))
+    condition = CONDITIONS[rng.integers(len(CONDITIONS))]
+    return lambda x, choose: choose(condition(x), lambda: first(x, choose), lambda: second(x, choose))
+
+
+def interpreted_slope(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    return np.asarray(reference.run(tg.grad(f).graph(x), [x])[0])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_choices_have_the_derivatives_of_branches(seed: int) -> None:
+    """What ``np.where`` chooses for each element has the gradient of a Python program with an ``if`` in its place."""
+    f = program(np.random.default_rng(seed), 5)
+    xs = np.array([-2.0, -0.7, 0.0, 0.3, 0.8, 1.7])
+    slopes = interpreted_slope(lambda x: np.sum(f(x, lambda c, this, that: np.where(c, this(), that()))), xs)
+    for x, slope in zip(xs, slopes, strict=True):
+        outcomes: list[bool] = []
+
+        def note(c: Any, this: Callable[[], Any], that: Callable[[], Any], outcomes: list[bool] = outcomes) -> Any:
+            outcomes.append(bool(c))
+            return this() if c else that()
+
+        if not np.isfinite(f(x, note)):
+            continue
+
+        def taken(x: Any, outcomes: list[bool] = outcomes) -> Any:
+            rest = iter(outcomes)
+            return f(x, lambda c, this, that: this() if next(rest) else that())
+
+        expected = interpreted_slope(taken, x)
+        if np.isfinite(expected) and not np.isinf(slope):  # a root of what underflows has either
+            assert slope == pytest.approx(expected, rel=1e-9, abs=1e-12)

@@ -157,12 +157,14 @@ sign: Op = _row("sign", np.sign, each(_sign_vjp), dtypes=NUMBERS)
 
 
 def _pick(compare: Callable[[Node, Node], Node], mine: int) -> Callable[..., Node]:
-    """The share of the cotangent of max(x, y) or min(x, y) that goes to one side: all, half at a tie, or none."""
+    """The share of the cotangent of max(x, y) or min(x, y) that goes to one side: all, half at a tie, or none.
+
+    ``compare``: whether a side is chosen, or as good as the other."""
 
     def rule(ct: Node, out: Node, *xy: Node) -> Node:
         me, other = xy[mine], xy[1 - mine]
-        chosen = where(compare(me, other), ct, zeros_like(ct))
-        return where(equal(me, other), multiply(ct, like(ct, 0.5)), chosen)
+        share = where(equal(me, other), multiply(ct, like(ct, 0.5)), ct)
+        return where(compare(me, other), share, zeros_like(ct))
 
     return rule
 
@@ -170,11 +172,14 @@ def _pick(compare: Callable[[Node, Node], Node], mine: int) -> Callable[..., Nod
 maximum: Op = _row(
     "maximum",
     np.maximum,
-    each(_pick(lambda x, y: greater(x, y), 0), _pick(lambda x, y: greater(x, y), 1)),
+    each(_pick(lambda x, y: greater_equal(x, y), 0), _pick(lambda x, y: greater_equal(x, y), 1)),
     dtypes=ANY,
 )
 minimum: Op = _row(
-    "minimum", np.minimum, each(_pick(lambda x, y: less(x, y), 0), _pick(lambda x, y: less(x, y), 1)), dtypes=ANY
+    "minimum",
+    np.minimum,
+    each(_pick(lambda x, y: less_equal(x, y), 0), _pick(lambda x, y: less_equal(x, y), 1)),
+    dtypes=ANY,
 )
 
 
@@ -186,14 +191,18 @@ fmax: Op = _row(
     "fmax",
     np.fmax,
     each(
-        _pick(_or_other_is_nan(lambda x, y: greater(x, y)), 0), _pick(_or_other_is_nan(lambda x, y: greater(x, y)), 1)
+        _pick(_or_other_is_nan(lambda x, y: greater_equal(x, y)), 0),
+        _pick(_or_other_is_nan(lambda x, y: greater_equal(x, y)), 1),
     ),
     dtypes=ANY,
 )
 fmin: Op = _row(
     "fmin",
     np.fmin,
-    each(_pick(_or_other_is_nan(lambda x, y: less(x, y)), 0), _pick(_or_other_is_nan(lambda x, y: less(x, y)), 1)),
+    each(
+        _pick(_or_other_is_nan(lambda x, y: less_equal(x, y)), 0),
+        _pick(_or_other_is_nan(lambda x, y: less_equal(x, y)), 1),
+    ),
     dtypes=ANY,
 )
 fmod: Op = _row(

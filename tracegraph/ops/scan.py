@@ -100,11 +100,16 @@ def _partials(ufunc: str, before: Node, x: Node, out: Node) -> tuple[Node, Node]
     if ufunc in _IS_NEW:
         chosen = convert(_IS_NEW[ufunc](before, x), dtype=x.dtype)
         return ew.subtract(like(x, 1), chosen), chosen
-    if ufunc == "logaddexp":
-        return ew.exp(ew.subtract(before, out)), ew.exp(ew.subtract(x, out))
-    row = _ROWS.get(ufunc)
+    if ufunc in ("logaddexp", "logaddexp2"):
+        power = ew.exp if ufunc == "logaddexp" else ew.exp2
+        return power(ew.subtract(before, out)), power(ew.subtract(x, out))
+    if ufunc == "floor_divide":
+        return zeros_like(x), zeros_like(x)
+    if ufunc == "heaviside":
+        return zeros_like(x), convert(equal(before, zeros_like(x)), dtype=x.dtype)
+    row = _ROWS.get({"float_power": "power"}.get(ufunc, ufunc))
     if row is None or row.vjp is None:
-        raise UnsupportedError(f"np.{ufunc}.accumulate has no derivative here")
+        raise UnsupportedError(f"np.{ufunc}.accumulate has no derivative here; write its steps as a loop")
     node = row(before, x)
     parts = [row.vjp(like(x, 1), node, i) for i in range(2)]
     first, second = (zeros_like(x) if part is None else part for part in parts)
@@ -273,7 +278,9 @@ def _reduceat_vjp(ct: Node, out: Node, i: int) -> Node | None:
         return spread_segments(ct, indices, length=x.shape[axis], axis=axis)
     if ufunc in _IS_NEW:
         return _extreme_of_segments(ct, out, x, indices)
-    raise UnsupportedError(f"np.{ufunc}.reduceat has no derivative here")
+    raise UnsupportedError(
+        f"np.{ufunc}.reduceat has no derivative here; write np.{ufunc}.reduce of each segment, which has one"
+    )
 
 
 def _extreme_of_segments(ct: Node, out: Node, x: Node, indices: Node) -> Node:
@@ -361,7 +368,9 @@ def _scatter_vjp(ct: Node, out: Node, i: int) -> Node | None:
         return given if ufunc == "add" else negative(given)
     if ufunc in _IS_NEW:
         return _scatter_extreme(ct, out, x, v, indices)[i]
-    raise UnsupportedError(f"np.{ufunc}.at has no derivative here")
+    raise UnsupportedError(
+        f"np.{ufunc}.at has no derivative here, as indices may repeat; if they do not, write x[i] = np.{ufunc}(x[i], y)"
+    )
 
 
 def _scatter_extreme(ct: Node, out: Node, x: Node, v: Node, indices: Sequence[Node]) -> tuple[Node, Node]:

@@ -203,7 +203,9 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 
 def _eig(a: Any) -> EigResult:
-    node = _of_reals(a)
+    node = _stack(a, square=True)
+    if node.dtype.kind == "c":
+        return EigResult(*_unpacked(linalg.complex_eig(node), linalg.eigh_parts(node.shape[-1])))
     wr, wi, vr, vi = _unpacked(linalg.eig(node), linalg.eig_parts(node.shape[-1]))
     if np.all(wi == 0):
         return EigResult(wr, vr)
@@ -211,18 +213,11 @@ def _eig(a: Any) -> EigResult:
 
 
 def _eigvals(a: Any) -> Any:
-    node = _of_reals(a)
-    re, im = _unpacked(linalg.eigvals(node), (node.shape[-1:],) * 2)
-    return re if np.all(im == 0) else re + 1j * im
-
-
-def _of_reals(a: Any) -> Node:
     node = _stack(a, square=True)
     if node.dtype.kind == "c":
-        raise UnsupportedError(
-            "eigenvalues of complex matrices are not traced, unless they are hermitian: np.linalg.eigh"
-        )
-    return node
+        return _array(linalg.complex_eigvals(node))
+    re, im = _unpacked(linalg.eigvals(node), (node.shape[-1:],) * 2)
+    return re if np.all(im == 0) else re + 1j * im
 
 
 # -- least squares -----------------------------------------------------------------------------------------------------

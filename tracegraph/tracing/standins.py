@@ -26,6 +26,7 @@ from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made, plain
 from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.scipy_linalg import FUNCTIONS as LINALG
 from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
 from tracegraph.tracing.trace import active_trace, user_where
 
@@ -236,11 +237,11 @@ def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
 
 
 def _of_scipy() -> list[tuple[Any, str, Any, Any]]:
-    """What stands in scipy.special, if that is loaded."""
-    special: Any = sys.modules.get("scipy.special")
-    functions = {} if special is None else SPECIAL
+    """What stands in the modules of SciPy that are loaded."""
     return [
-        (special, name, getattr(special, name), _of_placeholders(getattr(special, name), function))
+        (module, name, getattr(module, name), _of_placeholders(getattr(module, name), function))
+        for path, functions in (("scipy.special", SPECIAL), ("scipy.linalg", LINALG))
+        if (module := sys.modules.get(path)) is not None
         for name, function in functions.items()
     ]
 

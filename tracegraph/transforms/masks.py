@@ -128,8 +128,6 @@ def _split(part: Node) -> Masked:
         return Masked(x, mask, is_clean=False)
     if _is_zero(x):
         return Masked(y, logical_not(mask), is_clean=False)
-    if y.op is where and _is_zero(y.inputs[2]):
-        return Masked(part, logical_or(mask, y.inputs[0]))
     return Masked(part)
 
 
