@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograd_programs import PROGRAMS
 from support.autograd_functions import ROWS, Row
 from support.compare import kind_of
 
@@ -76,3 +77,14 @@ def test_gradients(row: Row) -> None:
         way = direction(row.args, 7)
         slope = grad(function, range(len(row.args)))
         check(lambda *args: along(slope(*args), way), row.args, "second order")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name: str) -> None:
+    """Their gradients against finite differences, and that they get what they are after."""
+    program = PROGRAMS[name]
+    wrt = [k for k, argument in enumerate(program.arguments) if not isinstance(argument, int)]
+    rest = program.arguments[len(wrt) :]
+    check(lambda *args: program.objective(*args, *rest), program.arguments[: len(wrt)], name)
+    before, after = program.main()
+    assert after < before
