@@ -7,6 +7,7 @@ counts as a leaf; what a leaf may be is for the caller to say.
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ class Structure(NamedTuple):
 
 LEAF = Structure(None, (), ())
 _NONE = Structure(type(None), (), ())
+_DICTS = (dict, OrderedDict)
 
 
 def flatten(value: Any) -> tuple[list[Any], Structure]:
@@ -168,7 +170,7 @@ def _flatten(value: Any, leaves: list[Any]) -> Structure:
     kind = type(value)
     if value is None:
         return _NONE
-    if kind is dict:
+    if kind in _DICTS:
         keys, parts = tuple(value), value.values()
     elif kind in (list, tuple) or _is_named_tuple(kind):
         keys, parts = (), value
@@ -188,8 +190,8 @@ def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
     if kind is type(None):
         return None
     parts = [_build(child, leaves) for child in children]
-    if kind is dict:
-        return dict(zip(keys, parts, strict=True))
+    if kind in _DICTS:
+        return kind(zip(keys, parts, strict=True))
     if kind in (list, tuple):
         return kind(parts)
     if dataclasses.is_dataclass(kind):

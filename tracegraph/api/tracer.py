@@ -109,7 +109,7 @@ def trace(
             Placeholder(current, storage, weak=leaf.weak, is_scalar=leaf.is_scalar)
             for storage, leaf in zip(storages, leaves, strict=True)
         ]
-        value = call(list(arguments))
+        value = _called(call, list(arguments))
         _check_no_noise(randomness, where)
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             raise TraceError(at(f"a compiled function returned a {type(value).__name__}; return a list instead", where))
@@ -138,6 +138,16 @@ def trace(
         current.order_matters,
         tuple(array for array, _ in borrowed),
     )
+
+
+def _called(call: Callable[[list[Any]], Any], arguments: list[Any]) -> Any:
+    """What the function returns. A traced value that NumPy could not put into an array of its own says why itself."""
+    try:
+        return call(arguments)
+    except ValueError as error:
+        if isinstance(error.__cause__, TraceError):
+            raise error.__cause__ from None
+        raise
 
 
 def same_graph(one: Graph, other: Graph) -> bool:

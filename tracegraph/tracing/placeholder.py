@@ -260,7 +260,8 @@ class Placeholder:
     def __float__(self) -> float:
         if self._weak in (int, bool):
             return float(int(self))
-        return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
+        what = "float() was called on it (by an array made outside, if it was put into one)"
+        return float(self._frozen(what, "x.astype(float), np.sin for math.sin, np.zeros(3) inside the function for an array,"))
 
     def __complex__(self) -> complex:
         return complex(self._frozen("complex() was called on it", "x.astype(complex)"))

@@ -3,7 +3,8 @@
 NumPy's makers of arrays ask no argument what they should do. So while a trace is open, their names stand for functions that
 look first who calls: a user's line, in a thread that is tracing, gets a placeholder; everybody else, NumPy's own code and
 other threads among them, gets what NumPy gives. The functions of `math`, which take known numbers only, are NumPy's for a
-traced number. When the last trace has ended the names stand for what they stood for.
+traced number. So it is with the names that users' modules have imported, ``from numpy import zeros`` as well as
+``from scipy.special import logsumexp``. When the last trace has ended the names stand for what they stood for.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -33,7 +34,7 @@ from tracegraph.tracing.trace import active_trace, user_where
 __all__ = ["standins"]
 
 #: Code that is not the user's: it is not asked to work on placeholders.
-_LIBRARIES = frozenset({"numpy", "scipy", "tracegraph"})
+_LIBRARIES = frozenset({"numpy", "scipy", "tracegraph", "numba", "llvmlite"})
 
 
 _LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF"})
@@ -59,14 +60,23 @@ def _called_name(code: CodeType, place: int) -> str | None:
     return name
 
 
-def _function(original: Any, maker: Callable[..., Any]) -> Any:
+def _stands_for(original: Any) -> Callable[[Callable[..., Any]], Any]:
+    def mark(standin: Any) -> Any:
+        functools.update_wrapper(standin, original)
+        standin.__stands_for__ = original
+        return standin
+
+    return mark
+
+
+def _function(original: Any, maker: Callable[..., Any], name: str) -> Any:
     """Compiled extensions too ask NumPy by these names, behind the user's back, and could not live with a placeholder; so
     the user's code must be calling this very name."""
 
-    @functools.wraps(original)
+    @_stands_for(original)
     def standin(*args: Any, **kwargs: Any) -> Any:
         frame = sys._getframe(1)
-        is_asked = _is_traced_user() and _called_name(frame.f_code, frame.f_lasti) == original.__name__
+        is_asked = _is_traced_user() and _called_name(frame.f_code, frame.f_lasti) == name
         return (maker if is_asked else original)(*args, **kwargs)
 
     return standin
@@ -75,14 +85,13 @@ def _function(original: Any, maker: Callable[..., Any]) -> Any:
 def _of_lists(original: Any) -> Any:
     """NumPy asks the arguments of most functions what they should do, but not what is in lists."""
 
-    @functools.wraps(original)
+    @_stands_for(original)
     def standin(*args: Any, **kwargs: Any) -> Any:
         if active_trace() is not None and any(type(each) in (list, tuple) for each in (*args, *kwargs.values())):
             args = tuple(map(_gathered, args))
             kwargs = {name: _gathered(value) for name, value in kwargs.items()}
         return original(*args, **kwargs)
 
-    standin.__stands_for__ = original  # type: ignore[attr-defined]
     return standin
 
 
@@ -110,7 +119,7 @@ class _Indexed:
     """Stands for ``np.r_`` and its kin, which make arrays of what they are indexed by."""
 
     def __init__(self, original: Any, maker: Callable[[Any], Any]) -> None:
-        self._original = original
+        self.__stands_for__ = self._original = original
         self._maker = maker
 
     def __getitem__(self, key: Any) -> Any:
@@ -188,7 +197,7 @@ _MATH: dict[str, Callable[..., Any]] = {
 
 
 def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
+    @_stands_for(original)
     def standin(*args: Any) -> Any:
         if not any(isinstance(each, Placeholder) for each in args):
             return original(*args)
@@ -203,7 +212,7 @@ def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Ca
 
 #: Module, name, what it stands for, and what stands in for that.
 _STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
-    *((np, original.__name__, original, _function(original, maker)) for original, maker in MAKERS.items()),
+    *((np, original.__name__, original, _function(original, maker, original.__name__)) for original, maker in MAKERS.items()),
     *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
     *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
     *_functions_of_lists(),
@@ -214,7 +223,7 @@ _traces = 0
 
 
 def _generator(original: Any) -> Any:
-    @functools.wraps(original)
+    @_stands_for(original)
     def standin(seed: Any = None) -> Any:
         if seed is None and _is_traced_user():
             message = (
@@ -228,7 +237,7 @@ def _generator(original: Any) -> Any:
 
 
 def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
-    @functools.wraps(original)
+    @_stands_for(original)
     def standin(*args: Any, **kwargs: Any) -> Any:
         is_traced = active_trace() is not None and has_placeholder([*args, *kwargs.values()])
         return (function if is_traced else original)(*args, **kwargs)
@@ -252,7 +261,53 @@ def _of_random() -> list[tuple[Any, str, Any, Any]]:
     return [] if random is None else [(random, "default_rng", random.default_rng, _generator(random.default_rng))]
 
 
-_in_place: list[tuple[Any, str, Any, Any]] = []
+class _Imports:
+    """The names in users' modules that are bound to what has a stand-in. A module is looked through when it has got names."""
+
+    def __init__(self) -> None:
+        self._loaded = 0
+        self._namespaces: list[dict[str, Any]] = []
+        self._found: dict[int, tuple[int, list[tuple[str, Any]]]] = {}
+
+    def rows(self, standins: Mapping[int, Any]) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
+        """Namespace, name, what it is bound to, and what stands in for that, given the stand-ins by the ids of originals."""
+        if len(sys.modules) != self._loaded:
+            self._loaded = len(sys.modules)
+            modules = [module for name, module in tuple(sys.modules.items()) if _is_users(name)]
+            self._namespaces = [module.__dict__ for module in modules if isinstance(module, ModuleType)]
+            self._found.clear()
+        for namespace in self._namespaces:
+            size, names = self._found.get(id(namespace), (-1, []))
+            if size != len(namespace):
+                names = [(name, value) for name, value in tuple(namespace.items()) if id(value) in standins]
+                self._found[id(namespace)] = len(namespace), names
+            for name, value in names:
+                if id(value) in standins and namespace.get(name) is value:
+                    is_renamed = value in MAKERS and name != value.__name__
+                    yield namespace, name, value, _renamed(value, name) if is_renamed else standins[id(value)]
+
+
+def _is_users(module: str) -> bool:
+    root = module.split(".")[0]
+    return root not in _LIBRARIES and root not in sys.stdlib_module_names
+
+
+@cache
+def _renamed(original: Any, name: str) -> Any:
+    """Stands for a maker of arrays that was imported by another name."""
+    return _function(original, MAKERS[original], name)
+
+
+_imports = _Imports()
+_in_place: list[tuple[dict[str, Any], str, Any, Any]] = []
+
+
+def _put_in_place() -> None:
+    rows = [*_STANDINS, *_of_random(), *_of_scipy()]
+    _in_place[:] = [(vars(holder), name, original, standin) for holder, name, original, standin in rows]
+    _in_place.extend(_imports.rows({id(original): standin for _, _, original, standin in rows}))
+    for namespace, name, _, standin in _in_place:
+        namespace[name] = standin
 
 
 @contextmanager
@@ -262,14 +317,13 @@ def standins() -> Iterator[None]:
     with _lock:
         _traces += 1
         if _traces == 1:
-            _in_place[:] = [*_STANDINS, *_of_random(), *_of_scipy()]
-            for module, name, _, standin in _in_place:
-                setattr(module, name, standin)
+            _put_in_place()
     try:
         yield
     finally:
         with _lock:
             _traces -= 1
             if _traces == 0:
-                for module, name, original, _ in _in_place:
-                    setattr(module, name, original)
+                for namespace, name, original, standin in _in_place:
+                    if namespace.get(name) is standin:
+                        namespace[name] = original

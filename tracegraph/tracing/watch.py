@@ -163,7 +163,10 @@ class Watch:
 
 
 def _same(found: Any, value: Any) -> bool:
-    return type(found) is type(value) and isinstance(found, _PLAIN) and found == value
+    """Whether a name still means the same; while another thread traces, it may be bound to what stands in for that."""
+    if type(found) is type(value) and isinstance(found, _PLAIN):
+        return bool(found == value)
+    return getattr(found, "__stands_for__", found) is getattr(value, "__stands_for__", value)
 
 
 def _elements(container: list[Any] | dict[Any, Any]) -> tuple[Any, ...]:
