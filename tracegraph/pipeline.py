@@ -14,8 +14,9 @@ from tracegraph.compiler.fuse import fuse
 from tracegraph.compiler.inner import plan_inner
 from tracegraph.compiler.memory import plan
 from tracegraph.compiler.schedule import schedule
-from tracegraph.ir import Graph, Node
-from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, hoist, rewrite, simplify_calls
+from tracegraph.ir import Graph, Node, descendants
+from tracegraph.ops.control import loop
+from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, hoist, rewrite, share_loops, simplify_calls
 
 __all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 
@@ -23,7 +24,7 @@ Observer = Callable[[str, Any], None]
 
 
 def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node], list[Node]]:
-    """What a derivative starts from: softmax and its kin in a form whose derivative does not overflow.
+    """What a derivative starts from: softmax and its kin in a form whose derivative does not overflow, each loop once.
 
     Args:
         outputs: what will be differentiated.
@@ -33,7 +34,10 @@ def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node],
         The outputs, and the nodes that now stand for ``wrt``.
     """
     rewritten = rewrite(Graph((), outputs), STABILISE, keep=wrt).outputs
-    return list(rewritten[: len(outputs)]), list(rewritten[len(outputs) :])
+    stable, wrt = rewritten[: len(outputs)], list(rewritten[len(outputs) :])
+    if sum(node.op is loop for node in descendants(stable, wrt)) > 1:
+        stable = share_loops(Graph(wrt, stable)).outputs
+    return list(stable), wrt
 
 
 def optimise(graph: Graph) -> Graph:

@@ -365,7 +365,7 @@ class _LoopForm:
         first = 0 if parts.turns is None else 1
         second = first + carries + len(states)
         third = second + len(parts.stacked) + len(elements)
-        own = object()
+        given_by = tuple(tangents)
         made = parts._replace(
             body=Graph(inputs, outputs),
             cond=cond,
@@ -374,9 +374,9 @@ class _LoopForm:
             consts=(*parts.consts, *(t for each in consts if (t := given[each]) is not None)),
             names=(
                 *parts.names[:carries],
-                *((own, k) for k in states),
+                *(("tangent", parts.names[k], given_by) for k in states),
                 *parts.names[carries:],
-                *((own, carries + k) for k in stacks),
+                *(("tangent", parts.names[carries + k], given_by) for k in stacks),
             ),
             base=_places(parts.base, [
                 *range(first + carries),

@@ -11,12 +11,12 @@ from tracegraph.rewrite.fold import FOLD
 from tracegraph.rewrite.hoist import hoist
 from tracegraph.rewrite.identities import IDENTITIES
 from tracegraph.rewrite.limits import LIMITS
-from tracegraph.rewrite.loops import simplify_calls
+from tracegraph.rewrite.loops import share_loops, simplify_calls
 from tracegraph.rewrite.lower import LOWER
 from tracegraph.rewrite.stable import STABLE
 from tracegraph.rewrite.views import VIEWS
 
-__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "simplify_calls"]
+__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "share_loops", "simplify_calls"]
 
 STABILISE: Rules = STABLE + LIMITS
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

@@ -13,14 +13,14 @@ from tracegraph.ir import Graph, Node, located, toposort
 from tracegraph.ops.call import call, result, results
 from tracegraph.ops.control import Loop, branch, loop
 
-__all__ = ["simplify_calls"]
+__all__ = ["share_loops", "simplify_calls"]
 
 
 def simplify_calls(graph: Graph) -> Graph:
     """An equivalent graph, in which each loop is made once and gives what is needed, inside of others too."""
     if not any(node.op in (loop, branch, call) for node in graph.nodes):
         return graph
-    return _pruned(_shared(_inlined(graph)))
+    return _pruned(share_loops(_inlined(graph)))
 
 
 def _inlined(graph: Graph) -> Graph:
@@ -42,8 +42,8 @@ def _inlined(graph: Graph) -> Graph:
 # -- loops of one family -----------------------------------------------------------------------------------------------
 
 
-def _shared(graph: Graph) -> Graph:
-    """Of loops of one family, the one that gives most stands for all."""
+def share_loops(graph: Graph) -> Graph:
+    """An equivalent graph in which, of loops of one family, the one that gives most stands for all."""
     families: dict[Hashable, list[Node]] = {}
     for node in graph.nodes:
         if node.op is loop:
@@ -94,7 +94,7 @@ def _replacements(members: Sequence[Node]) -> dict[Node, dict[Hashable, Node]]:
     The one that stands for others is the one with most inputs: a derivative in forward mode carries more. It stacks what
     they stack besides, and must not depend on any of them.
     """
-    main, *others = sorted(members, key=lambda node: -len(node.inputs))
+    main, *others = sorted(members, key=lambda node: (-len(node.inputs), -len(Loop.of(node).names)))
     names = set(Loop.of(main).names)
     reached = set(toposort([main]))
     absorbed = [

@@ -261,7 +261,8 @@ class Placeholder:
         if self._weak in (int, bool):
             return float(int(self))
         what = "float() was called on it (by an array made outside, if it was put into one)"
-        return float(self._frozen(what, "x.astype(float), np.sin for math.sin, np.zeros(3) inside the function for an array,"))
+        instead = "x.astype(float), np.sin for math.sin, np.zeros(3) inside the function for an array,"
+        return float(self._frozen(what, instead))
 
     def __complex__(self) -> complex:
         return complex(self._frozen("complex() was called on it", "x.astype(complex)"))
