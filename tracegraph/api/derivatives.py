@@ -161,7 +161,10 @@ def _constant(value: Any, name: str) -> Placeholder:
     """A value that depends on no argument at all."""
     trace = active_trace()
     if trace is None or not isinstance(value, (float, int, complex, np.ndarray, np.generic)):
-        raise TypeError(f"{name}: the function must return a float scalar, it returned {value!r:.60}")
+        hint = "; of a pair, has_aux=True differentiates the first" if type(value) is tuple else ""
+        raise TypeError(
+            at(f"{name}: the function must return a float scalar, it returned {value!r:.60}{hint}", user_where())
+        )
     return Placeholder(trace, Storage(node_of(value)), is_scalar=True)
 
 
