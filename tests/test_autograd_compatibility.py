@@ -9,7 +9,7 @@ from autograd_programs import PROGRAMS
 from support.autograd_functions import ROWS, Row
 from support.compare import kind_of
 
-from tracegraph import grad, value_and_grad
+from tracegraph import grad
 from tracegraph.tree import flatten, unflatten
 
 #: The step of finite differences, and how far slopes may be from what they give.
@@ -22,7 +22,11 @@ def to_scalar(value: Any) -> Any:
     total = 0.0
     for k, leaf in enumerate(leaves):
         weights = np.cos(1.0 + k + np.arange(np.size(leaf))).reshape(np.shape(leaf))
-        total = total + np.sum(weights * np.real(leaf)) + np.sum(weights[::-1] * np.imag(leaf) if np.ndim(leaf) else np.imag(leaf))
+        total = (
+            total
+            + np.sum(weights * np.real(leaf))
+            + np.sum(weights[::-1] * np.imag(leaf) if np.ndim(leaf) else np.imag(leaf))
+        )
     return total
 
 

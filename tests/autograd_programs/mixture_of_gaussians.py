@@ -60,5 +60,7 @@ arguments = (initial,)
 
 
 def main():
-    result = minimize(value_and_grad(objective), initial, jac=True, hessp=hvp, method="trust-ncg", options={"maxiter": 8})
+    result = minimize(
+        value_and_grad(objective), initial, jac=True, hessp=hvp, method="trust-ncg", options={"maxiter": 8}
+    )
     return objective(initial), result.fun

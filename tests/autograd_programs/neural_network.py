@@ -1,5 +1,7 @@
 """A classifier whose parameters are a list of (weights, bias) pairs, trained by an Adam written by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -7,7 +9,7 @@ from tracegraph import grad
 
 
 def init_random_params(scale, layer_sizes, rs):
-    return [(scale * rs.randn(m, n), scale * rs.randn(n)) for m, n in zip(layer_sizes[:-1], layer_sizes[1:], strict=True)]
+    return [(scale * rs.randn(m, n), scale * rs.randn(n)) for m, n in pairwise(layer_sizes)]
 
 
 def neural_net_predict(params, inputs):

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracegraph import value_and_grad
 
-Params = namedtuple("Params", "start change predict")  # noqa: PYI024
+Params = namedtuple("Params", "start change predict")
 
 
 class Network:

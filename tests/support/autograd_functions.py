@@ -10,9 +10,14 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.special
+import scipy.stats
 from numpy.linalg import cholesky, det, inv, norm, slogdet, solve
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, gammaln, logsumexp
+from scipy.stats import multivariate_normal as mvn
+from scipy.stats import norm as norm_law
 
 __all__ = ["ROWS", "Row"]
 
@@ -521,7 +526,7 @@ STATS = _plain(
     ("normal", normal_logpdf, X, 0.2, 1.3),
     ("normal by columns", normal_logpdf, X, W, positive(4)),
     ("normal cdf", lambda x: 0.5 * (1 + scipy.special.erf(x / np.sqrt(2))), X),
-    ("multivariate normal", multivariate_normal_logpdf, X, W, T),
+    ("multivariate normal", lambda x, m, a: multivariate_normal_logpdf(x, m, (a + a.T) / 2), X, W, T),
     ("gamma", lambda x, a, b: a * np.log(b) - gammaln(a) + (a - 1) * np.log(x) - b * x, P, 2.2, 1.4),
     ("beta", lambda x, a, b: (a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - scipy.special.betaln(a, b), P / 2, 1.2, 2.4),
     ("student", lambda x, v: gammaln((v + 1) / 2) - gammaln(v / 2) - (v + 1) / 2 * np.log1p(x**2 / v), X, 3.1),
@@ -537,9 +542,44 @@ STATS = _plain(
 )  # fmt: skip
 
 
+SCIPY = _plain(
+    "scipy",
+    ("norm.logpdf", lambda x, m, s: norm_law.logpdf(x, m, s), X, 0.2, 1.3),
+    ("norm.pdf", lambda x: norm_law.pdf(x), X),
+    ("norm.cdf", lambda x, m: norm_law.cdf(x, loc=m), X, 0.4),
+    ("norm.logcdf, sf, logsf", lambda x: norm_law.logcdf(x) + norm_law.sf(x) + norm_law.logsf(x), X),
+    ("norm.ppf", lambda q: norm_law.ppf(q) + norm_law.isf(q, scale=2.0), P / 2),
+    ("a frozen distribution", lambda x, m, s: norm_law(m, s).logpdf(x), X, 0.2, 1.3),
+    ("t.logpdf", lambda x, v: scipy.stats.t.logpdf(x, v), X, 3.2),
+    ("gamma.logpdf", lambda x, a: scipy.stats.gamma.logpdf(x, a, scale=0.7), P, 2.2),
+    ("beta.logpdf", lambda x, a, b: scipy.stats.beta.logpdf(x, a, b), P / 2, 1.2, 2.4),
+    ("chi2.logpdf", lambda x, k: scipy.stats.chi2.logpdf(x, k), P, 3.4),
+    ("expon, laplace", lambda x: scipy.stats.expon.logpdf(x) + scipy.stats.laplace.logpdf(x, scale=2.0), P),
+    ("logistic, cauchy", lambda x: scipy.stats.logistic.logpdf(x) + scipy.stats.cauchy.cdf(x), X),
+    ("lognorm, uniform", lambda x, s: scipy.stats.lognorm.pdf(x, s) * scipy.stats.uniform.pdf(x, 0.0, 2 * s), P, 1.4),
+    ("poisson.logpmf", lambda mu: scipy.stats.poisson.logpmf(INT, mu), P),
+    ("poisson.pmf", lambda mu: scipy.stats.poisson.pmf(INT, mu), 2.3),
+    ("binom, bernoulli", lambda p: scipy.stats.binom.logpmf(INT, 6, p) + scipy.stats.bernoulli.logpmf(MASK, p), 0.4),
+    ("nbinom, geom", lambda p: scipy.stats.nbinom.logpmf(INT, 3, p) + scipy.stats.geom.pmf(INT, p), 0.4),
+    ("outside of the support", lambda x: np.exp(scipy.stats.expon.logpdf(x)) + scipy.stats.expon.cdf(x), X),
+    ("multivariate_normal.logpdf", lambda x, m, a: mvn.logpdf(x, m, (a + a.T) / 2), X, W, T),
+    ("multivariate_normal.pdf", lambda x: mvn.pdf(x, np.zeros(4), T), X),
+    ("multivariate_normal.entropy", lambda a: mvn.entropy(np.zeros(4), (a + a.T) / 2), T),
+    ("dirichlet.logpdf", lambda a: scipy.stats.dirichlet.logpdf(np.array([0.2, 0.3, 0.5]), a), positive(3)),
+    ("linalg.solve", lambda a, b: scipy.linalg.solve(a, b), S, W),
+    ("linalg.solve_triangular", lambda a, b: scipy.linalg.solve_triangular(a, b, lower=True), S, W),
+    ("linalg.solve_triangular trans", lambda a, b: scipy.linalg.solve_triangular(a, b, trans="T"), S, normal(4, 2)),
+    ("linalg.cho_solve", lambda a, b: cho_solve(cho_factor((a + a.T) / 2, lower=True), b), T, W),
+    ("linalg.cholesky", lambda a: scipy.linalg.cholesky(a, lower=True) + scipy.linalg.cholesky(a), T),
+    ("linalg.det, inv, norm", lambda a: scipy.linalg.det(a) * scipy.linalg.inv(a) / scipy.linalg.norm(a), S),
+    ("linalg.block_diag", lambda a, b: scipy.linalg.block_diag(a, b) @ np.arange(6.0), X[:2, :2], S),
+    ("linalg.svdvals", lambda a: scipy.linalg.svdvals(a) + scipy.linalg.svd(a)[1], X),
+)  # fmt: skip
+
+
 # -- containers --------------------------------------------------------------------------------------------------------
 
-Pair = namedtuple("Pair", "weights bias")  # noqa: PYI024
+Pair = namedtuple("Pair", "weights bias")
 
 
 @dataclasses.dataclass
@@ -608,7 +648,7 @@ def _unflattened(v: Any) -> Any:
 def _branch(x: Any) -> Any:
     if np.sum(x) > 0:
         return np.exp(x)
-    elif x[0] < 0 and not x[1] > 100:
+    if x[0] < 0 and not x[1] > 100:
         return x**2
     return np.sin(x)
 
@@ -700,7 +740,7 @@ CONTROL = _plain(
     ("assert", lambda x: _asserted(x), U),
     ("try", _deepest, U),
     ("sorted by value", lambda x: sum(k * v for k, v in enumerate(sorted(x))), U),
-    ("map and filter", lambda x: sum(map(lambda v: v**2, filter(lambda v: v > 0, x))), U),
+    ("map and filter", lambda x: sum(map(np.square, filter(lambda v: v > 0, x))), U),
     ("vectorised by a comprehension", lambda x: np.stack([np.outer(r, r) for r in x]), X),
     ("isscalar and shape", lambda x: x**2 if np.shape(x) == () and np.ndim(x) == 0 else x, 0.4),
     ("logistic map", lambda r: reduce(lambda x, _: r * x * (1 - x), range(5), 0.3), 2.7),
@@ -730,5 +770,5 @@ def _bisect(a: Any) -> Any:
 
 ROWS = [
     *OPERATORS, *_elementwise(), *_reductions(), *INDEXING, *SHAPES, *PRODUCTS, *LINALG, *FFT, *COMPLEX, *SPECIAL, *STATS,
-    *CONTAINERS, *CONTROL,
+    *SCIPY, *CONTAINERS, *CONTROL,
 ]  # fmt: skip

@@ -27,6 +27,8 @@ TABLE: dict[str, tuple[tuple[tuple[float, float], ...], tuple[int, ...]]] = {
     ),
     "inv_boxcox": (((0.4, 3), (0.4, 3)), (0,)),
     **dict.fromkeys("gammainc gammaincc zeta".split(), (((1.4, 3), (0.4, 3)), (1,))),
+    **dict.fromkeys("jv yv iv kv".split(), (((0.4, 2.5), (0.4, 3)), (1,))),
+    "poch": (((0.4, 3), (0.4, 3)), (0, 1)),
     "betainc": (((0.4, 3), (0.4, 3), (0.2, 0.8)), (2,)),
 }
 

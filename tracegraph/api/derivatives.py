@@ -180,7 +180,8 @@ def _scalar(name: str, value: Any) -> Tree:
     """A function's value, if that is one number."""
     _, structure = flatten(value)
     if structure is not LEAF:
-        refuse(f"{name}: the function must return a float scalar, it returned {value!r:.60}")
+        hint = "; of a pair, has_aux=True differentiates the first" if type(value) is tuple else ""
+        refuse(f"{name}: the function must return a float scalar, it returned {value!r:.60}{hint}")
     tree = arrays_of(name, value)
     (place,) = tree.leaves
     if place.shape or not is_float(place.node):

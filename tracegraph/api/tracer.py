@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.api.signature import Leaf
-from tracegraph.errors import LeakError, TraceError, at
+from tracegraph.errors import LeakError, TraceError, TracegraphError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node, input_op
 from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
@@ -145,7 +145,7 @@ def _called(call: Callable[[list[Any]], Any], arguments: list[Any]) -> Any:
     try:
         return call(arguments)
     except ValueError as error:
-        if isinstance(error.__cause__, TraceError):
+        if isinstance(error.__cause__, TracegraphError):
             raise error.__cause__ from None
         raise
 

@@ -156,6 +156,10 @@ _DERIVATIVES: Mapping[str, Sequence[Slope | None]] = {
         lambda out, a, b: multiply(out, _beta_slope(out, b, a)),
     ),
     "betaln": (_beta_slope, lambda out, a, b: _beta_slope(out, b, a)),
+    "poch": (
+        lambda out, z, m: negative(multiply(out, _beta_slope(out, z, m))),
+        lambda out, z, m: multiply(out, polygamma(add(z, m), n=0)),
+    ),
     "ndtr": (lambda out, x: _normal(x),),
     "log_ndtr": (lambda out, x: multiply(_normal(x), ew.exp(negative(out))),),
     "ndtri": (lambda out, x: divide(like(x, 1), _normal(out)),),
@@ -169,6 +173,10 @@ _DERIVATIVES: Mapping[str, Sequence[Slope | None]] = {
     "j1": (lambda out, x: subtract(_s("j0", x), _over(out, x, at_zero=0.5)),),
     "y0": (lambda out, x: negative(_s("y1", x)),),
     "y1": (lambda out, x: subtract(_s("y0", x), divide(out, x)),),
+    "jv": (None, lambda out, v, x: _times(subtract(_s("jv", _plus(v, -1), x), _s("jv", _plus(v, 1), x)), 0.5)),
+    "yv": (None, lambda out, v, x: _times(subtract(_s("yv", _plus(v, -1), x), _s("yv", _plus(v, 1), x)), 0.5)),
+    "iv": (None, lambda out, v, x: _times(add(_s("iv", _plus(v, -1), x), _s("iv", _plus(v, 1), x)), 0.5)),
+    "kv": (None, lambda out, v, x: _times(add(_s("kv", _plus(v, -1), x), _s("kv", _plus(v, 1), x)), -0.5)),
     "exprel": (lambda out, x: _over(subtract(ew.exp(x), out), x, at_zero=0.5),),
     "boxcox": (lambda out, x, p: ew.power(x, _plus(p, -1)), _boxcox_power),
     "boxcox1p": (

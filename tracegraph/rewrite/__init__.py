@@ -16,7 +16,19 @@ from tracegraph.rewrite.lower import LOWER
 from tracegraph.rewrite.stable import STABLE
 from tracegraph.rewrite.views import VIEWS
 
-__all__ = ["LOWER", "OPTIMISE", "STABILISE", "Firing", "Rule", "Rules", "hoist", "rewrite", "rule", "share_loops", "simplify_calls"]
+__all__ = [
+    "LOWER",
+    "OPTIMISE",
+    "STABILISE",
+    "Firing",
+    "Rule",
+    "Rules",
+    "hoist",
+    "rewrite",
+    "rule",
+    "share_loops",
+    "simplify_calls",
+]
 
 STABILISE: Rules = STABLE + LIMITS
 OPTIMISE: Rules = IDENTITIES + STABLE + FOLD + ALGEBRA + CHOICE + VIEWS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from tracegraph.errors import TraceError, UnsupportedError
 from tracegraph.tracing.creation import asarray, maker_of
 from tracegraph.tracing.lift import common_dtype, descriptor
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
 
-__all__ = ["body_of", "translated"]
+__all__ = ["Object", "body_of", "translated"]
 
 
 def body_of(function: Any) -> Callable[..., Any] | None:
@@ -113,6 +114,20 @@ class _Module:
         return translated(getattr(self._module, name))
 
 
+class Object:
+    """An object of SciPy's, its methods translated."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._value, name)
+        is_own = isinstance(found, MethodType) and found.__self__ is self._value
+        return MethodType(translated(found.__func__), self) if is_own else found
+
+
+#: The modules whose Python runs on placeholders.
+_TRANSLATED = ("numpy", "scipy")
 _namespaces: dict[int, _Namespace] = {}
 
 
@@ -122,10 +137,12 @@ def translated(value: Any) -> Any:
     maker = maker_of(value)
     if maker is not None:
         return maker
-    if isinstance(value, FunctionType) and value.__module__.startswith("numpy"):
+    if isinstance(value, FunctionType) and value.__module__.startswith(_TRANSLATED):
         return _HELPERS.get(value.__name__) or _copied(value)
-    if isinstance(value, ModuleType) and value.__name__.startswith("numpy"):
+    if isinstance(value, ModuleType) and value.__name__.startswith(_TRANSLATED):
         return _Module(value)
+    if type(value).__module__.startswith("scipy.stats"):
+        return Object(value)
     if isinstance(value, np.ufunc):
         return _Ufunc(value)
     if isinstance(value, BuiltinFunctionType):
@@ -200,8 +217,24 @@ def _monotonicity(x: Any) -> int:
     return -1 if np.all(x[1:] <= x[:-1]) else 0
 
 
-#: Helpers of NumPy's that ask for values: one that makes a number by calling its dtype's class, and some in C.
+def _apply_where(
+    cond: Any,
+    args: Any,
+    f1: Callable[..., Any],
+    f2: Callable[..., Any] | None = None,
+    /,
+    *,
+    fill_value: Any = None,
+    **_: Any,
+) -> Any:
+    args = args if isinstance(args, tuple) else (args,)
+    return np.where(cond, f1(*args), fill_value if f2 is None else f2(*args))
+
+
+#: Helpers that ask for values: one that makes a number by calling its dtype's class, some in C, and SciPy's.
 _HELPERS: Mapping[str, Callable[..., Any]] = {
+    **SPECIAL,
+    "apply_where": _apply_where,
     "_monotonicity": _monotonicity,
     "_unique_hash": lambda ar, *, equal_nan=True: NotImplemented,
     "_nanmedian": _nanmedian,

@@ -7,8 +7,12 @@ NumPy's functions mean is not known here: the trace holds the tables.
 
 from __future__ import annotations
 
+import dis
 import operator
+import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +29,13 @@ from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, user_where
 
-__all__ = ["Placeholder", "put"]
+__all__ = ["NO_WRITING", "Placeholder", "put"]
+
+#: What is said of writing into NumPy's own memory.
+NO_WRITING = (
+    "a traced value was to be written into a NumPy array made outside the trace; use np.zeros_like(x) of a traced x, or "
+    "np.stack"
+)
 
 #: The operation, its parameters, and what it takes besides the array.
 View = tuple[str, dict[str, Any], tuple[Node, ...]]
@@ -225,6 +235,8 @@ class Placeholder:
         if self._weak is int:
             return np.array(int(self), dtype)
         value = self._trace.known(self.node)
+        if value is None and self.dtype.kind in "iub" and _is_at(sys._getframe(1), "BINARY_SUBSCR"):
+            value = self._trace.decide(self.node, "an array from outside was indexed by it", "np.take")
         if value is None:
             self._refuse(
                 "it was asked for its values (to be written into an array made outside, or by a function that is not "
@@ -260,9 +272,9 @@ class Placeholder:
     def __float__(self) -> float:
         if self._weak in (int, bool):
             return float(int(self))
-        what = "float() was called on it (by an array made outside, if it was put into one)"
-        instead = "x.astype(float), np.sin for math.sin, np.zeros(3) inside the function for an array,"
-        return float(self._frozen(what, instead))
+        if _is_at(sys._getframe(1), "STORE_SUBSCR"):
+            raise UnsupportedError(at(NO_WRITING, user_where()))
+        return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
     def __complex__(self) -> complex:
         return complex(self._frozen("complex() was called on it", "x.astype(complex)"))
@@ -507,6 +519,19 @@ class Placeholder:
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
+
+
+def _is_at(frame: FrameType, instruction: str) -> bool:
+    """Whether the code that asks is carrying out this instruction itself."""
+    return _instruction(frame.f_code, frame.f_lasti) == instruction
+
+
+@lru_cache(maxsize=1024)
+def _instruction(code: CodeType, place: int) -> str:
+    here = next((each for each in dis.get_instructions(code) if each.offset == place), None)
+    if here is None:
+        return ""
+    return "BINARY_SUBSCR" if here.argrepr == "[]" else here.opname
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph.errors import UnsupportedError
+from tracegraph.tracing.lift import has_placeholder
 
 __all__ = ["FUNCTIONS"]
 
@@ -40,9 +41,27 @@ def _log_softmax(x: Any, axis: Any = None) -> Any:
     return low - np.log(np.sum(np.exp(low), axis=axis, keepdims=True))
 
 
+def _multigammaln(a: Any, d: int) -> Any:
+    from scipy.special import gammaln  # type: ignore[import-untyped,unused-ignore]
+
+    return d * (d - 1) / 4 * np.log(np.pi) + sum(gammaln(a - j / 2) for j in range(d))
+
+
+def _polygamma(n: Any, x: Any) -> Any:
+    from scipy.special import gamma, psi, zeta
+
+    if has_placeholder(n):
+        raise UnsupportedError("scipy.special.polygamma of a traced order is not traced")
+    order = np.asarray(n)
+    higher = (-1.0) ** (order + 1) * gamma(order + 1.0) * zeta(order + 1.0, x)
+    return np.where(order == 0, psi(x), higher)[()] if np.any(order == 0) else higher
+
+
 #: By name, for SciPy is not imported for their sake.
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "logsumexp": _logsumexp,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    "multigammaln": _multigammaln,
+    "polygamma": _polygamma,
 }

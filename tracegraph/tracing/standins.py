@@ -29,6 +29,7 @@ from tracegraph.tracing.lift import has_placeholder, listed
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.scipy_linalg import FUNCTIONS as LINALG
 from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
+from tracegraph.tracing.scipy_stats import METHODS
 from tracegraph.tracing.trace import active_trace, user_where
 
 __all__ = ["standins"]
@@ -61,9 +62,9 @@ def _called_name(code: CodeType, place: int) -> str | None:
 
 
 def _stands_for(original: Any) -> Callable[[Callable[..., Any]], Any]:
-    def mark(standin: Any) -> Any:
+    def mark(standin: Callable[..., Any]) -> Any:
         functools.update_wrapper(standin, original)
-        standin.__stands_for__ = original
+        standin.__stands_for__ = original  # type: ignore[attr-defined]
         return standin
 
     return mark
@@ -196,7 +197,7 @@ _MATH: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Any:
     @_stands_for(original)
     def standin(*args: Any) -> Any:
         if not any(isinstance(each, Placeholder) for each in args):
@@ -212,7 +213,10 @@ def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> Ca
 
 #: Module, name, what it stands for, and what stands in for that.
 _STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
-    *((np, original.__name__, original, _function(original, maker, original.__name__)) for original, maker in MAKERS.items()),
+    *(
+        (np, original.__name__, original, _function(original, maker, original.__name__))
+        for original, maker in MAKERS.items()
+    ),
     *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
     *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
     *_functions_of_lists(),
@@ -236,6 +240,10 @@ def _generator(original: Any) -> Any:
     return standin
 
 
+_SCIPY: Mapping[str, Mapping[str, Callable[..., Any]]] = {"scipy.special": SPECIAL, "scipy.linalg": LINALG}
+
+
+@cache
 def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
     @_stands_for(original)
     def standin(*args: Any, **kwargs: Any) -> Any:
@@ -246,11 +254,15 @@ def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
 
 
 def _of_scipy() -> list[tuple[Any, str, Any, Any]]:
-    """What stands in the modules of SciPy that are loaded."""
+    """What stands in SciPy's modules and classes that are loaded."""
+    tables: list[tuple[Any, Mapping[str, Callable[..., Any]]]] = [
+        (sys.modules.get(module), functions) for module, functions in _SCIPY.items()
+    ]
+    tables += [(getattr(sys.modules.get(module), name, None), methods) for (module, name), methods in METHODS.items()]
     return [
-        (module, name, getattr(module, name), _of_placeholders(getattr(module, name), function))
-        for path, functions in (("scipy.special", SPECIAL), ("scipy.linalg", LINALG))
-        if (module := sys.modules.get(path)) is not None
+        (holder, name, vars(holder)[name], _of_placeholders(vars(holder)[name], function))
+        for holder, functions in tables
+        if holder is not None
         for name, function in functions.items()
     ]
 
@@ -262,29 +274,30 @@ def _of_random() -> list[tuple[Any, str, Any, Any]]:
 
 
 class _Imports:
-    """The names in users' modules that are bound to what has a stand-in. A module is looked through when it has got names."""
+    """The names in users' modules that are bound to what has a stand-in; a module with more names is looked through anew."""
 
     def __init__(self) -> None:
         self._loaded = 0
-        self._namespaces: list[dict[str, Any]] = []
+        self._modules: list[ModuleType] = []
         self._found: dict[int, tuple[int, list[tuple[str, Any]]]] = {}
 
-    def rows(self, standins: Mapping[int, Any]) -> Iterator[tuple[dict[str, Any], str, Any, Any]]:
-        """Namespace, name, what it is bound to, and what stands in for that, given the stand-ins by the ids of originals."""
+    def rows(self, standins: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any, Any]]:
+        """Module, name, what it is bound to, and what stands in for that, given the stand-ins by the ids of originals."""
         if len(sys.modules) != self._loaded:
             self._loaded = len(sys.modules)
             modules = [module for name, module in tuple(sys.modules.items()) if _is_users(name)]
-            self._namespaces = [module.__dict__ for module in modules if isinstance(module, ModuleType)]
+            self._modules = [module for module in modules if isinstance(module, ModuleType)]
             self._found.clear()
-        for namespace in self._namespaces:
-            size, names = self._found.get(id(namespace), (-1, []))
+        for module in self._modules:
+            namespace = vars(module)
+            size, names = self._found.get(id(module), (-1, []))
             if size != len(namespace):
                 names = [(name, value) for name, value in tuple(namespace.items()) if id(value) in standins]
-                self._found[id(namespace)] = len(namespace), names
+                self._found[id(module)] = len(namespace), names
             for name, value in names:
                 if id(value) in standins and namespace.get(name) is value:
-                    is_renamed = value in MAKERS and name != value.__name__
-                    yield namespace, name, value, _renamed(value, name) if is_renamed else standins[id(value)]
+                    is_renamed = id(value) in _MAKER_IDS and name != getattr(value, "__name__", name)
+                    yield module, name, value, _renamed(value, name) if is_renamed else standins[id(value)]
 
 
 def _is_users(module: str) -> bool:
@@ -298,16 +311,17 @@ def _renamed(original: Any, name: str) -> Any:
     return _function(original, MAKERS[original], name)
 
 
+_MAKER_IDS = frozenset(map(id, MAKERS))
 _imports = _Imports()
-_in_place: list[tuple[dict[str, Any], str, Any, Any]] = []
+_in_place: list[tuple[Any, str, Any, Any]] = []
 
 
 def _put_in_place() -> None:
-    rows = [*_STANDINS, *_of_random(), *_of_scipy()]
-    _in_place[:] = [(vars(holder), name, original, standin) for holder, name, original, standin in rows]
-    _in_place.extend(_imports.rows({id(original): standin for _, _, original, standin in rows}))
-    for namespace, name, _, standin in _in_place:
-        namespace[name] = standin
+    _in_place[:] = [*_STANDINS, *_of_random(), *_of_scipy()]
+    standins = {id(original): standin for _, _, original, standin in _in_place}
+    _in_place.extend(_imports.rows(standins))
+    for holder, name, _, standin in _in_place:
+        setattr(holder, name, standin)
 
 
 @contextmanager
@@ -324,6 +338,6 @@ def standins() -> Iterator[None]:
         with _lock:
             _traces -= 1
             if _traces == 0:
-                for namespace, name, original, standin in _in_place:
-                    if namespace.get(name) is standin:
-                        namespace[name] = original
+                for holder, name, original, standin in _in_place:
+                    if getattr(holder, name, None) is standin:
+                        setattr(holder, name, original)

@@ -31,7 +31,7 @@ from tracegraph.tracing.lift import (
     spread,
     tight,
 )
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import NO_WRITING, Placeholder
 
 __all__ = ["call", "product", "write"]
 
@@ -309,10 +309,7 @@ def write(
         ValueError: the shape does not fit.
     """
     if not isinstance(target, Placeholder):
-        raise UnsupportedError(
-            "a traced value was to be written into a NumPy array made outside the trace; use np.zeros_like(x) of a "
-            "traced x, or np.stack"
-        )
+        raise UnsupportedError(NO_WRITING)
     if not np.can_cast(node.dtype, target.dtype, casting):  # type: ignore[arg-type]
         if ufunc is None:
             rule = f"according to the rule {casting!r}"
