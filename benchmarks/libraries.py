@@ -39,14 +39,17 @@ class Library(NamedTuple):
 
 
 def _numpy(workload: Workload) -> Callable[..., Any] | None:
-    return None if workload.argnums else bound(workload.function, np)
+    return None if workload.argnums or "autograd" in workload.variants else bound(workload.function, np)
 
 
 def _autograd(workload: Workload) -> Callable[..., Any] | None:
-    if not workload.argnums:
+    variant = workload.variants.get("autograd")
+    if not workload.argnums and variant is None:
         return None
     autograd = importlib.import_module("autograd")
-    function = bound(workload.function, importlib.import_module("autograd.numpy"))
+    function = bound(variant or workload.function, importlib.import_module("autograd.numpy"))
+    if not workload.argnums:
+        return function
     return autograd.value_and_grad(function, argnum=workload.argnums)  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,242 @@
+"""Derivatives of whole models: gradients and Hessian-vector products, with loops where a library has them. Each library
+computes the same; `loops` and `slopes` say how it writes a loop and asks for a derivative inside a function."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.workload import Arguments, Workload, random
+
+__all__ = ["DERIVATIVES"]
+
+Scan = Callable[[Callable[..., Any], Any, Any], tuple[Any, Any]]
+
+
+def _by_python(np: Any, f: Callable[..., Any], init: Any, xs: Any) -> tuple[Any, Any]:
+    """A loop that is written out."""
+    carry, rows = init, []
+    for x in xs:
+        carry, row = f(carry, x)
+        rows.append(row)
+    return carry, np.stack(rows)
+
+
+def _ours(np: Any, f: Callable[..., Any], init: Any, xs: Any) -> tuple[Any, Any]:
+    return importlib.import_module("tracegraph").scan(f, init, xs)  # type: ignore[no-any-return]
+
+
+def _jax(np: Any, f: Callable[..., Any], init: Any, xs: Any) -> tuple[Any, Any]:
+    return importlib.import_module("jax.lax").scan(f, init, xs)  # type: ignore[no-any-return]
+
+
+def looped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[str, Callable[..., Any]]]:
+    """A function that takes a loop after the module, for every library: plain, and by those that have one."""
+
+    def over(loop: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def bound(np: Any, *args: Any) -> Any:
+            return function(np, functools.partial(loop, np), *args)
+
+        return bound
+
+    return over(_by_python), {"tracegraph": over(_ours), "jax": over(_jax)}
+
+
+def sloped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[str, Callable[..., Any]]]:
+    """A function that takes the library's `grad` after the module."""
+
+    def over(package: str) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def bound(np: Any, *args: Any) -> Any:
+            return function(np, importlib.import_module(package).grad, *args)
+
+        return bound
+
+    return over("autograd"), {name: over(name) for name in ("autograd", "tracegraph", "jax")}
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+def logistic(np: Any, weights: Any, x: Any, signs: Any) -> Any:
+    return np.mean(np.log(1 + np.exp(-signs * np.matmul(x, weights)))) + 1e-3 * np.sum(weights * weights)
+
+
+def logistic_curvature(np: Any, grad: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
+    """A Hessian-vector product."""
+    return grad(lambda w: np.sum(grad(lambda v: logistic(np, v, x, signs))(w) * direction))(weights)
+
+
+def gaussian_process(np: Any, logs: Any, x: Any, y: Any) -> Any:
+    scale, length, noise = np.exp(logs[0]), np.exp(logs[1]), np.exp(logs[2])
+    squares = np.sum((x[:, None] - x[None]) ** 2, axis=2)
+    covariance = scale * np.exp(-0.5 * squares / length**2) + (noise + 1e-6) * np.eye(len(y))
+    factor = np.linalg.cholesky(covariance)
+    half = np.linalg.solve(factor, y)
+    return 0.5 * np.sum(half * half) + np.sum(np.log(np.sum(factor * np.eye(len(y)), axis=1)))
+
+
+def lstm(np: Any, scan: Scan, parameters: Any, xs: Any, start: Any) -> Any:
+    inward, across, bias = parameters
+    size = start.shape[1]
+
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + np.exp(-z))
+
+    def step(state: Any, x: Any) -> Any:
+        hidden, memory = state
+        gates = np.matmul(x, inward) + np.matmul(hidden, across) + bias
+        take, keep, show = (sigmoid(gates[:, k * size : (k + 1) * size]) for k in range(3))
+        memory = keep * memory + take * np.tanh(gates[:, 3 * size :])
+        hidden = show * np.tanh(memory)
+        return (hidden, memory), hidden
+
+    _, rows = scan(step, (start, start), xs)
+    return np.mean(rows * rows)
+
+
+def lorenz(np: Any, scan: Scan, parameters: Any, start: Any, times: Any) -> Any:
+    """Integrated by Runge and Kutta's fourth-order method."""
+    h = 1e-3
+
+    def slope(y: Any) -> Any:
+        return np.stack(
+            [parameters[0] * (y[1] - y[0]), y[0] * (parameters[1] - y[2]) - y[1], y[0] * y[1] - parameters[2] * y[2]]
+        )
+
+    def step(y: Any, _: Any) -> Any:
+        a = slope(y)
+        b = slope(y + h / 2 * a)
+        c = slope(y + h / 2 * b)
+        d = slope(y + h * c)
+        return y + h / 6 * (a + 2 * b + 2 * c + d), y[0]
+
+    last, _ = scan(step, start, times)
+    return np.sum(last)
+
+
+def hamiltonian(np: Any, scan: Scan, grad: Any, position: Any, momenta: Any, x: Any, signs: Any) -> Any:
+    """Leapfrog steps of a Markov chain on the posterior of a logistic regression, a gradient at each."""
+    slope = grad(lambda q: logistic(np, q, x, signs) * len(x))
+
+    def leap(state: Any, _: Any) -> Any:
+        q, p = state
+        p = p - 0.005 * slope(q)
+        q = q + 0.01 * p
+        return (q, p - 0.005 * slope(q)), np.sum(q)
+
+    def draw(q: Any, p: Any) -> Any:
+        (q, _), _ = scan(leap, (q, p), np.zeros(10))
+        return q, q
+
+    return scan(draw, position, momenta)[1]
+
+
+def _hamiltonian(package: str, loop: Callable[..., Any]) -> Callable[..., Any]:
+    def bound(np: Any, *args: Any) -> Any:
+        grad = importlib.import_module(package).grad
+        return hamiltonian(np, functools.partial(loop, np), grad, *args)
+
+    return bound
+
+
+def components(np: Any, unmixing: Any, x: Any) -> Any:
+    """Independent component analysis: the likelihood of heavy-tailed sources."""
+    sources = np.matmul(x, unmixing)
+    return np.mean(np.sum(np.log(np.cosh(sources)), axis=1)) - np.linalg.slogdet(unmixing)[1]
+
+
+def adjustment(np: Any, cameras: Any, points: Any, which: Any, what: Any, seen: Any) -> Any:
+    """Residuals of points seen by cameras: a shift, a small rotation and a focal length each."""
+    camera, point = cameras[which.astype(int)], points[what.astype(int)]
+    turn, shift, focal = camera[:, :3], camera[:, 3:6], camera[:, 6:]
+    crossed = np.stack(
+        [
+            turn[:, 1] * point[:, 2] - turn[:, 2] * point[:, 1],
+            turn[:, 2] * point[:, 0] - turn[:, 0] * point[:, 2],
+            turn[:, 0] * point[:, 1] - turn[:, 1] * point[:, 0],
+        ],
+        axis=1,
+    )
+    moved = point + crossed + shift
+    return 0.5 * np.sum((focal * moved[:, :2] / moved[:, 2:] - seen) ** 2)
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def logistic_arguments(n: int) -> Arguments:
+    return random(100) / 10, random(n, 100, seed=1), np.sign(random(n, seed=2))
+
+
+def curvature_arguments(n: int) -> Arguments:
+    weights, x, signs = logistic_arguments(n)
+    return weights, random(100, seed=5), x, signs
+
+
+def process_arguments(n: int) -> Arguments:
+    return np.array([0.0, 0.5, -2.0]), random(n, 3), random(n, seed=1)
+
+
+def lstm_arguments(n: int) -> Arguments:
+    f32 = np.float32
+    inward, across = random(64, 512, dtype=f32) / f32(10), random(128, 512, seed=1, dtype=f32) / f32(10)
+    return (inward, across, np.zeros(512, f32)), random(100, n, 64, seed=2, dtype=f32), np.zeros((n, 128), f32)
+
+
+def lorenz_arguments(n: int) -> Arguments:
+    return np.array([10.0, 28.0, 8 / 3]), np.ones(3), np.zeros(n)
+
+
+def chain_arguments(n: int) -> Arguments:
+    return random(20) / 10, random(n, 20, seed=3), random(200, 20, seed=1), np.sign(random(200, seed=2))
+
+
+def components_arguments(n: int) -> Arguments:
+    return random(16, 16) / 4 + np.eye(16), random(n, 16, seed=1)
+
+
+def adjustment_arguments(n: int) -> Arguments:
+    rng = np.random.default_rng(0)
+    cameras = 0.1 * rng.normal(size=(n // 100 + 1, 7)) + np.array([0, 0, 0, 0, 0, 5, 1.0])
+    which, what = rng.integers(0, len(cameras), n), rng.integers(0, n // 5 + 1, n)
+    return cameras, rng.normal(size=(n // 5 + 1, 3)), which, what, rng.normal(size=(n, 2))
+
+
+LSTM, LSTM_VARIANTS = looped(lstm)
+LORENZ, LORENZ_VARIANTS = looped(lorenz)
+CURVATURE, CURVATURE_VARIANTS = sloped(logistic_curvature)
+CHAIN_VARIANTS = {
+    "autograd": _hamiltonian("autograd", _by_python),
+    "tracegraph": _hamiltonian("tracegraph", _ours),
+    "jax": _hamiltonian("jax", _jax),
+}
+
+DERIVATIVES = (
+    Workload("derivatives: logistic 10000x100", logistic, logistic_arguments, 10_000, 32, argnums=(0,)),
+    Workload(
+        "derivatives: logistic 10000x100, Hessian times vector", CURVATURE, curvature_arguments, 10_000, 32,
+        variants=CURVATURE_VARIANTS,
+    ),
+    Workload("derivatives: Gaussian process, 300 points", gaussian_process, process_arguments, 300, 12, argnums=(0,)),
+    Workload(
+        "derivatives: LSTM 100 steps, 32x128 f32", LSTM, lstm_arguments, 32, 2, argnums=(0,), variants=LSTM_VARIANTS
+    ),
+    Workload(
+        "derivatives: ODE, 10000 Runge-Kutta steps", LORENZ, lorenz_arguments, 10_000, 20, argnums=(0, 1),
+        variants=LORENZ_VARIANTS,
+    ),
+    Workload(
+        "derivatives: HMC of 20 numbers, 100 x 10 steps", CHAIN_VARIANTS["autograd"], chain_arguments, 100, 3,
+        variants=CHAIN_VARIANTS,
+    ),
+    Workload("derivatives: ICA 10000x16", components, components_arguments, 10_000, 40, argnums=(0,)),
+    Workload(
+        "derivatives: bundle adjustment, 50000 residuals", adjustment, adjustment_arguments, 50_000, 60, argnums=(0, 1)
+    ),
+)  # fmt: skip
