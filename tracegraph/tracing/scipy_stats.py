@@ -128,7 +128,7 @@ def _exp_of(logarithm: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: The methods of SciPy's classes, by module, class and name.
-METHODS: Mapping[tuple[str, str], Mapping[str, Callable[..., Any]]] = {
+METHODS: Mapping[tuple[str, ...], Mapping[str, Callable[..., Any]]] = {
     ("scipy.stats._distn_infrastructure", "rv_continuous"): {
         "pdf": _density("_pdf", 0.0),
         "logpdf": _density("_logpdf", -np.inf),
