@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from autograd_programs import PROGRAMS
+from scipy import signal
 from support.autograd_functions import ROWS, Row
 from support.compare import kind_of
 
+import tracegraph as tg
 from tracegraph import grad
 from tracegraph.tree import flatten, unflatten
 
@@ -77,10 +79,9 @@ def test_gradients(row: Row) -> None:
     """Of first and of second order, by every argument."""
     function = scalar_of(row)
     check(function, row.args, "gradient")
-    if row.orders > 1:
-        way = direction(row.args, 7)
-        slope = grad(function, range(len(row.args)))
-        check(lambda *args: along(slope(*args), way), row.args, "second order")
+    way = direction(row.args, 7)
+    slope = grad(function, range(len(row.args)))
+    check(lambda *args: along(slope(*args), way), row.args, "second order")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -92,3 +93,34 @@ def test_programs(name: str) -> None:
     check(lambda *args: program.objective(*args, *rest), program.arguments[: len(wrt)], name)
     before, after = program.main()
     assert after < before
+
+
+OUTSIDE = np.zeros(3)
+
+
+def _fills(x):
+    OUTSIDE[1] = x[0]
+    return np.sum(OUTSIDE)
+
+
+#: What users of autograd get wrong, and what they are told.
+MISTAKES: list[tuple[str, Callable[..., Any], Any, type[Exception], str]] = [
+    ("an integer", lambda x: x**2, 3, TypeError, r"a derivative is by floats or complex numbers, pass 1\.0 for 1"),
+    ("integers", lambda x: np.sum(x**2), np.arange(3), TypeError, r"argument 0 is i64\[3\]"),
+    ("several values", lambda x: x**2, np.ones(3), TypeError, r"it returned f64\[3\]; reduce it, for instance by np\.sum"),
+    ("a pair", lambda x: (np.sum(x), x), np.ones(3), TypeError, "of a pair, has_aux=True differentiates the first"),
+    ("nothing", lambda x: None, 1.0, TypeError, "it returned None"),
+    ("a complex value", lambda x: 1j * x, 1.0, TypeError, "a gradient is of a real value"),
+    ("an array from outside", _fills, np.ones(3), tg.UnsupportedError, "written into a NumPy array made outside"),
+    ("a number of Python's", lambda x: x * float(x), 1.0, tg.TraceError, r"float\(\) was called on it"),
+    ("SciPy", lambda x: np.sum(signal.hilbert(x)), np.ones(3), tg.UnsupportedError, r"scipy\.signal\.hilbert is not traced"),
+    ("a wrong shape", lambda x: np.sum(x + np.ones(2)), np.ones(3), ValueError, "could not be broadcast"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "function", "x", "kind", "text"), MISTAKES, ids=[row[0] for row in MISTAKES])
+def test_mistakes(name: str, function: Callable[..., Any], x: Any, kind: type[Exception], text: str) -> None:
+    """The message says what is wrong, and on which line of the user's."""
+    with pytest.raises(kind, match=text) as caught:
+        grad(function)(x)
+    assert f"  at {__file__}:" in str(caught.value)

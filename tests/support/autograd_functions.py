@@ -7,12 +7,15 @@ import dataclasses
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator
 from functools import reduce
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
 import scipy.special
 import scipy.stats
+from numpy import array, concatenate, ones, pi
+from numpy import zeros as blank
 from numpy.linalg import cholesky, det, inv, norm, slogdet, solve
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, gammaln, logsumexp
@@ -23,17 +26,12 @@ __all__ = ["ROWS", "Row"]
 
 
 class Row(NamedTuple):
-    """One function to differentiate.
-
-    Attributes:
-        orders: how often it can be differentiated where it is tried.
-    """
+    """One function to differentiate."""
 
     kind: str
     name: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    orders: int = 2
 
 
 _draw = np.random.RandomState(0)
@@ -183,12 +181,12 @@ def _reductions() -> Iterator[Row]:
         "reductions",
         ("method sum", lambda x: x.sum(axis=1) * x.mean() + x.max() - x.min(), C[0]),
         ("methods var, std", lambda x: x.var(axis=0) + x.std(axis=0, ddof=1), X),
-        ("method prod", lambda x: x.prod(axis=1) + x.ptp() if hasattr(x, "ptp") else x.prod(axis=1), X),
+        ("method prod", lambda x: x.prod(axis=1) * x.prod(), X),
         ("cumsum", lambda x: np.cumsum(x, axis=1) * x, X),
         ("cumsum flat", lambda x: np.cumsum(x) ** 2, X),
         ("cumprod", lambda x: np.cumprod(x, axis=0), X),
         ("trace", lambda x: np.trace(x) + np.trace(x, offset=1), S),
-        ("diff", lambda x: np.diff(x, axis=1) ** 2 if False else np.diff(x), X),
+        ("diff", lambda x: np.diff(x) * np.diff(x, axis=1), X),
         ("diff twice", lambda x: np.diff(x, n=2, axis=-1) ** 2, C),
         ("gradient", lambda x: np.gradient(x), X),
         ("gradient of one axis", lambda x: np.gradient(x, axis=0), X),
@@ -746,8 +744,19 @@ CONTROL = _plain(
     ("logistic map", lambda r: reduce(lambda x, _: r * x * (1 - x), range(5), 0.3), 2.7),
     ("lists of states", lambda x: np.array(reduce(lambda s, v: [*s, s[-1] * v], x, [1.0])), U),
     ("bisection", lambda a: _bisect(a), 2.3),
+    ("names imported from NumPy", lambda x: array([x * pi, x**2]) + concatenate([ones(1), array([x])]), 0.4),
+    ("a name imported as another", lambda x: _into_blank(x), 0.4),
+    ("a name imported from math", lambda x: sqrt(x) * x, 0.4),
+    ("an array from outside by traced indices", lambda x: (X.ravel()[np.floor(3 * x).astype(int)] * x), P),
     ("euler", lambda k: reduce(lambda y, _: y + 0.1 * (-k * y + np.sin(y)), range(10), np.ones(3)), 0.8),
 )  # fmt: skip
+
+
+def _into_blank(x: Any) -> Any:
+    out = blank(3)
+    for k in range(3):
+        out[k] = x**k
+    return out
 
 
 def _asserted(x: Any) -> Any:

@@ -27,7 +27,7 @@ from tracegraph.ops.gather import gather, scatter
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
-from tracegraph.tracing.trace import Storage, Trace, user_where
+from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
 
 __all__ = ["NO_WRITING", "Placeholder", "put"]
 
@@ -237,6 +237,9 @@ class Placeholder:
         value = self._trace.known(self.node)
         if value is None and self.dtype.kind in "iub" and _is_at(sys._getframe(1), "BINARY_SUBSCR"):
             value = self._trace.decide(self.node, "an array from outside was indexed by it", "np.take")
+        library = called_by_user() if value is None else None
+        if library is not None:
+            raise UnsupportedError(at(f"{library} is not traced; write it in functions of NumPy's", user_where()))
         if value is None:
             self._refuse(
                 "it was asked for its values (to be written into an array made outside, or by a function that is not "

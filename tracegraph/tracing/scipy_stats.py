@@ -72,8 +72,9 @@ def _quantile(name: str, *, upper: bool) -> Callable[..., Any]:
     def method(self: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
         at = _Standard(self, 0.0, args, kwargs)
         first, last = (at.high, at.low) if upper else (at.low, at.high)
-        inner = np.where(q == 0, first, np.where(q == 1, last, at.formula(name, q)))
-        return at.answer(np.where((q >= 0) & (q <= 1), inner * at.scale + at.loc, np.nan))
+        value = at.formula(name, np.where((q > 0) & (q < 1), q, 0.5))  # some formulas raise errors outside
+        value = np.where(q == 0, first, np.where(q == 1, last, value)) * at.scale + at.loc
+        return at.answer(np.where((q >= 0) & (q <= 1), value, np.nan))
 
     return method
 
@@ -127,7 +128,7 @@ def _exp_of(logarithm: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: The methods of SciPy's classes, by module, class and name.
-METHODS: Mapping[tuple[str, str], Mapping[str, Callable[..., Any]]] = {
+METHODS: Mapping[tuple[str, ...], Mapping[str, Callable[..., Any]]] = {
     ("scipy.stats._distn_infrastructure", "rv_continuous"): {
         "pdf": _density("_pdf", 0.0),
         "logpdf": _density("_logpdf", -np.inf),

@@ -212,7 +212,7 @@ def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> An
 
 
 #: Module, name, what it stands for, and what stands in for that.
-_STANDINS: list[tuple[ModuleType, str, Any, Any]] = [
+_STANDINS: list[tuple[Any, str, Any, Any]] = [
     *(
         (np, original.__name__, original, _function(original, maker, original.__name__))
         for original, maker in MAKERS.items()
@@ -240,10 +240,6 @@ def _generator(original: Any) -> Any:
     return standin
 
 
-_SCIPY: Mapping[str, Mapping[str, Callable[..., Any]]] = {"scipy.special": SPECIAL, "scipy.linalg": LINALG}
-
-
-@cache
 def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
     @_stands_for(original)
     def standin(*args: Any, **kwargs: Any) -> Any:
@@ -253,24 +249,35 @@ def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
     return standin
 
 
-def _of_scipy() -> list[tuple[Any, str, Any, Any]]:
-    """What stands in SciPy's modules and classes that are loaded."""
-    tables: list[tuple[Any, Mapping[str, Callable[..., Any]]]] = [
-        (sys.modules.get(module), functions) for module, functions in _SCIPY.items()
-    ]
-    tables += [(getattr(sys.modules.get(module), name, None), methods) for (module, name), methods in METHODS.items()]
-    return [
-        (holder, name, vars(holder)[name], _of_placeholders(vars(holder)[name], function))
-        for holder, functions in tables
-        if holder is not None
-        for name, function in functions.items()
-    ]
+#: Where functions of SciPy's are found, a module or a class in it, and what stands for them.
+_TABLES: Mapping[tuple[str, ...], Mapping[str, Callable[..., Any]]] = {
+    ("scipy.special",): SPECIAL,
+    ("scipy.linalg",): LINALG,
+    **METHODS,
+}
 
 
-def _of_random() -> list[tuple[Any, str, Any, Any]]:
-    """What stands in numpy.random, if that is loaded."""
-    random = sys.modules.get("numpy.random")
-    return [] if random is None else [(random, "default_rng", random.default_rng, _generator(random.default_rng))]
+def _loaded() -> tuple[Any, ...]:
+    """numpy.random, and the modules and classes of `_TABLES`; None for each that is not loaded."""
+    holders = [functools.reduce(_part, names, sys.modules.get(module)) for module, *names in _TABLES]
+    return (sys.modules.get("numpy.random"), *holders)
+
+
+def _part(holder: Any, name: str) -> Any:
+    return getattr(holder, name, None)
+
+
+@cache
+def _rows(random: Any, *holders: Any) -> tuple[list[tuple[Any, str, Any, Any]], Mapping[int, Any]]:
+    """All that stands in for something given what is loaded, and the stand-ins by the ids of what they stand for."""
+    rows = list(_STANDINS)
+    if random is not None:
+        rows.append((random, "default_rng", random.default_rng, _generator(random.default_rng)))
+    for holder, functions in zip(holders, _TABLES.values(), strict=True):
+        if holder is not None:
+            originals = [(name, vars(holder)[name], function) for name, function in functions.items()]
+            rows += [(holder, name, original, _of_placeholders(original, f)) for name, original, f in originals]
+    return rows, {id(original): standin for _, _, original, standin in rows}
 
 
 class _Imports:
@@ -317,9 +324,8 @@ _in_place: list[tuple[Any, str, Any, Any]] = []
 
 
 def _put_in_place() -> None:
-    _in_place[:] = [*_STANDINS, *_of_random(), *_of_scipy()]
-    standins = {id(original): standin for _, _, original, standin in _in_place}
-    _in_place.extend(_imports.rows(standins))
+    rows, standins = _rows(*_loaded())
+    _in_place[:] = [*rows, *_imports.rows(standins)]
     for holder, name, _, standin in _in_place:
         setattr(holder, name, standin)
 

@@ -21,7 +21,7 @@ from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
-__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "user_where", "users_part"]
+__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "user_where", "users_part"]
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
 #: other nodes, those that are ``live`` are what the function still has in hand.
@@ -30,7 +30,8 @@ Fork = Callable[[Node, list[Node]], np.ndarray]
 #: A function that makes more arrays than this is better run as it is than as a graph.
 MOST_ARRAYS = 120_000
 
-_OURS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<string>", "<__array_function__")
+_NUMPY = Path(np.__file__).parent
+_OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
 
 
 @lru_cache(maxsize=4096)
@@ -39,11 +40,23 @@ def _is_ours(file: str) -> bool:
 
 
 def user_where() -> Where | None:
-    """The innermost line that is neither tracegraph's nor NumPy's own."""
+    """The innermost line that is neither tracegraph's nor NumPy's or SciPy's own."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def called_by_user() -> str | None:
+    """The function of SciPy's that the user's line has called and in which we are, if there is one."""
+    frame: FrameType | None = sys._getframe(1)
+    name = None
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        parts = str(frame.f_globals.get("__name__")).split(".")
+        if parts[0] == "scipy":
+            name = ".".join([*(part for part in parts if not part.startswith("_")), frame.f_code.co_name])
+        frame = frame.f_back
+    return name
 
 
 def users_part(traceback: TracebackType | None) -> TracebackType | None:
