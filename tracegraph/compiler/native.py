@@ -26,7 +26,7 @@ BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")
 CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
-LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**15, 2**20
+LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
 
 
 def has_blas(node: Node) -> bool:

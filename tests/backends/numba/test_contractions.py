@@ -2,6 +2,7 @@
 
 import ctypes
 import itertools
+import os
 import threading
 
 import numpy as np
@@ -137,3 +138,21 @@ def test_not_a_number_stays_in_its_row():
     c = multiply(a, b)
     assert np.isnan(c[3]).all()
     assert not np.isnan(np.delete(c, 3, 0)).any()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_child_multiplies_too(python):
+    """Slots that threads of the parent held are free in the child."""
+    code = """
+import os, numpy as np, tracegraph as tg
+from tracegraph.backends.numba import contractions
+double = tg.compile(lambda a: a @ a)
+a = np.eye(200)
+double(a)
+contractions._scratch().flags.fill(1)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(double(a), a) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert python(code) == "0"

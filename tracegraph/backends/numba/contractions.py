@@ -385,7 +385,13 @@ class _Scratch:
         self.flags = np.zeros(8 * self.slots, np.int64)
         self.memory = np.empty(self.slots * self.bytes + 4096, np.uint8)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: self.flags.fill(0))
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        """The threads that held slots, or the lock, are not in the child."""
+        global _lock
+        self.flags.fill(0)
+        _lock = threading.Lock()
 
     @property
     def address(self) -> int:
