@@ -47,8 +47,8 @@ def looped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[st
     return over(_by_python), {"tracegraph": over(_ours), "jax": over(_jax)}
 
 
-def sloped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[str, Callable[..., Any]]]:
-    """A function that takes the library's `grad` after the module."""
+def sloped(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """A function that takes the library's `grad` after the module, for each library that has one."""
 
     def over(package: str) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -57,7 +57,7 @@ def sloped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[st
 
         return bound
 
-    return over("autograd"), {name: over(name) for name in ("autograd", "tracegraph", "jax")}
+    return {name: over(name) for name in ("autograd", "tracegraph", "jax")}
 
 
 # -- models ------------------------------------------------------------------------------------------------------------
@@ -67,9 +67,19 @@ def logistic(np: Any, weights: Any, x: Any, signs: Any) -> Any:
     return np.mean(np.log(1 + np.exp(-signs * np.matmul(x, weights)))) + 1e-3 * np.sum(weights * weights)
 
 
+def logistic_slope(np: Any, weights: Any, x: Any, signs: Any) -> Any:
+    """The gradient, by hand."""
+    return 2e-3 * weights - np.matmul(signs / (1 + np.exp(signs * np.matmul(x, weights))), x) / len(x)
+
+
 def logistic_curvature(np: Any, grad: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
     """A Hessian-vector product."""
     return grad(lambda w: np.sum(grad(lambda v: logistic(np, v, x, signs))(w) * direction))(weights)
+
+
+def logistic_curvature_by_hand(np: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
+    right = 1 / (1 + np.exp(-signs * np.matmul(x, weights)))
+    return 2e-3 * direction + np.matmul(right * (1 - right) * np.matmul(x, direction), x) / len(x)
 
 
 def gaussian_process(np: Any, logs: Any, x: Any, y: Any) -> Any:
@@ -120,9 +130,8 @@ def lorenz(np: Any, scan: Scan, parameters: Any, start: Any, times: Any) -> Any:
     return np.sum(last)
 
 
-def hamiltonian(np: Any, scan: Scan, grad: Any, position: Any, momenta: Any, x: Any, signs: Any) -> Any:
-    """Leapfrog steps of a Markov chain on the posterior of a logistic regression, a gradient at each."""
-    slope = grad(lambda q: logistic(np, q, x, signs) * len(x))
+def hamiltonian(np: Any, scan: Scan, slope: Any, position: Any, momenta: Any) -> Any:
+    """Leapfrog steps of a Markov chain, with the slope of the energy at each."""
 
     def leap(state: Any, _: Any) -> Any:
         q, p = state
@@ -137,12 +146,18 @@ def hamiltonian(np: Any, scan: Scan, grad: Any, position: Any, momenta: Any, x: 
     return scan(draw, position, momenta)[1]
 
 
-def _hamiltonian(package: str, loop: Callable[..., Any]) -> Callable[..., Any]:
-    def bound(np: Any, *args: Any) -> Any:
-        grad = importlib.import_module(package).grad
-        return hamiltonian(np, functools.partial(loop, np), grad, *args)
+def _chain(loop: Callable[..., Any], package: str | None = None) -> Callable[..., Any]:
+    """A chain on the posterior of a logistic regression, with the slope by a library or by hand."""
 
-    return bound
+    def chain(np: Any, position: Any, momenta: Any, x: Any, signs: Any) -> Any:
+        def slope(q: Any) -> Any:
+            if package is None:
+                return logistic_slope(np, q, x, signs) * len(x)
+            return importlib.import_module(package).grad(lambda q: logistic(np, q, x, signs) * len(x))(q)
+
+        return hamiltonian(np, functools.partial(loop, np), slope, position, momenta)
+
+    return chain
 
 
 def components(np: Any, unmixing: Any, x: Any) -> Any:
@@ -210,18 +225,17 @@ def adjustment_arguments(n: int) -> Arguments:
 
 LSTM, LSTM_VARIANTS = looped(lstm)
 LORENZ, LORENZ_VARIANTS = looped(lorenz)
-CURVATURE, CURVATURE_VARIANTS = sloped(logistic_curvature)
-CHAIN_VARIANTS = {
-    "autograd": _hamiltonian("autograd", _by_python),
-    "tracegraph": _hamiltonian("tracegraph", _ours),
-    "jax": _hamiltonian("jax", _jax),
+CHAINS = {
+    "autograd": _chain(_by_python, "autograd"),
+    "tracegraph": _chain(_ours, "tracegraph"),
+    "jax": _chain(_jax, "jax"),
 }
 
 DERIVATIVES = (
     Workload("derivatives: logistic 10000x100", logistic, logistic_arguments, 10_000, 32, argnums=(0,)),
     Workload(
-        "derivatives: logistic 10000x100, Hessian times vector", CURVATURE, curvature_arguments, 10_000, 32,
-        variants=CURVATURE_VARIANTS,
+        "derivatives: logistic 10000x100, Hessian times vector", logistic_curvature_by_hand, curvature_arguments, 10_000, 32,
+        variants=sloped(logistic_curvature),
     ),
     Workload("derivatives: Gaussian process, 300 points", gaussian_process, process_arguments, 300, 12, argnums=(0,)),
     Workload(
@@ -232,8 +246,8 @@ DERIVATIVES = (
         variants=LORENZ_VARIANTS,
     ),
     Workload(
-        "derivatives: HMC of 20 numbers, 100 x 10 steps", CHAIN_VARIANTS["autograd"], chain_arguments, 100, 3,
-        variants=CHAIN_VARIANTS,
+        "derivatives: HMC of 20 numbers, 100 x 10 steps", _chain(_by_python), chain_arguments, 100, 3,
+        variants=CHAINS,
     ),
     Workload("derivatives: ICA 10000x16", components, components_arguments, 10_000, 40, argnums=(0,)),
     Workload(

@@ -39,7 +39,7 @@ class Library(NamedTuple):
 
 
 def _numpy(workload: Workload) -> Callable[..., Any] | None:
-    return None if workload.argnums or "autograd" in workload.variants else bound(workload.function, np)
+    return None if workload.argnums else bound(workload.function, np)
 
 
 def _autograd(workload: Workload) -> Callable[..., Any] | None:
