@@ -13,6 +13,7 @@ PARTS = ("black-scholes", "softmax", "layernorm", "column sum", "row sum", "pair
 PARTS += ("mandelbrot", "polynomial", "standardise", "chain", "five numbers", "two arrays", "rosenbrock", "MLP 4-16-3")
 PARTS += (
     "programs: jacobi_2d",
+    "derivatives: LSTM",
     "MLP 784",
     "RNN",
     "logistic",

@@ -67,7 +67,9 @@ def _before(parts: Loop) -> Loop:
     turning = {body.inputs[0], *parts.carry_inputs}
     elements = set(parts.element_inputs)
     outside: dict[Node, Node] = dict(zip(parts.const_inputs, parts.consts, strict=True))
-    is_stacked = parts.length is not None and parts.length > 1
+    # Not out of a loop around another: that may be one over segments, which is there to keep little at a time.
+    is_inmost = not any(node.op is loop for node in body.nodes)
+    is_stacked = is_inmost and parts.length is not None and parts.length > 1
     over_turns: dict[Node, Node] = dict(zip(parts.element_inputs, parts.stacked, strict=True)) if is_stacked else {}
     needed_before: set[Node] = set()
     for node in body.nodes[len(body.inputs) :]:
