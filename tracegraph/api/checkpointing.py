@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tracegraph.ops.call import call, results
-from tracegraph.tracing import Enclosed, active_trace, placed
-from tracegraph.tree import unflatten
+from tracegraph.tracing import Enclosed, active_trace
 
 __all__ = ["checkpoint"]
 
@@ -44,8 +43,6 @@ def checkpoint(function: F) -> F:
         (nested,) = enclosed.found
         (body,), sources = enclosed.graphs([[leaf.node for leaf in nested.leaves]])
         made = results(call(*sources, body=body, rule=None))
-        enclosed.settle(made[len(nested.leaves) :])
-        leaves = [placed(trace, leaf._replace(node=value)) for leaf, value in zip(nested.leaves, made, strict=False)]
-        return unflatten(nested.structure, leaves)
+        return enclosed.settle(made, nested.leaves)
 
     return checkpointed  # type: ignore[return-value]

@@ -522,9 +522,7 @@ def _branches(
         [[cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)] for each in found]
     )
     made = results(branch(index, *sources, branches=tuple(graphs)))
-    enclosed.settle(made[len(leaves) :])
-    values = [placed(trace, leaf._replace(node=value)) for leaf, value in zip(leaves, made, strict=False)]
-    return unflatten(found[0].structure, values)
+    return enclosed.settle(made, leaves)
 
 
 def _common(column: Sequence[Leaf]) -> Leaf | None:

@@ -309,7 +309,7 @@ class _Recorder:
 
     def _gives(self, node: Node, live: Sequence[Node]) -> list[Node]:
         """What a segment computes: what decides, and all that the function has in hand and that is not there already."""
-        kept = dict.fromkeys(map(_base, live))
+        kept = dict.fromkeys(node.base for node in live)
         return [node, *(each for each in kept if each.inputs and each not in self._places and each is not node)]
 
     def _append(
@@ -327,13 +327,6 @@ class _Recorder:
             paths.attach(segment, self.segments[-1] if self.segments else None, self._outcome)
         self.segments.append(segment)
         return segment
-
-
-def _base(node: Node) -> Node:
-    """The value that a view is of."""
-    while node.op.kind == "view":
-        (node,) = node.inputs
-    return node
 
 
 def _cut(outputs: Sequence[Node], places: Mapping[Node, int]) -> tuple[Graph, tuple[int, ...]]:

@@ -23,7 +23,7 @@ def plan_inner(graph: Graph) -> Graph:
             plans = tuple(map(_planned, _graphs(node)))
             made[node] = Node(node.op, inputs, {**node.params, "plans": plans}, node.aval, node.where)
         else:
-            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            made[node] = node.with_inputs(inputs)
     return Graph(graph.inputs, [made[node] for node in graph.outputs])
 
 

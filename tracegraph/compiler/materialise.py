@@ -214,7 +214,7 @@ class _Pass:
             sources = tuple([source if fits(source) else self._copy(source) for source in sources])
         elif is_scan(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
-        settled = node if sources == node.inputs else node.with_inputs(sources)
+        settled = node.with_inputs(sources)
         if op.name == "reshape" and settled.layout is None:
             settled = node.with_inputs((self._copy(sources[0]),))
         return self._noted(settled)

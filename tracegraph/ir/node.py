@@ -150,7 +150,9 @@ class Node:
         return (self.op, *map(id, self.inputs), *sorted(self.params.items()))
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
-        """The same operation on other inputs of the same avals."""
+        """The same operation on other inputs of the same avals; the node itself if they are its own."""
+        if inputs == self.inputs:
+            return self
         return Node(self.op, inputs, self.params, self.aval, self.where)
 
     def __repr__(self) -> str:
@@ -182,7 +184,7 @@ class Graph:
         made = dict(zip(self.inputs, sources, strict=True))
         for node in self.nodes[len(self.inputs) :]:
             inputs = tuple([made[source] for source in node.inputs])
-            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            made[node] = node.with_inputs(inputs)
         return [made[node] for node in self.outputs]
 
     def users(self) -> dict[Node, list[Node]]:

@@ -123,21 +123,6 @@ def conv(x: Any, w: Any, *, stride: Each = 1, padding: Padding = 0, dilation: Ea
     return _conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
-def _conv_of(rank: int) -> Callable[..., Any]:
-    def convolve(x: Any, w: Any, *, stride: Each = 1, padding: Padding = 0, dilation: Each = 1, groups: int = 1) -> Any:
-        _check_rank(convolve.__name__, x, rank)
-        return conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-    convolve.__name__ = convolve.__qualname__ = f"conv{rank}d"
-    convolve.__doc__ = f"`conv` of images with places along {rank} {'axis' if rank == 1 else 'axes'}."
-    return convolve
-
-
-conv1d = _conv_of(1)
-conv2d = _conv_of(2)
-conv3d = _conv_of(3)
-
-
 def conv_transpose(
     x: Any,
     w: Any,
@@ -161,21 +146,23 @@ def conv_transpose(
     )
 
 
-def conv_transpose2d(
-    x: Any,
-    w: Any,
-    *,
-    stride: Each = 1,
-    padding: Padding = 0,
-    dilation: Each = 1,
-    output_padding: Each = 0,
-    groups: int = 1,
-) -> Any:
-    """`conv_transpose` of images with places along 2 axes."""
-    _check_rank("conv_transpose2d", x, 2)
-    return conv_transpose(
-        x, w, stride=stride, padding=padding, dilation=dilation, output_padding=output_padding, groups=groups
-    )
+def _of_rank(function: Callable[..., Any], rank: int) -> Callable[..., Any]:
+    """A function of images, for those with places along so many axes only."""
+
+    @functools.wraps(function)
+    def ranked(x: Any, w: Any, **options: Any) -> Any:
+        _check_rank(ranked.__name__, x, rank)
+        return function(x, w, **options)
+
+    ranked.__name__ = ranked.__qualname__ = f"{function.__name__}{rank}d"
+    ranked.__doc__ = f"`{function.__name__}` of images with places along {rank} {'axis' if rank == 1 else 'axes'}."
+    return ranked
+
+
+conv1d = _of_rank(conv, 1)
+conv2d = _of_rank(conv, 2)
+conv3d = _of_rank(conv, 3)
+conv_transpose2d = _of_rank(conv_transpose, 2)
 
 
 @_anywhere

@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Aval, Node, Op, Shape
 from tracegraph.ir.node import Vjp
-from tracegraph.ops.leaf import literal
+from tracegraph.ops.leaf import is_literal, literal
 from tracegraph.ops.rules import NUMBERS, Ints, Params, each
 from tracegraph.ops.shape import reshape_to
 
@@ -17,6 +17,7 @@ __all__ = [
     "broadcast_to",
     "expand_leading",
     "fill",
+    "is_zero",
     "keep_axes",
     "reduce_sum",
     "reduced_shape",
@@ -33,6 +34,12 @@ def fill(value: complex, shape: Shape, dtype: np.dtype) -> Node:
 
 def zeros_like(node: Node) -> Node:
     return fill(0, node.shape, node.dtype)
+
+
+def is_zero(node: Node) -> bool:
+    """Whether a value is plainly zero everywhere: it was written down so."""
+    base = node.inputs[0] if node.op is broadcast_to else node
+    return is_literal(base) and not base.params["value"]
 
 
 def expand_leading(node: Node, size: int) -> Node:

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.ir import Aval, Graph, Node, Op, descendants, toposort
-from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, zeros_like
+from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, is_zero, zeros_like
 from tracegraph.ops.call import TOKEN, Batch, Jvp, MaybeNodes, Vjp, boxed, evaluate, pack, results
 from tracegraph.ops.elementwise import add, convert, equal, less, where
 from tracegraph.ops.gather import scatter_add
-from tracegraph.ops.leaf import input_node, is_literal
+from tracegraph.ops.leaf import input_node
 from tracegraph.ops.reduce import reduce_max
 from tracegraph.ops.region import slice_, update
 from tracegraph.ops.rules import Params, is_float
@@ -204,12 +204,12 @@ def total(a: Node, b: Node) -> Node:
     if a.aval == TOKEN:
         return _total_history(a, b)
     for part, whole in ((b, a), (a, b)):
-        if part.op is update and _is_zero(part.inputs[0]):
+        if part.op is update and is_zero(part.inputs[0]):
             value, params = part.inputs[1], part.params
             if not _is_untouched(whole, params, value.shape):
                 value = add(slice_(whole, **params, sizes=value.shape), value)
             return update(whole, value, **params)
-        if part.op is scatter_add and _is_zero(part.inputs[0]):
+        if part.op is scatter_add and is_zero(part.inputs[0]):
             return scatter_add(whole, *part.inputs[1:], **part.params)
     return add(a, b)
 
@@ -224,17 +224,11 @@ def _total_history(a: Node, b: Node) -> Node:
     return results(make_loop(body, init=(), stacked=(a, b), consts=(), turns=count))[0]
 
 
-def _is_zero(node: Node) -> bool:
-    """Whether a value is plainly zero everywhere."""
-    base = node.inputs[0] if node.op is broadcast_to else node
-    return is_literal(base) and not base.params["value"].any()
-
-
 def _is_untouched(whole: Node, params: Params, sizes: tuple[int, ...]) -> bool:
     """Whether a region is still zero in what was made by writing into zeros, as far as is soon seen."""
     for _ in range(LATEST_WRITES):
         if whole.op is not update:
-            return _is_zero(whole)
+            return is_zero(whole)
         spans = [_spans(params, sizes), _spans(whole.params, whole.inputs[1].shape)]
         if all(a.start < b.stop and b.start < a.stop for a, b in zip(*spans, strict=True)):
             return False
@@ -523,7 +517,7 @@ def residuals(
     kept: dict[Node, None] = {}
     later: list[Node] = []
     for node in dict.fromkeys(needed):
-        base = _base(node)
+        base = node.base
         if base.aval == TOKEN:
             kept.update(dict.fromkeys(_roots(base, known)[0]))
         elif base.op.kind == "elementwise" and base.op.name in _CHEAP and base not in known:
@@ -542,12 +536,6 @@ def residuals(
     return list(kept)
 
 
-def _base(node: Node) -> Node:
-    while node.op.kind == "view":
-        (node,) = node.inputs
-    return node
-
-
 def _is_known(node: Node, known: set[Node]) -> bool:
     return node in known or node.op.kind == "leaf"
 
@@ -562,7 +550,7 @@ def _roots(node: Node, known: set[Node]) -> tuple[list[Node], set[Node]]:
     seen: set[Node] = set()
     stack = [node]
     while stack:
-        each = _base(stack.pop())
+        each = stack.pop().base
         if each in seen or _is_known(each, known):
             continue
         seen.add(each)

@@ -191,7 +191,7 @@ class _Pass:
     def _rebuilt(self, node: Node) -> Node:
         done = self.done
         inputs = tuple([done.get(source, source) for source in node.inputs])
-        return node if inputs == node.inputs else node.with_inputs(inputs)
+        return node.with_inputs(inputs)
 
     def _inside(self, node: Node) -> Node:
         """A call, with the graphs that it is made of rewritten."""

@@ -40,7 +40,7 @@ def hoist(graph: Graph) -> Graph:
         if node.op is result and node.inputs[0] in given:
             made[node] = given[node.inputs[0]][node.params["index"]]
             continue
-        new = node if inputs == node.inputs else node.with_inputs(inputs)
+        new = node.with_inputs(inputs)
         if node.op is branch:
             params = {**node.params, "branches": tuple(map(hoist, node.params["branches"]))}
             new = Node(branch, new.inputs, params, node.aval, node.where)

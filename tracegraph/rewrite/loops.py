@@ -35,7 +35,7 @@ def _inlined(graph: Graph) -> Graph:
         elif node.op is result and node.inputs[0] in bodies:
             made[node] = bodies[node.inputs[0]][node.params["index"]]
         else:
-            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            made[node] = node.with_inputs(inputs)
     return Graph(graph.inputs, [made[node] for node in graph.outputs])
 
 
@@ -84,7 +84,7 @@ def share_loops(graph: Graph) -> Graph:
             made[node] = made[known]
         else:
             inputs = tuple([made[source] for source in node.inputs])
-            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            made[node] = node.with_inputs(inputs)
     return Graph(graph.inputs, [made[node] for node in graph.outputs])
 
 
@@ -166,7 +166,7 @@ def _pruned(graph: Graph) -> Graph:
                 made[node] = result(made[source], index=places[node.params["index"]], aval=node.aval)
         else:
             inputs = tuple([made[source] for source in node.inputs])
-            made[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            made[node] = node.with_inputs(inputs)
     return Graph(graph.inputs, [made[node] for node in graph.outputs])
 
 

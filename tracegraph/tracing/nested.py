@@ -17,7 +17,7 @@ from tracegraph.ops.leaf import input_node, literal
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
-from tracegraph.tree import Structure, flatten
+from tracegraph.tree import Structure, flatten, unflatten
 
 __all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "placed", "trace_nested"]
 
@@ -124,11 +124,8 @@ def closed(outputs: Sequence[Node], own: Sequence[Node]) -> tuple[Graph, list[No
             dependent.add(node)
     needed = [source for node in order if node in dependent for source in node.inputs]
     for node in dict.fromkeys([*needed, *outputs]):
-        base = node
-        while base.op.kind == "view" and base not in dependent:
-            (base,) = base.inputs
-        if base not in dependent and base.op.kind != "leaf":
-            reads[base] = None
+        if node not in dependent and node.base.op.kind != "leaf":
+            reads[node.base] = None
     fresh = [input_node(node.aval, node.where) for node in reads]
     boundary = [*own, *reads]
     return Graph([*own, *fresh], Graph(boundary, outputs).splice([*own, *fresh])), list(reads)
@@ -173,9 +170,11 @@ class Enclosed:
         graphs = [Graph(inputs, body.outputs[at : at + width]) for at in range(0, len(outputs), width)] if width else []
         return graphs or [Graph(inputs, []) for _ in self.found], [*(sources[k] for k in used), *reads]
 
-    def settle(self, values: Sequence[Node]) -> None:
-        """Puts what a graph gave besides its results where it belongs."""
-        for storage, value in zip(self._changed, values, strict=False):
+    def settle(self, values: Sequence[Node], leaves: Sequence[Leaf]) -> Any:
+        """What a graph gave, as the functions' result of these leaves; puts what it gave besides where it belongs."""
+        for storage, value in zip(self._changed, values[len(leaves) :], strict=False):
             storage.node = value
         if self._prints:
             self._trace.effects.append(values[-1])
+        results = [placed(self._trace, leaf._replace(node=value)) for leaf, value in zip(leaves, values, strict=False)]
+        return unflatten(self.found[0].structure, results)

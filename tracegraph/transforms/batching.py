@@ -70,7 +70,7 @@ def batch_nodes(
         axes = [source in with_axis for source in node.inputs]
         sources = tuple([new.get(source, source) for source in node.inputs])
         if not any(axes):
-            new[node] = node if sources == node.inputs else node.with_inputs(sources)
+            new[node] = node.with_inputs(sources)
             continue
         set_where(node.where)
         if is_call(node):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracegraph.ir import Node
-from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
+from tracegraph.ops.broadcast import broadcast_to, fill, is_zero, keep_axes, reduce_sum
 from tracegraph.ops.call import again
 from tracegraph.ops.control import total
 from tracegraph.ops.elementwise import (
@@ -124,9 +124,9 @@ def _split(part: Node) -> Masked:
     if part.op is not where:
         return Masked(part)
     mask, x, y = part.inputs
-    if _is_zero(y):
+    if is_zero(y):
         return Masked(x, mask, is_clean=False)
-    if _is_zero(x):
+    if is_zero(x):
         return Masked(y, logical_not(mask), is_clean=False)
     return Masked(part)
 
@@ -147,11 +147,6 @@ def _literal(node: Node) -> np.ndarray | None:
     if node.op is broadcast_to:
         node = node.inputs[0]
     return node.params["value"] if is_literal(node) else None
-
-
-def _is_zero(node: Node) -> bool:
-    value = _literal(node)
-    return value is not None and not value
 
 
 def _are_same(a: Node, b: Node) -> bool:

@@ -17,7 +17,7 @@ def replace(outputs: Sequence[Node], values: Mapping[Node, Node]) -> list[Node]:
     for node in descendants(outputs, list(values), list(values)):
         if node not in new:
             inputs = tuple([new.get(source, source) for source in node.inputs])
-            new[node] = node if inputs == node.inputs else node.with_inputs(inputs)
+            new[node] = node.with_inputs(inputs)
     return [new.get(node, node) for node in outputs]
 
 

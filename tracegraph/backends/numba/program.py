@@ -196,7 +196,7 @@ class _Instance:
         release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
         runs = [make_tape(stretches[0], self._arguments(code.plan), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
-        run = runs[0] if not steps and not self._copies else self._interleaved(frame, runs, steps)
+        run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
         is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
         return self._checked(run) if is_checked else run
 
@@ -279,13 +279,10 @@ class _Instance:
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
-    def _interleaved(
-        self, frame: _Frame, runs: Sequence[Run], steps: Sequence[LibraryKernel | CallKernel]
-    ) -> Callable[..., bool]:
+    def _interleaved(self, runs: Sequence[Run], steps: Sequence[Step]) -> Callable[..., bool]:
         """Tapes with steps of Python between them. What NumPy raises in a step gets the user's line."""
         lock = threading.Lock()
         first, *rest = runs
-        bound = [frame.step(step) for step in steps]
 
         def run(*arrays: Any) -> bool:
             for copy, original in self._copies:
@@ -296,7 +293,7 @@ class _Instance:
                 if not first(*arrays):
                     return False
                 with np.errstate(all="ignore"):
-                    for step, after in zip(bound, rest, strict=True):
+                    for step, after in zip(steps, rest, strict=True):
                         step(arrays)
                         after()
             finally:
@@ -338,19 +335,16 @@ class _Frame:
         self._constants: dict[Node, np.ndarray] = {}
         graph = code.plan.schedule.fused.graph
         self._places = {node: k for k, node in enumerate((*graph.inputs, *graph.outputs))}
-        self._python: dict[int, Step] = {}
 
-    def stretches(self) -> tuple[list[list[Wave]], list[Any]]:
+    def stretches(self) -> tuple[list[list[Wave]], list[Step]]:
         """The waves that run natively, cut where there are steps of Python, and those."""
         stretches: list[list[Wave]] = [[]]
-        steps: list[Any] = []
+        steps: list[Step] = []
         for wave in self._plan.schedule.waves:
             number = wave.tasks[0].kernel
             kernel = self._code.kernels[number]
             if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
-                if isinstance(kernel, CallKernel):
-                    self._python[id(kernel)] = self._call(number, kernel)[1]
-                steps.append(kernel)
+                steps.append(self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel))
                 stretches.append([])
             else:
                 stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
@@ -545,11 +539,10 @@ class _Frame:
         task = tape_task(tapes[0][1])
         if not steps:
             return task, first
-        bound = [self.step(step) for step in steps]
 
         def run() -> None:
             first()
-            for step, after in zip(bound, rest, strict=True):
+            for step, after in zip(steps, rest, strict=True):
                 step(())
                 after()
 
@@ -557,10 +550,8 @@ class _Frame:
 
     # -- steps of Python -------------------------------------------------------------------------------------------
 
-    def step(self, kernel: LibraryKernel | CallKernel) -> Step:
-        """One step of Python; all is known before the call but where arguments and results lie."""
-        if isinstance(kernel, CallKernel):
-            return self._python[id(kernel)]
+    def _step(self, kernel: LibraryKernel) -> Step:
+        """One step of NumPy; all is known before the call but where arguments and results lie."""
         node = kernel.node
         reference, params = node.op.reference, node.params
         operands = [self._reader(operand) for operand in kernel.operands]
