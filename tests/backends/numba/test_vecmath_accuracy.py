@@ -34,8 +34,8 @@ UNARY: dict[str, Function] = {
     "exp": Function(np.exp, (1.1, 1.1), mpmath.exp),
     "exp2": Function(np.exp2, (1.15, 1.15), lambda x: mpmath.mpf(2) ** x),
     "expm1": Function(np.expm1, (1.15, 1.3), mpmath.expm1),
-    "log": Function(np.log, (0.9, 0.9), mpmath.log),
-    "log1p": Function(np.log1p, (0.9, 0.9), mpmath.log1p),
+    "log": Function(np.log, (1.0, 0.9), mpmath.log),
+    "log1p": Function(np.log1p, (1.0, 1.05), mpmath.log1p),
     "tanh": Function(np.tanh, (1.4, 1.4), mpmath.tanh),
     "sigmoid": Function(sigmoid, (0.9, 0.9), lambda x: 1 / (1 + mpmath.exp(-x))),
 }

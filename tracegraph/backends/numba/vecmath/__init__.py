@@ -18,7 +18,6 @@ from numba.core.typing import templates
 from numba.extending import intrinsic
 
 from . import (
-    bases,
     casts,
     circular,
     complex_numbers,
@@ -47,7 +46,6 @@ _FAMILIES = (
     casts,
     exponential,
     logarithm,
-    bases,
     complex_numbers,
     power,
     roots,
