@@ -159,34 +159,29 @@ def _define(module: ir.Module, name: str) -> None:
 # -- rare cases --------------------------------------------------------------------------------------------------------
 
 
-def rarely(name: str, emit: Callable[..., Value]) -> Callable[..., Value]:
-    """An emitter `(condition, x, ...)` of what `emit` writes of `x, ...`, computed only if the condition holds in any lane.
+def rarely(name: str, applies: Callable[..., Value], emit: Callable[..., Value]) -> Callable[..., Value]:
+    """An emitter `(usual, x, ...)` of what `emit` writes of `x, ...` where `applies(x, ...)` holds, `usual` elsewhere.
 
-    It is of use in those lanes alone. Where the condition holds, x must not be 0.
+    What `emit` writes stays out of the loop, and is computed only if the condition holds in any lane.
     """
-    cold = by_lanes(f"cold_{name}", emit, is_cold=True)
+    cold = by_lanes(f"cold_{name}", lambda usual, *operands: emit(*operands), is_cold=True)
 
-    def guarded(x: Value, *others: Value) -> Value:
-        builder, lanes = x.builder, x.kind.lanes
-        concerned = x.differs(0).raw
-        if lanes > 1:
-            bits = builder.bitcast(concerned, ir.IntType(lanes))
-            concerned = builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+    def guarded(usual: Value, *operands: Value) -> Value:
+        builder = usual.builder
+        condition = applies(*operands)
         before = builder.block
         rare, after = (builder.append_basic_block(part) for part in ("rare", "after"))
-        builder.cbranch(concerned, rare, after).set_weights([1, 10_000])
+        builder.cbranch(any_lane(condition), rare, after).set_weights([1, 10_000])
         builder.position_at_end(rare)
-        value = cold(x, *others)
+        value = select(condition, cold(usual, *operands), usual)
         builder.branch(after)
         builder.position_at_end(after)
-        result = builder.phi(x.kind.ir)
-        result.add_incoming(x.raw, before)
+        result = builder.phi(usual.kind.ir)
+        result.add_incoming(usual.raw, before)
         result.add_incoming(value.raw, rare)
-        return Value(builder, result, x.kind)
+        return Value(builder, result, usual.kind)
 
-    call = by_lanes(f"rare_{name}", guarded)
-    # Lanes that are not concerned are 0, which takes nobody the long way.
-    return lambda condition, x, *others: call(select(condition, x, 0), *others)
+    return by_lanes(f"rare_{name}", guarded)
 
 
 # -- vectors of the machine's own length -------------------------------------------------------------------------------
@@ -252,7 +247,7 @@ def table(name: str, entries: dict[Kind, Sequence[float]]) -> Callable[[Value], 
         numbers = entries[kind]
         if HAS_AVX512:
             return in_length([index], 512 // kind.bits, lambda index: _permuted(index, kind, numbers))
-        return _loaded(index, kind, numbers, f"table.{name}.{kind.bits}")
+        return _loaded(index, kind, numbers, f"{name}.{kind.bits}")
 
     return by_lanes(f"table_{name}", emit, kind_of)
 
@@ -274,22 +269,64 @@ def _permuted(index: Value, kind: Kind, numbers: Sequence[float]) -> Value:
 
 
 def _loaded(index: Value, kind: Kind, numbers: Sequence[float], name: str) -> Value:
-    """By loads from memory, one for each lane."""
-    builder, lanes = index.builder, max(index.kind.lanes, 1)
-    module = builder.module
-    place = module.globals.get(name)
+    """By loads from memory."""
+    return gathered(index & (len(numbers) - 1), kind, numbers, name)
+
+
+def gathered(index: Value, kind: Kind, numbers: Sequence[float], name: str) -> Value:
+    """The entries of a table in memory, of any length, with these numbers; the name is the table's."""
+    builder, lanes = index.builder, index.kind.lanes
+    module, kind = builder.module, kind.in_lanes(index.kind.lanes)
+    place = module.globals.get(f"table.{name}")
     if place is None:
         content = ir.Constant(ir.ArrayType(kind.element, len(numbers)), [ir.Constant(kind.element, x) for x in numbers])
-        place = ir.GlobalVariable(module, content.type, name)
+        place = ir.GlobalVariable(module, content.type, f"table.{name}")
         place.initializer, place.global_constant, place.linkage = content, True, "internal"
-    number = index & (len(numbers) - 1)
-
-    def entry(number: ir.Value) -> ir.Value:
-        return builder.load(builder.gep(place, [ir.Constant(number.type, 0), number], inbounds=True))
-
     if lanes == 1:
-        return Value(builder, entry(number.raw), kind.in_lanes(1))
-    result: ir.Value = ir.Constant(kind.in_lanes(lanes).ir, ir.Undefined)
-    for k in range(lanes):
-        result = builder.insert_element(result, entry(builder.extract_element(number.raw, _WORD(k))), _WORD(k))
-    return Value(builder, result, kind.in_lanes(lanes))
+        entry = builder.gep(place, [ir.Constant(index.kind.ir, 0), index.raw], inbounds=True)
+        return Value(builder, builder.load(entry), kind)
+    address = builder.ptrtoint(place, ir.IntType(64))
+    wide = index if index.kind.bits == 64 else index.convert("zext", UNSIGNED[64])
+    start = builder.insert_element(ir.Constant(wide.kind.ir, ir.Undefined), address, _WORD(0))
+    starts = builder.shuffle_vector(start, start, ir.Constant(ir.VectorType(_WORD, lanes), [0] * lanes))
+    places = builder.add(starts, (wide * (kind.bits // 8)).raw)
+    pointers = builder.inttoptr(places, ir.VectorType(ir.PointerType(), lanes))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(1), lanes), [ir.Constant(ir.IntType(1), 1)] * lanes)
+    function_type = ir.FunctionType(kind.ir, [pointers.type, everywhere.type, kind.ir])
+    function_name = f"llvm.masked.gather.{kind.suffix}.v{lanes}p0"
+    function = module.globals.get(function_name) or ir.Function(module, function_type, function_name)
+    return Value(builder, builder.call(function, [pointers, everywhere, ir.Constant(kind.ir, ir.Undefined)]), kind)
+
+
+# -- control flow ------------------------------------------------------------------------------------------------------
+
+
+def any_lane(condition: Value) -> ir.Value:
+    """Whether a condition holds in any lane, for a branch."""
+    lanes = condition.kind.lanes
+    if lanes <= 1:
+        return condition.raw
+    bits = condition.builder.bitcast(condition.raw, ir.IntType(lanes))
+    return condition.builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+
+def repeated(
+    state: Sequence[Value], goes_on: Callable[..., Value], step: Callable[..., Sequence[Value]]
+) -> tuple[Value, ...]:
+    """The state after as many steps as any lane asks for; the others must not change by more of them."""
+    builder = state[0].builder
+    before = builder.block
+    head, body, after = (builder.append_basic_block(part) for part in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    phis = [builder.phi(each.kind.ir) for each in state]
+    current = [Value(builder, phi, each.kind) for phi, each in zip(phis, state, strict=True)]
+    builder.cbranch(any_lane(goes_on(*current)), body, after)
+    builder.position_at_end(body)
+    changed = step(*current)
+    for phi, first, later in zip(phis, state, changed, strict=True):
+        phi.add_incoming(first.raw, before)
+        phi.add_incoming(later.raw, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return tuple(current)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from decimal import Context, Decimal
 
 from .lanes import table
@@ -103,13 +104,13 @@ _DECIMAL = Base(
     base=10,
 )  # fmt: skip
 
-inverse = table("log_inverse", {FLOAT64: INVERSES})
+_inverse = table("log_inverse", {FLOAT64: INVERSES})
 
 
-def reduced(m: Value) -> tuple[Value, Value, Value]:
-    """For a double in [3/4, 3/2): the number of a table's entry, c, and m c - 1."""
-    index = m.bits() >> (m.kind.fraction - 4)
-    c = inverse(index)
+def reduced_by(inverses: Callable[[Value], Value], m: Value, bits: int) -> tuple[Value, Value, Value]:
+    """For m in [3/4, 3/2): the number of a table's entry, by so many bits; that entry, c; and m c - 1."""
+    index = m.bits() >> (m.kind.fraction - bits)
+    c = inverses(index)
     if HAS_FMA:
         return index, c, fma(m, c, -1.0)
     product, low = two_product(m, c)
@@ -132,7 +133,7 @@ def _logarithm(x: Value, base: Base, low: Value | None = None) -> Value:
         if two_low:
             rest = fma(k, two_low, rest)
         return fma(k, two, fma(r, unit, rest))
-    index, c, r = reduced(m)
+    index, c, r = reduced_by(_inverse, m, 4)
     if lifted is not None:
         r = fma(lifted, c, r)
     leading, rest = fma(k, two, base.offset(index)), base.offset_low(index)
