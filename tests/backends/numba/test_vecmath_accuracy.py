@@ -31,7 +31,7 @@ UNARY: dict[str, Function] = {
     "expm1": Function(np.expm1, (1.15, 1.3), mpmath.expm1),
     "log": Function(np.log, (1.0, 0.9), mpmath.log),
     "log1p": Function(np.log1p, (1.0, 1.05), mpmath.log1p),
-    "tanh": Function(np.tanh, (1.4, 1.4), mpmath.tanh),
+    "tanh": Function(np.tanh, (1.6, 1.4), mpmath.tanh),
     "sigmoid": Function(sigmoid, (0.9, 0.9), lambda x: 1 / (1 + mpmath.exp(-x))),
 }
 POWER_LIMITS = (1.7, 1.4)

@@ -15,7 +15,7 @@ from tracegraph.ops import ALL
 HAS_AVX = "+avx2" in host_cpu()[1].split(",")
 DTYPES = (*FLOATS, "int32", "uint64", "bool", "complex64", "complex128")
 #: Wide registers, conversions that halve the width, or a plain copy.
-VECTORS = re.compile(r"%[yz]mm|vcvt\w+psy|memcpy")
+VECTORS = re.compile(r"%[yz]mm|vcvt\w+psy|vcvtps2ph\w*y|memcpy")
 FAMILIES = {"f": "float", "i": "signed", "u": "unsigned", "b": "boolean", "c": "complex"}
 STEMS = {"float": "float", "signed": "int", "unsigned": "uint", "complex": "complex"}
 
