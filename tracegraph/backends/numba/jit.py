@@ -22,6 +22,7 @@ from numba.core.typed_passes import PreLowerStripPhis, type_inference_stage
 
 from . import intrinsics, tiles, vecmath
 from .loader import host_cpu, target_machine
+from .vecmath import lanes
 
 NAMESPACE: dict[str, Any] = {**intrinsics.NAMESPACE, **tiles.NAMESPACE, **vecmath.NAMESPACE}
 
@@ -44,7 +45,7 @@ _RETURNS = {
 }
 
 
-_ARITHMETIC = re.compile(r"= (?:fadd|fsub|fmul|fdiv|call \w+ @\"?llvm\.)")
+_ARITHMETIC = re.compile(r"= (?:fadd|fsub|fmul|fdiv|call \w+ @\"?(?:llvm|lanes)\.)")
 _WIDE_FROM = 2
 
 
@@ -165,7 +166,9 @@ def _optimised(source: str, name: str) -> llvm.ModuleRef:
     """The module of a kernel after all of LLVM's passes: one exported function, everything else inlined."""
     library, descriptor = _frontend().lower(_function(source, name))
     text = str(library.module)
-    module = llvm.parse_assembly(text + _wrapper(name, descriptor, _vector_attribute(text)))
+    by_lanes = lanes.called(text)
+    wrapper = _wrapper(name, descriptor, _vector_attribute(text))
+    module = llvm.parse_assembly(text + wrapper + lanes.declarations(by_lanes))
     module.name = name
     module.data_layout = str(_machine().target_data)
     _link_helpers(module, library)
@@ -173,10 +176,29 @@ def _optimised(source: str, name: str) -> llvm.ModuleRef:
         if not function.is_declaration and function.name != name and function.linkage != llvm.Linkage.linkonce_odr:
             function.linkage = "internal"
     for variable in module.global_variables:
-        variable.linkage = "internal"
+        if variable.linkage != llvm.Linkage.appending:
+            variable.linkage = "internal"
     module.verify()
     _optimise(module)
-    return module
+    return _with_lanes(module) if by_lanes else module
+
+
+def _with_lanes(module: llvm.ModuleRef) -> llvm.ModuleRef:
+    """An optimised module with what its loops, which are vectors now, call by lanes put in place."""
+    text = str(module)
+    complete = llvm.parse_assembly(lanes.without_declarations(text))
+    known = {each.name for each in complete.functions if not each.is_declaration}
+    complete.link_in(llvm.parse_assembly(lanes.definitions(lanes.called(text))))
+    for function in complete.functions:
+        if not function.is_declaration and function.name not in known:
+            function.linkage = "internal"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(complete, llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options()))
+    return complete
 
 
 def _function(source: str, name: str) -> Callable[..., None]:

@@ -18,7 +18,6 @@ from numba.core.typing import templates
 from numba.extending import intrinsic
 
 from . import (
-    bases,
     casts,
     circular,
     complex_numbers,
@@ -47,7 +46,6 @@ _FAMILIES = (
     casts,
     exponential,
     logarithm,
-    bases,
     complex_numbers,
     power,
     roots,
@@ -121,8 +119,11 @@ def _operand_kind(row: Row, emitters: Mapping[str, Emitter], operands: tuple[typ
     return kind
 
 
+#: All scalar functions.
+ROWS: list[Row] = [row for family in _FAMILIES for row in family.ROWS]
+
 NAMESPACE: dict[str, Any] = {
-    **{row.name: _intrinsic(row) for family in _FAMILIES for row in family.ROWS},
+    **{row.name: _intrinsic(row) for row in ROWS},
     "inf": math.inf,
     "nan": math.nan,
 }

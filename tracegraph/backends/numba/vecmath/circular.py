@@ -1,9 +1,9 @@
 """Sine, cosine and tangent: floats come in as `Value`s, instructions go out that are right for all arguments.
 
-x = n pi/2 + r with |r| <= pi/4, after Cody and Waite (1980) with pi/2 in several parts and fused multiplications, which
-keeps r accurate up to |x| = 2**20 (float32) and 2**30 (float64), even where x is next to a multiple of pi/2. Beyond,
-where almost nobody goes, C's own functions are called (`rare`). Polynomials are minimax, found with a Remez exchange in
-60 digits and rounded. It knows nothing of Numba.
+x = n pi/2 + r with |r| <= pi/4 (float32's waves: n pi + r), after Cody and Waite (1980) with pi in several parts and fused
+multiplications, which keeps r accurate up to |x| = 2**17 (float32) and 2**30 (float64), even where x is next to a multiple
+of pi/2. Beyond, where almost nobody goes, stands `far_reduction`. Polynomials are minimax, found with a Remez exchange in 60
+digits and rounded, or near to it. It knows nothing of Numba.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .rare import rarely
+from .far_reduction import far_reduced
+from .lanes import rarely
 from .rows import FLOATS, Row, row
-from .value import FLOAT32, FLOAT64, Kind, Value, fma, horner, select, two_product, two_sum
+from .value import FLOAT32, FLOAT64, Kind, Value, copysign, fma, horner, select, two_product, two_sum
 
 Pair = tuple[Value, Value]
 
@@ -44,7 +45,7 @@ _CONSTANTS: dict[Kind, _Constants] = {
         half_pi=(1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15, 1.056299898220315e-23),
         sine=(-1.666666664e-1, 8.333329362e-3, -1.983932721e-4, 2.718238141e-6),
         cosine=(4.166666662e-2, -1.388888373e-3, 2.479951234e-5, -2.720959075e-7),
-        limit=2.0**20,
+        limit=2.0**17,
     ),
 }  # fmt: skip
 
@@ -79,37 +80,14 @@ def _cosine(r: Value, low: Value) -> Pair:
     return two_sum(leading, ((1.0 - leading) - half) + rest)
 
 
-def _or_rarely(name: str, near: Callable[[Value], Value]) -> Callable[[Value], Value]:
-    """`near` up to the limit of the reduction, and C's function `name` beyond."""
-
-    def emit(x: Value) -> Value:
-        # The call comes first, so that LLVM has few registers to save around it.
-        is_far = abs(x) > _CONSTANTS[x.kind].limit
-        far = rarely(name, is_far, x)
-        return select(is_far, far, near(x))
-
-    return emit
-
-
-def _wave(x: Value, shift: int) -> Value:
-    """sin(x + shift pi/2); at most 0.85 ULP off."""
-    quadrant, r, low = _reduce(x)
-    quadrant = quadrant + shift
+def _wave(quadrant: Value, r: Value, low: Value) -> Value:
+    """The sine in a quadrant; at most 0.85 ULP off."""
     magnitude = select((quadrant & 1).differs(0), _cosine(r, low)[0], _sine(r, low)[0])
-    return (magnitude.bits() ^ ((quadrant & 2) << (x.kind.bits - 2))).as_float()
+    return (magnitude.bits() ^ ((quadrant & 2) << (r.kind.bits - 2))).as_float()
 
 
-def _sin(x: Value) -> Value:
-    return select(x.equals(0.0), x, _wave(x, 0))
-
-
-def _cos(x: Value) -> Value:
-    return _wave(x, 1)
-
-
-def _tan(x: Value) -> Value:
-    """sin(x) / cos(x), both and the quotient with what rounding took from them; at most 1.17 ULP off."""
-    quadrant, r, low = _reduce(x)
+def _slope(quadrant: Value, r: Value, low: Value) -> Value:
+    """The tangent in a quadrant: sine over cosine, both and the quotient with what rounding took from them."""
     (sine, sine_low), (cosine, cosine_low) = _sine(r, low), _cosine(r, low)
     is_odd = (quadrant & 1).differs(0)
     dividend, dividend_low = select(is_odd, -cosine, sine), select(is_odd, -cosine_low, sine_low)
@@ -117,13 +95,88 @@ def _tan(x: Value) -> Value:
     inverse = 1.0 / divisor
     quotient = dividend * inverse
     rest = fma(-quotient, divisor, dividend) + (dividend_low - quotient * divisor_low)
-    return select(x.equals(0.0), x, fma(rest, inverse, quotient))
+    return fma(rest, inverse, quotient)
 
 
-sin, cos = _or_rarely("sin", _sin), _or_rarely("cos", _cos)
+# -- floats in their own precision ---------------------------------------------------------------------------------------
 
-ROWS: list[Row] = [
-    row("sin", 1, (FLOATS, sin)),
-    row("cos", 1, (FLOATS, cos)),
-    row("tan", 1, (FLOATS, _or_rarely("tan", _tan))),
-]
+# (sin(r) / r - 1) / r**2 for |r| up to a little more than pi/2, in powers of r**2
+_WIDE_SINE = (-0.166666597, 0.00833306555, -0.000198093301, 2.60482966e-06)
+# (tan(r) / r - 1) / r**2 for |r| <= pi/4, in powers of r**2
+_TANGENT = (
+    0.333333492, 0.133326739, 0.0540591627, 0.0212846752, 0.0108318357, 9.22945546e-05, 0.00437577954,
+)  # fmt: skip
+# Rounded down: what is taken from -0.0 leaves that.
+_PI = (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14)
+
+_HALF_OF_PI = (_PI[0] / 2, _PI[1] / 2, _PI[2] / 2)
+
+
+def _without(x: Value, n: Value, parts: tuple[float, ...]) -> Value:
+    """x less n times a number in parts; the first step is exact, as only one rounding gives."""
+    for part in parts:
+        x = n.call("llvm.fma", -part, x)
+    return x
+
+
+def _float_wave(x: Value, shift: float) -> Value:
+    """sin(x + shift pi), x = (n - shift) pi + r with |r| <= pi/2: (-1)**n sin(r)."""
+    shifted = fma(x, 1.0 / math.pi, x.kind.rounder) if not shift else fma(x, 1.0 / math.pi, shift) + x.kind.rounder
+    n = shifted - x.kind.rounder
+    r = _without(x, n - shift if shift else n, _PI)
+    size, z = abs(r), r * r
+    magnitude = fma(z * size, horner(z, _WIDE_SINE), size)
+    magnitude = select(magnitude > 1.0, 1.0, magnitude)
+    return copysign(magnitude, (r.bits() ^ (shifted.bits() << 31)).as_float())
+
+
+def _float_slope(x: Value) -> Value:
+    shifted = fma(x, 2.0 / math.pi, x.kind.rounder)
+    n = shifted - x.kind.rounder
+    first, second, third = _HALF_OF_PI
+    high = n.call("llvm.fma", -first, x)
+    product, product_low = two_product(n, x.constant(second))
+    r = high - product
+    low = ((high - r) - product) - fma(n, third, product_low)
+    z = r * r
+    tangent = fma(z * r, horner(z, _TANGENT), low) + r
+    tangent = copysign(tangent, r)
+    return select((shifted.bits() & 1).differs(0), -1.0 / tangent, tangent)
+
+
+# -- all arguments -------------------------------------------------------------------------------------------------------
+
+
+def _far(finish: Callable[[Value, Value, Value], Value], shift: int) -> Callable[[Value], Value]:
+    """A function of a huge argument, in doubles."""
+
+    def emit(x: Value) -> Value:
+        wide = x if x.kind == FLOAT64 else x.convert("fpext", FLOAT64)
+        quadrant, r, low = far_reduced(wide, x.kind.bits)
+        result = finish(quadrant + shift, r, low)
+        return result if x.kind == FLOAT64 else result.convert("fptrunc", FLOAT32)
+
+    return emit
+
+
+def _everywhere(
+    name: str, float_near: Callable[[Value], Value], finish: Callable[[Value, Value, Value], Value], shift: int
+) -> Callable[[Value], Value]:
+    """A function of all arguments, from what it is in a quadrant and, for floats, near 0."""
+    mended = rarely(name, lambda x: abs(x) > _CONSTANTS[x.kind].limit, _far(finish, shift))
+
+    def emit(x: Value) -> Value:
+        if x.kind == FLOAT32:
+            return mended(float_near(x), x)
+        quadrant, r, low = _reduce(x)
+        near = finish(quadrant + shift, r, low)
+        return mended(near if shift else select(x.equals(0.0), x, near), x)
+
+    return emit
+
+
+sin = _everywhere("sin", lambda x: _float_wave(x, 0.0), _wave, 0)
+cos = _everywhere("cos", lambda x: _float_wave(x, 0.5), _wave, 1)
+tan = _everywhere("tan", _float_slope, _slope, 0)
+
+ROWS: list[Row] = [row("sin", 1, (FLOATS, sin)), row("cos", 1, (FLOATS, cos)), row("tan", 1, (FLOATS, tan))]

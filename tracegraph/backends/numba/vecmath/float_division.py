@@ -1,27 +1,53 @@
 """Division of floats with remainder: `Value`s come in, instructions for fmod and NumPy's npy_divmod go out.
 
-The remainder is exact: one fused step where the quotient fits a float's mantissa, and C's fmod (`rare`) beyond. It
-knows nothing of Numba.
+The remainder is exact: one fused step where the quotient fits a float's mantissa, and as many as it takes beyond. It knows
+nothing of Numba.
 """
 
 from __future__ import annotations
 
 import math
 
-from .rare import rarely
-from .value import Value, copysign, flip_sign, select
+from .lanes import rarely, repeated
+from .scaling import exponent, times_power
+from .value import FLOAT32, FLOAT64, Value, copysign, flip_sign, select
+
+
+def _far_rest(dividend: Value, divisor: Value) -> Value:
+    """What is left of a dividend, in doubles: each step takes off what 51 bits of the quotient stand for."""
+    if dividend.kind == FLOAT32:
+        wide = [each.convert("fpext", FLOAT64) for each in (dividend, divisor)]
+        return _far_rest(*wide).convert("fptrunc", FLOAT32)
+
+    def step(rest: Value) -> list[Value]:
+        apart = exponent(rest) - exponent(divisor) - 51.0
+        scaled = times_power(divisor, select(apart > 0.0, apart, 0.0))
+        return [_rest(rest, scaled)]
+
+    return repeated([dividend], lambda rest: rest >= divisor, step)[0]
+
+
+def _rest(dividend: Value, divisor: Value) -> Value:
+    """What is left of a dividend, none of both negative, whose quotient fits in a float's mantissa."""
+    quotient = (dividend / divisor).call("llvm.trunc")
+    # The quotient may have been rounded up to the next whole number, never down past one.
+    rest = (-quotient).call("llvm.fma", divisor, dividend)
+    return select(rest < 0.0, rest + divisor, rest)
+
+
+def _is_far(dividend: Value, divisor: Value) -> Value:
+    """Whether a quotient is too large for the step of `_rest`."""
+    is_large = dividend / divisor >= math.ldexp(1.0, dividend.kind.fraction)
+    return is_large & (dividend < math.inf) & (divisor > 0.0)
+
+
+_exactly = rarely("fmod", _is_far, _far_rest)
 
 
 def fmod(x: Value, y: Value) -> Value:
     """x - trunc(x / y) * y, exactly, with the sign of x."""
     dividend, divisor = abs(x), abs(y)
-    quotient = (dividend / divisor).call("llvm.trunc")
-    is_far = (quotient >= math.ldexp(1.0, x.kind.fraction)) & (dividend < math.inf) & (divisor > 0.0)
-    far = rarely("fmod", is_far, dividend, divisor)
-    # The quotient may have been rounded up to the next whole number, never down past one.
-    rest = (-quotient).call("llvm.fma", divisor, dividend)
-    rest = select(rest < 0.0, rest + divisor, rest)
-    rest = select(is_far, far, rest)
+    rest = _exactly(_rest(dividend, divisor), dividend, divisor)
     return copysign(select(dividend < divisor, dividend, rest), x)
 
 

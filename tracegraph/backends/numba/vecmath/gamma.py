@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .logarithm import log
-from .power import log_parts
+from .exponential import CONSTANTS
+from .logarithm import log, split
 from .rare import rarely
 from .rows import FLOATS, Row, row
 from .value import FLOAT64, Kind, Value, fma, horner, select, two_product, two_sum
@@ -48,6 +48,36 @@ _SERIES: dict[int, _Series] = {
 _DIGAMMA_LOW = 4.942915152430645e-18  # what near[0] of doubles, digamma(2), lacks
 _HALF_LOG_TWO_PI = (0.9189385332046728, -3.8782941580672414e-17)
 
+# 2 atanh(s) = 2 s + s**3 (2/3 + s**2 P(s**2)), to 2**-73
+_ATANH = (
+    0.3999999999999999, 0.2857142857143811, 0.2222222221894898, 0.18181818722487678, 0.1538456564751796,
+    0.13336019014267897, 0.11680237374883568, 0.11948240485546252,
+)  # fmt: skip
+_TWO_THIRDS = (2.0 / 3.0, 3.700743415417188e-17)
+
+
+def _log_parts(x: Value) -> tuple[Value, Value]:
+    """log(x) of a positive double as a sum of two doubles."""
+    k, m, _ = split(x)
+    f = m - 1.0
+    d, d_low = two_sum(f.constant(2.0), f)
+    inverse = 1.0 / d
+    s = f * inverse
+    product, product_low = two_product(s, d)
+    s_low = (f - product - product_low - s * d_low) * inverse
+    z, z_low = two_product(s, s)
+    z_low = fma(s + s, s_low, z_low)
+    w, w_low = two_sum(s.constant(_TWO_THIRDS[0]), z * horner(z, _ATANH))
+    w_low = w_low + _TWO_THIRDS[1]
+    u, u_low = two_product(s, z)
+    u_low = fma(s, z_low, fma(s_low, z, u_low))
+    v, v_low = two_product(u, w)
+    v_low = fma(u, w_low, fma(u_low, w, v_low))
+    log_m, log_m_low = two_sum(s + s, v)
+    constants = CONSTANTS[x.kind]
+    high, high_low = two_sum(k * constants.ln2_high, log_m)
+    return high, fma(k, constants.ln2_low, high_low + (log_m_low + (s_low + s_low + v_low)))
+
 
 def _reduced(x: Value) -> tuple[Value, Value, Value]:
     """For 0 < x < 9/2: d with gamma(x) = gamma(2 + d) times or over a product; and the product, with what it lacks."""
@@ -74,7 +104,7 @@ def _positive(x: Value, bits: int) -> Value:
     near = select(is_far, 2.0, x)
     d, product, product_low = _reduced(near)
     argument = select(is_far, x, product)
-    high, low = log_parts(argument) if bits == 64 else (log(argument), x.constant(0.0))
+    high, low = _log_parts(argument) if bits == 64 else (log(argument), x.constant(0.0))
     low = low + select(is_far, 0.0, product_low / argument)
     sign = select(x < 1.5, x.constant(-1.0), 1.0)
     # Up to 3/2 the logarithm takes most of g away, so that g's rounding errors count.

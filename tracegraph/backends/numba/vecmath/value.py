@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias, Union
 
@@ -23,16 +23,35 @@ HAS_HALF = bool({"+f16c", "+neon"} & set(host_cpu()[1].split(",")))
 
 @dataclass(frozen=True)
 class Kind:
-    """A dtype: its family (float, signed, unsigned, boolean) and its width in bits."""
+    """A dtype: its family (float, signed, unsigned, boolean) and its width in bits.
+
+    `lanes` is 0 in a kernel, whose loops LLVM turns into vectors, and the length of vectors in functions that are written
+    for each length (`lanes`); kinds that differ in nothing else are equal.
+    """
 
     family: str
     bits: int
+    lanes: int = field(default=0, compare=False)
 
     @cached_property
-    def ir(self) -> ir.Type:
+    def element(self) -> ir.Type:
+        """The LLVM type of one element."""
         if self.is_float:
             return {16: ir.HalfType, 32: ir.FloatType, 64: ir.DoubleType}[self.bits]()
         return ir.IntType(self.bits)
+
+    @cached_property
+    def ir(self) -> ir.Type:
+        return ir.VectorType(self.element, self.lanes) if self.lanes > 1 else self.element
+
+    @cached_property
+    def suffix(self) -> str:
+        """How LLVM's overloaded intrinsics name it."""
+        element = f"{'f' if self.is_float else 'i'}{self.bits}"
+        return f"v{self.lanes}{element}" if self.lanes > 1 else element
+
+    def in_lanes(self, lanes: int) -> Kind:
+        return self if lanes == self.lanes else replace(self, lanes=lanes)
 
     @property
     def is_float(self) -> bool:
@@ -173,7 +192,7 @@ class Value:
         else:
             signed = self.kind.family == "signed"
             compare = self.builder.icmp_signed if signed else self.builder.icmp_unsigned
-        return Value(self.builder, compare(operator, self.raw, right), BOOLEAN)
+        return Value(self.builder, compare(operator, self.raw, right), BOOLEAN.in_lanes(self.kind.lanes))
 
     def __lt__(self, other: Operand) -> Value:
         return self._compare("<", other)
@@ -194,39 +213,48 @@ class Value:
         return self._compare("!=", other)
 
     def is_nan(self) -> Value:
-        return Value(self.builder, self.builder.fcmp_unordered("uno", self.raw, self.raw), BOOLEAN)
+        nan = self.builder.fcmp_unordered("uno", self.raw, self.raw)
+        return Value(self.builder, nan, BOOLEAN.in_lanes(self.kind.lanes))
 
     def call(self, intrinsic: str, *others: Operand) -> Value:
         """An overloaded LLVM intrinsic whose operands and result are all of this kind."""
-        operands = [self.raw, *(self.lift(other).raw for other in others)]
-        kind = ir.FunctionType(self.kind.ir, [self.kind.ir] * len(operands))
-        function = self.builder.module.declare_intrinsic(intrinsic, (self.kind.ir,), kind)
+        return self.call_named(f"{intrinsic}.{self.kind.suffix}", *others)
+
+    def call_named(self, name: str, *others: Operand | ir.Value) -> Value:
+        """A function or an intrinsic without overloading whose result is of this kind, as are operands that are not raw."""
+        given = [other if isinstance(other, ir.Value) else self.lift(other).raw for other in others]
+        operands = [self.raw, *given]
+        module = self.builder.module
+        function = module.globals.get(name)
+        if function is None:
+            kind = ir.FunctionType(self.kind.ir, [operand.type for operand in operands])
+            function = ir.Function(module, kind, name)
         return Value(self.builder, self.builder.call(function, operands), self.kind)
 
     def bits(self) -> Value:
         """The bits of a float as a signed integer."""
-        kind = SIGNED[self.kind.bits]
+        kind = SIGNED[self.kind.bits].in_lanes(self.kind.lanes)
         return Value(self.builder, self.builder.bitcast(self.raw, kind.ir), kind)
 
     def as_float(self) -> Value:
         """The float of this integer's width whose bits the integer holds."""
-        kind = FLOAT32 if self.kind.bits == 32 else FLOAT64
+        kind = (FLOAT32 if self.kind.bits == 32 else FLOAT64).in_lanes(self.kind.lanes)
         return Value(self.builder, self.builder.bitcast(self.raw, kind.ir), kind)
 
     def seen_as(self, kind: Kind) -> Value:
         """An integer of the same width taken as signed or unsigned; no instruction."""
-        return Value(self.builder, self.raw, kind)
+        return Value(self.builder, self.raw, kind.in_lanes(self.kind.lanes))
 
     def convert(self, instruction: str, kind: Kind) -> Value:
         """One of LLVM's conversions: trunc, zext, sext, sitofp, uitofp, fptosi, fpext, fptrunc."""
+        kind = kind.in_lanes(self.kind.lanes)
         return Value(self.builder, getattr(self.builder, instruction)(self.raw, kind.ir), kind)
 
 
 def constant(builder: ir.IRBuilder, kind: Kind, number: float) -> Value:
     """A number of a kind; integers wrap around."""
-    if kind.is_float:
-        return Value(builder, ir.Constant(kind.ir, float(number)), kind)
-    return Value(builder, ir.Constant(kind.ir, int(number) & ((1 << kind.bits) - 1)), kind)
+    element = ir.Constant(kind.element, float(number) if kind.is_float else int(number) & ((1 << kind.bits) - 1))
+    return Value(builder, ir.Constant(kind.ir, [element] * kind.lanes) if kind.lanes > 1 else element, kind)
 
 
 def fma(a: Value, b: Operand, c: Operand) -> Value:
