@@ -15,6 +15,7 @@ import numpy as np
 from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
+from tracegraph.api.memory import Memory, memory_of
 from tracegraph.api.paths import Paths, Segment
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
@@ -151,8 +152,14 @@ class Compiled(Generic[P, R]):
     ) -> list[Segment]:
         """The stretches that a call with these arguments runs through."""
         paths, leaves = self._paths(args, kwargs)
+        return self._segments(paths, leaves, observer)[0]
+
+    def _segments(
+        self, paths: Paths, leaves: list[Any], observer: pipeline.Observer | None = None
+    ) -> tuple[list[Segment], list[Any]]:
+        """The stretches, and the values that the last one takes from."""
         try:
-            return paths.path(leaves, observer)[0]
+            return paths.path(leaves, observer)
         except GiveUp as reason:
             message = "the function takes too many steps, or too many different ways, to have a graph: it runs as it is"
             raise TraceError(at(message, reason.where)) from None
@@ -226,6 +233,25 @@ class Compiled(Generic[P, R]):
         stages: list[str] = []
         self._path(args, kwargs, lambda name, value: stages.append(f"== {name}\n{value}"))
         return Listing("\n".join(stages))
+
+    def memory(self, *args: P.args, **kwargs: P.kwargs) -> Memory:
+        """What memory a call with these arguments takes, in bytes.
+
+        It is told from the plan, nothing is run; but where the function goes on by a value, it runs up to there. What was
+        once taken for a large result or for intermediate values is kept, up to a bound, for later calls.
+
+        Example:
+            >>> import numpy as np
+            >>> import tracegraph as tg
+            >>> x = np.ones((1000, 1000))
+            >>> memory = tg.compile(lambda x: np.exp(x) / np.sum(np.exp(x))).memory(x)
+            >>> memory.arguments, memory.results
+            (8000000, 8000000)
+            >>> memory.peak // memory.arguments
+            3
+        """
+        paths, leaves = self._paths(args, kwargs)
+        return memory_of(self._segments(paths, leaves)[0], leaves)
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
