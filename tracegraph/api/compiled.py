@@ -67,6 +67,8 @@ class Compiled(Generic[P, R]):
         *,
         static_argnums: Sequence[int] = (),
         static_argnames: Sequence[str] = (),
+        donate_argnums: Sequence[int] = (),
+        donate_argnames: Sequence[str] = (),
         body: Callable[..., Any] | None = None,
         watched: Callable[..., Any] | None = None,
     ) -> None:
@@ -74,8 +76,11 @@ class Compiled(Generic[P, R]):
         self.__tracegraph_watched__ = watched or function
         self._body: Callable[..., Any] = body or function
         self._is_plain = body is None
-        self._static = _static_names(function, static_argnums, static_argnames)
-        self._positional = () if not self._static else tuple(inspect.signature(function).parameters)
+        self._static = _names(function, "static", static_argnums, static_argnames)
+        self._donated = _names(function, "donated", donate_argnums, donate_argnames)
+        if self._static & self._donated:
+            raise ValueError(f"argument {min(self._static & self._donated)} can't be both static and donated")
+        self._positional = tuple(inspect.signature(function).parameters) if self._static or self._donated else ()
         self._plain: dict[Hashable, Paths] = {}
         self._entries: dict[Hashable, Paths] = {}
         self._calls = 0
@@ -112,7 +117,9 @@ class Compiled(Generic[P, R]):
         known = self._bound.get(id(instance))
         if known is None:
             known = self._bound[id(instance)] = Compiled(
-                _Method(self._body, instance), static_argnames=tuple(self._static)
+                _Method(self._body, instance),
+                static_argnames=tuple(self._static),
+                donate_argnames=tuple(self._donated),
             )
             weakref.finalize(instance, self._bound.pop, id(instance), None)
         return known
@@ -186,8 +193,13 @@ class Compiled(Generic[P, R]):
             _definition(self._body),
             getattr(self, "__name__", "the function"),
             is_plain=self._is_plain,
+            donated=frozenset(k for k in range(len(call.leaves)) if self._is_donated(call.owner(k))),
             notice=functools.partial(self._notice, before),
         )
+
+    def _is_donated(self, name: Any) -> bool:
+        """Whether an argument, by its name or position, was given away."""
+        return bool(self._donated) and (name if isinstance(name, str) else _at(self._positional, name)) in self._donated
 
     def _notice(self, before: Graph | None, traced: Traced) -> None:
         """Arrays that were seen to make no difference to the graph need not be compared any more."""
@@ -251,7 +263,8 @@ class Compiled(Generic[P, R]):
             3
         """
         paths, leaves = self._paths(args, kwargs)
-        return memory_of(self._segments(paths, leaves)[0], leaves)
+        segments, values = self._segments(paths, leaves)
+        return memory_of(segments, leaves, values)
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
@@ -346,8 +359,8 @@ def _at(names: tuple[str, ...], k: int) -> str | None:
     return names[k] if k < len(names) else None
 
 
-def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:
-    """The names of the static arguments, however they were given."""
+def _names(function: Callable[..., Any], what: str, nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:
+    """The names of static or donated arguments, however they were given."""
     nums = (nums,) if isinstance(nums, int) else tuple(nums)
     names = (names,) if isinstance(names, str) else tuple(names)
     if not nums and not names:
@@ -357,7 +370,7 @@ def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequ
         str(k) for k in nums if not -len(parameters) <= k < len(parameters)
     ]
     if unknown:
-        raise ValueError(f"static argument {unknown[0]} is none of the parameters ({', '.join(parameters)})")
+        raise ValueError(f"{what} argument {unknown[0]} is none of the parameters ({', '.join(parameters)})")
     return frozenset([*names, *(parameters[k] for k in nums)])
 
 
@@ -372,7 +385,11 @@ def compile(function: Callable[P, R], /) -> Compiled[P, R]: ...
 
 @overload
 def compile(
-    *, static_argnums: int | Sequence[int] = (), static_argnames: str | Sequence[str] = ()
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    donate_argnames: str | Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
 
 
@@ -383,10 +400,20 @@ def compile(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    donate_argnames: str | Sequence[str] = (),
 ) -> Compiled[P, R]: ...
 
 
-def compile(function: Any = None, /, *, static_argnums: Any = (), static_argnames: Any = ()) -> Any:
+def compile(
+    function: Any = None,
+    /,
+    *,
+    static_argnums: Any = (),
+    static_argnames: Any = (),
+    donate_argnums: Any = (),
+    donate_argnames: Any = (),
+) -> Any:
     """Makes a NumPy function run as a static graph in parallel kernels.
 
     The first call with arguments of some shapes and dtypes traces the function; kernels do not depend on extents, so
@@ -396,6 +423,11 @@ def compile(function: Any = None, /, *, static_argnums: Any = (), static_argname
         function: takes arrays and numbers, or dicts, lists, tuples, named tuples and dataclasses of them, and returns such.
         static_argnums: positions of arguments that are settings: hashable, and each value traces the function again.
         static_argnames: names of such arguments.
+        donate_argnums: positions of arguments whose arrays the caller does not need any more: results of their shape and
+            dtype may be computed in their memory, and are then these very arrays. What such an array holds after the call
+            is a result's, or is undefined. Used are arrays of C order that own their memory and are passed once; of others
+            nothing is overwritten.
+        donate_argnames: names of such arguments.
 
     Returns:
         A function of the same signature. Arrays come back as new NumPy arrays, 0-d results as NumPy's scalars.
@@ -412,8 +444,14 @@ def compile(function: Any = None, /, *, static_argnums: Any = (), static_argname
         >>> float(norm(np.array([3.0, 4.0])))
         5.0
     """
+    options = {
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "donate_argnums": donate_argnums,
+        "donate_argnames": donate_argnames,
+    }
     if function is None:
-        return functools.partial(compile, static_argnums=static_argnums, static_argnames=static_argnames)
+        return functools.partial(compile, **options)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {function!r:.60}; write @tg.compile or tg.compile(f)")
-    return Compiled(function, static_argnums=static_argnums, static_argnames=static_argnames)
+    return Compiled(function, **options)

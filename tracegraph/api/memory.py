@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,25 +76,26 @@ class Memory(NamedTuple):
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Rows of texts in columns; ``right`` says which of these end at the same place rather than begin there."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(text.rjust(n) if k in right else text.ljust(n) for k, (text, n) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]  # fmt: skip
-    return "\n".join(line.rstrip() for line in lines)
+    lines = []
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(text.rjust(n) if k in right else text.ljust(n) for k, (text, n) in cells).rstrip())
+    return "\n".join(lines)
 
 
-def memory_of(segments: Sequence[Segment], leaves: Sequence[object]) -> Memory:
+def memory_of(segments: Sequence[Segment], leaves: Sequence[Any], values: Sequence[Any]) -> Memory:
     """The memory of a call with these argument leaves, which runs through these stretches."""
     arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-    programs = [segment.program for segment in segments if segment.program is not None]
+    running = [segment for segment in segments if segment.program is not None]
+    programs = [segment.program for segment in running if segment.program is not None]
     copies = sum(array.nbytes for array in arrays if not array.flags.c_contiguous or not array.flags.aligned)
     constants = {id(value): value.nbytes for program in programs for value in _constants(program.plan)}
     scratch = scratch_bytes() if any(_contracts(program.plan) for program in programs) else 0
     arguments, given = sum(array.nbytes for array in arrays), sum(constants.values()) + scratch
     results = arena = steps = held = peak = 0
-    for program in programs:
+    for segment, program in zip(running, programs, strict=True):
         held += results
-        results, own = _results(program), program.plan.arena_bytes
+        results, own = _results(program, segment.into(leaves, values)), program.plan.arena_bytes
         step = max(_steps(program.plan), default=0)
         arena, steps = max(arena, own), max(steps, step)
         peak = max(peak, held + results + own + step)
@@ -103,8 +104,10 @@ def memory_of(segments: Sequence[Segment], leaves: Sequence[object]) -> Memory:
     return Memory(arguments, copies, given - scratch, results, held, arena, steps, scratch, whole, largest)
 
 
-def _results(program: Executable) -> int:
-    return sum(aval.nbytes for aval in program.plan.schedule.fused.outputs)
+def _results(program: Executable, elsewhere: Container[int]) -> int:
+    """The bytes of the new arrays for results; the others are in the memory of arguments."""
+    avals = enumerate(program.plan.schedule.fused.outputs)
+    return sum(aval.nbytes for number, aval in avals if number not in elsewhere)
 
 
 def _plans(plan: Plan) -> Iterator[Plan]:

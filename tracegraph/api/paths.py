@@ -22,9 +22,10 @@ from tracegraph import pipeline
 from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
+from tracegraph.backends.numba.results import has_own_memory
 from tracegraph.errors import TraceError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.leaf import ANY, input_node
 from tracegraph.tracing import GiveUp, user_where
 
 __all__ = ["Paths", "Segment"]
@@ -64,11 +65,13 @@ class Segment:
         self.ending = ending
         self.branches: dict[bytes, Segment] = {}
 
+    def given(self, values: Sequence[Any]) -> Sequence[Any]:
+        """What its program takes."""
+        return values if self.takes is None else [values[k] for k in self.takes]
+
     def run(self, values: Sequence[Any]) -> list[np.ndarray]:
         """Its results."""
-        if self.program is None:
-            return []
-        return self.program.run(values if self.takes is None else [values[k] for k in self.takes])
+        return [] if self.program is None else self.program.run(self.given(values))
 
     def outcome(self, values: Sequence[Any]) -> np.ndarray:
         """What the function goes on by."""
@@ -83,14 +86,39 @@ class Segment:
         assert traced is not None, "only the last segment gives the function's value"
         if traced.order_matters:
             _check_order(leaves)
-        if not (traced.changed or traced.borrowed):
+        program = self.program
+        assert program is not None, "the last segment has a program, if only an empty one"
+        if not (traced.changed or traced.borrowed or program.plan.shared):
             return traced.value(self.run(values))
         _check_separate(leaves, traced.changed)
-        results = self.run(values)
+        results = program.run(self.given(values), self.into(leaves, values))
         targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
         for target, value in zip(targets, results[traced.returned :], strict=False):
-            np.copyto(target, value)
+            if target is not value:
+                np.copyto(target, value)
         return traced.value(results)
+
+    def into(self, leaves: Sequence[Any], values: Sequence[Any]) -> dict[int, np.ndarray]:
+        """Of the last segment, the outputs that are computed in the memory of the caller's arrays, and those.
+
+        An argument that the function changes is changed at once if nothing can go wrong on the way; it is known to lie apart
+        from other arguments. One that was given away has to be an array that owns its memory, and that nobody else reads.
+        """
+        into: dict[int, np.ndarray] = {}
+        program, traced = self.program, self.ending
+        if program is None or traced is None:
+            return into
+        given = self.given(values)
+        for output, number in program.plan.shared.items():
+            array = given[number]
+            if type(array) is not np.ndarray or any(np.may_share_memory(array, each) for each in program.constants):
+                continue
+            if output >= traced.returned:
+                if not program.may_fail:
+                    into[output] = array
+            elif has_own_memory(array) and not _is_met_again(array, leaves):
+                into[output] = array
+        return into
 
 
 class Paths:
@@ -102,6 +130,7 @@ class Paths:
         where: where the function is defined.
         name: of the function, for messages.
         is_plain: whether the function also runs on NumPy arrays, by itself.
+        donated: the places of the arguments whose memory may be used for results.
         notice: told of each new trace.
     """
 
@@ -113,6 +142,7 @@ class Paths:
         name: str,
         *,
         is_plain: bool,
+        donated: frozenset[int],
         notice: Callable[[Traced], None],
     ) -> None:
         self.traced: Traced | None = None
@@ -121,6 +151,7 @@ class Paths:
         self._where = where
         self._name = name
         self._is_plain = is_plain
+        self._donated = donated
         self._notice = notice
         self._root: Segment | None = None
         self._programs: dict[Hashable, Executable] = {}
@@ -321,6 +352,8 @@ class _Recorder:
         ending: Traced | None = None,
     ) -> Segment:
         paths = self._paths
+        if graph is not None and ending is not None:
+            graph = _reusing(graph, takes, ending, paths._donated)
         program = None if graph is None else paths.program(graph, self._observer)
         segment = Segment(program, takes, avals, decides, ending)
         if self._observer is None:
@@ -350,6 +383,19 @@ def _cut(outputs: Sequence[Node], places: Mapping[Node, int]) -> tuple[Graph, tu
     return Graph(inputs, [made[node] for node in outputs]), tuple(inputs.values())
 
 
+def _reusing(graph: Graph, takes: tuple[int, ...] | None, traced: Traced, donated: frozenset[int]) -> Graph:
+    """The graph, in which inputs that may be written over say so: those that the function changes, and those given away."""
+    reuse = {**dict.fromkeys(donated, ANY), **{k: number for number, k in enumerate(traced.changed, traced.returned)}}
+    if not reuse:
+        return graph
+    places = range(len(graph.inputs)) if takes is None else takes
+    inputs = [
+        input_node(node.aval, node.where, reuse=reuse[place]) if place in reuse and not node.params else node
+        for node, place in zip(graph.inputs, places, strict=True)
+    ]
+    return Graph(inputs, graph.splice(inputs))
+
+
 def _shape_of(graph: Graph) -> Hashable:
     """Equal for graphs that compute the same from inputs of the same avals."""
     number = {node: k for k, node in enumerate(graph.nodes)}
@@ -364,6 +410,15 @@ def _shape_of(graph: Graph) -> Hashable:
         else:
             rows.append((node.op, node.aval, *sorted(node.params.items())))
     return tuple(rows)
+
+
+def _is_met_again(array: np.ndarray, leaves: Sequence[Any]) -> bool:
+    """Whether a second leaf lies in the memory of an array, which owns it."""
+    again = sum(leaf is array for leaf in leaves) > 1
+    return again or any(
+        isinstance(leaf, np.ndarray) and not has_own_memory(leaf) and np.may_share_memory(leaf, array)
+        for leaf in leaves
+    )
 
 
 def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:

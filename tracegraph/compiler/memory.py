@@ -7,6 +7,7 @@ import bisect
 from typing import NamedTuple
 
 from tracegraph.compiler.schedule import Schedule
+from tracegraph.compiler.sharing import share
 from tracegraph.ir import Node
 
 __all__ = ["Plan", "plan"]
@@ -22,11 +23,14 @@ class Plan(NamedTuple):
         schedule: the waves.
         offsets: where each intermediate buffer begins, in bytes from the start of the arena.
         arena_bytes: the size of the arena: the most that lives at one time, up to gaps.
+        shared: the outputs, by their numbers, that are computed in the memory of an input, and which input that is. Kernels
+            read such an input from the output's memory only.
     """
 
     schedule: Schedule
     offsets: dict[Node, int]
     arena_bytes: int
+    shared: dict[int, int]
 
     def __str__(self) -> str:
         kept = sum(node.aval.nbytes for node in self.offsets)
@@ -35,6 +39,7 @@ class Plan(NamedTuple):
 
 def plan(schedule: Schedule) -> Plan:
     """Places every intermediate buffer, first wave first, in the smallest gap that holds it."""
+    schedule, shared = share(schedule)
     births, deaths = _lives(schedule)
     heap = _Heap()
     offsets: dict[Node, int] = {}
@@ -49,7 +54,7 @@ def plan(schedule: Schedule) -> Plan:
             offsets[node] = heap.take(_rounded(node.aval.nbytes))
         for node in ending.get(wave, ()):
             heap.give(offsets[node], _rounded(node.aval.nbytes))
-    return Plan(schedule, offsets, heap.size)
+    return Plan(schedule, offsets, heap.size, shared)
 
 
 def _rounded(nbytes: int) -> int:

@@ -45,12 +45,13 @@ from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.control import Loop, loop
-from tracegraph.ops.leaf import iota
+from tracegraph.ops.leaf import iota, is_literal
 
 __all__ = ["Executable", "kernel_counts", "link"]
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
+_NOWHERE: Mapping[int, np.ndarray] = {}
 
 
 def kernel_counts() -> tuple[int, int]:
@@ -67,6 +68,11 @@ def link(plan: Plan) -> Executable:
 class Executable:
     """A program for one signature.
 
+    Attributes:
+        plan: the memory plan.
+        may_fail: whether it may raise an error when it has written to some results already.
+        constants: arrays from outside that it reads, if some outputs are computed in the memory of inputs.
+
     Calls from several threads at once are answered side by side: each has tables of its own. The arena of intermediate
     values is taken anew at each call, as results are, and bound like them: it is the last argument of the tape.
     """
@@ -80,6 +86,8 @@ class Executable:
         self._memory = [(aval, aval.nbytes >= LARGE) for aval in memory]
         self._idle = [_Instance(self._code)]
         self._run = self._idle[0].run
+        self.may_fail = self._idle[0].may_fail
+        self.constants = tuple(_constants(plan)) if plan.shared else ()
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -96,14 +104,28 @@ class Executable:
         listings = {source.text: source.listing() for source in self._code.every_source()}
         return "\n\n".join(listings.values())
 
-    def run(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+    def run(self, leaves: Sequence[Any], into: Mapping[int, np.ndarray] = _NOWHERE) -> list[np.ndarray]:
         """The values of the graph's outputs, in new arrays.
 
         Args:
             leaves: one array or number for each input, of its shape and dtype.
+            into: for outputs that are computed in the memory of an input, the array that is given for that, if it may be
+                written over. Where one does not lie in C order or is read-only the result is a new array none the less.
         """
         results = [recycler.take(aval) if is_large else np.empty(*aval) for aval, is_large in self._memory]
+        shared = self.plan.shared
+        if shared:
+            fresh = results.copy()
+            for output, number in shared.items():
+                if output in into:
+                    results[output] = _as(into[output], self._memory[output][0])
+                else:
+                    np.copyto(results[output].reshape(-1), leaves[number].reshape(-1))
         if not self._run(*leaves, *results):
+            if into:
+                results = fresh
+                for output, array in into.items():
+                    np.copyto(results[output].reshape(-1), array.reshape(-1))
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
             if not self._run(*arrays, *results):
                 self._run_aside(arrays, results)
@@ -120,12 +142,27 @@ class Executable:
             self._idle.append(instance)
 
 
+def _as(array: np.ndarray, aval: Aval) -> np.ndarray:
+    """The array itself if it has this shape, or else its memory in this shape, if it lies in C order."""
+    return array if array.shape == aval.shape or not array.flags.c_contiguous else array.reshape(aval.shape)
+
+
 def _prepared(leaf: Any, dtype: np.dtype) -> Any:
     """A leaf as the tape takes it: a Python float as it is, all else as an aligned array in C order of this very dtype."""
     if type(leaf) is float:
         return leaf
     array = np.require(np.asarray(leaf, dtype), None, ("C", "A"))
     return array if array.dtype is dtype else array.view(dtype)
+
+
+def _constants(plan: Plan) -> Iterator[np.ndarray]:
+    """The arrays that kernels read by reference, in loops and branches too."""
+    for node in plan.schedule.fused.graph.nodes:
+        if "value" in node.params and not is_literal(node):
+            yield node.params["value"]
+    for kernel in plan.schedule.kernels:
+        for inner in kernel.plans if isinstance(kernel, CallKernel) else ():
+            yield from _constants(inner)
 
 
 class Code(NamedTuple):
@@ -198,6 +235,7 @@ class _Instance:
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
         run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
         is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
+        self.may_fail = is_checked or bool(steps)
         return self._checked(run) if is_checked else run
 
     def words(self, count: int) -> tuple[np.ndarray, int]:
