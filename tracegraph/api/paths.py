@@ -151,7 +151,7 @@ class Paths:
         self._where = where
         self._name = name
         self._is_plain = is_plain
-        self._donated = donated
+        self._donated = frozenset(k for k in donated if not leaves[k].is_scalar)
         self._notice = notice
         self._root: Segment | None = None
         self._programs: dict[Hashable, Executable] = {}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from tracegraph.compiler.kernel import Kernel, NestKernel
 from tracegraph.compiler.materialise import Access, shares_memory
 from tracegraph.compiler.native import can_fail
-from tracegraph.compiler.nest import Address, Instruction, Load, Nest, Pick
+from tracegraph.compiler.nest import Instruction, Load, Pick
 from tracegraph.compiler.schedule import Schedule, Wave
 from tracegraph.ir import Graph, Node
 from tracegraph.ops.leaf import ANY
@@ -96,27 +96,32 @@ def _split(wave: Wave, late: set[int]) -> list[Wave]:
 
 
 def _is_pointwise(kernel: Kernel, node: Node, output: Node) -> bool:
-    """Whether a kernel reads each element of an input only at the point at which it then writes that element's place."""
+    """Whether a kernel reads each element of an input only at the point at which it then writes that element's place: of the
+    body, or once a reduction is done, but then no partial results may wait in the output."""
     if not isinstance(kernel, NestKernel):
         return False
     nest = kernel.nest
-    is_reduced = nest.reduction is not None
-    if is_reduced and (nest.is_column or any(_reads(each, node) for each in nest.body)):
+    sides = ((nest.body, nest.body_stores), (nest.epilogue, nest.stores))
+    reads = [
+        [each.address for each in side if isinstance(each, (Load, Pick)) and _reads(each, node)] for side, _ in sides
+    ]
+    stores = [[store for store in side if store.address.buffer is output] for _, side in sides]
+    if all(reads) or all(stores) or bool(reads[0]) != bool(stores[0]):
         return False
-    stores = [store for store in (*nest.body_stores, *nest.stores) if store.address.buffer is output]
-    reads = [each for each in (*nest.body, *nest.epilogue) if isinstance(each, (Load, Pick)) and _reads(each, node)]
-    places = {each.address[1:] for each in (*reads, *stores)}
-    is_plain = all(isinstance(each, Load) for each in reads) and not any(store.places for store in stores)
-    return is_plain and len(places) == 1 and _is_injective(nest, stores[0].address)
+    is_after = bool(reads[1])
+    if (is_after and nest.is_column) or any(
+        isinstance(each, Pick) and _reads(each, node) for each in sides[is_after][0]
+    ):
+        return False
+    axes = nest.kept if is_after else range(len(nest.axes))
+    (first, *others) = stores[is_after]
+    same = {address[1:] for address in (first.address, *reads[is_after])}
+    moves = all(first.address.strides[k] for k in axes if nest.axes[k].extent != 1)
+    return not others and not first.places and len(same) == 1 and moves
 
 
 def _reads(each: Instruction, node: Node) -> bool:
     return isinstance(each, (Load, Pick)) and each.address.buffer is node
-
-
-def _is_injective(nest: Nest, address: Address) -> bool:
-    """Whether each point at which something is stored has an element of its own."""
-    return all(address.strides[k] for k in nest.kept if nest.axes[k].extent != 1)
 
 
 def _moved(kernel: Kernel, memory: Mapping[Node, Node]) -> Kernel:
