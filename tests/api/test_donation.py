@@ -188,6 +188,15 @@ def test_a_donated_array_is_the_result(n: int) -> None:
     assert step(q, g) is p
 
 
+def test_other_arguments_may_need_preparation() -> None:
+    """A Python integer, or an array in another order, does not keep a result from being in the donated array."""
+    step = tg.compile(lambda p, k, m: p * k + m.sum(), donate_argnums=0)
+    p, m = numbers(30, 30), numbers(30, 30)
+    expected = p * 3 + m.T.sum()
+    assert step(p, 3, m.T) is p
+    assert_same(expected, p, ulps=16, slack=1e-12)
+
+
 def test_a_result_of_ours_can_be_donated() -> None:
     """A large result owns its memory, although that will be used again."""
     make = tg.compile(lambda x: x + 1)

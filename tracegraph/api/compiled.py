@@ -17,6 +17,7 @@ from typing_extensions import ParamSpec, TypeVar
 from tracegraph import pipeline
 from tracegraph.api.memory import Memory, memory_of
 from tracegraph.api.paths import Paths, Segment
+from tracegraph.api.profile import Profile, profile_of
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
 from tracegraph.backends.numba.program import kernel_counts
@@ -26,6 +27,9 @@ from tracegraph.tracing import GiveUp, Watch, active_trace, users_part
 from tracegraph.tree import LEAF, Structure, flatten, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
+
+#: How often a kernel is timed: the best counts.
+RUNS = 5
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -265,6 +269,22 @@ class Compiled(Generic[P, R]):
         paths, leaves = self._paths(args, kwargs)
         segments, values = self._segments(paths, leaves)
         return memory_of(segments, leaves, values)
+
+    def profile(self, *args: P.args, **kwargs: P.kwargs) -> Profile:
+        """How long each kernel takes with these arguments, and which share that is of what the machine can do.
+
+        The kernels run several times, each on the tasks that a call runs it on, but one after the other where a call would
+        run them side by side. They write into memory of their own: arguments stay as they are.
+
+        Example:
+            >>> import numpy as np
+            >>> import tracegraph as tg
+            >>> profile = tg.compile(lambda x: np.exp(x) + 1).profile(np.ones(1000))
+            >>> [(row.name, row.calls, row.nbytes) for row in profile.rows]
+            [('add_exp_loop', 1, 16000)]
+        """
+        paths, leaves = self._paths(args, kwargs)
+        return profile_of(*self._segments(paths, leaves), runs=RUNS)
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""

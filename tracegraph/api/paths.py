@@ -101,8 +101,8 @@ class Segment:
     def into(self, leaves: Sequence[Any], values: Sequence[Any]) -> dict[int, np.ndarray]:
         """Of the last segment, the outputs that are computed in the memory of the caller's arrays, and those.
 
-        An argument that the function changes is changed at once if nothing can go wrong on the way; it is known to lie apart
-        from other arguments. One that was given away has to be an array that owns its memory, and that nobody else reads.
+        They lie in C order. An argument that the function changes is changed at once if nothing can go wrong on the way; it
+        is known to lie apart from other arguments. One that was given away has to own its memory, which nobody else reads.
         """
         into: dict[int, np.ndarray] = {}
         program, traced = self.program, self.ending
@@ -111,7 +111,9 @@ class Segment:
         given = self.given(values)
         for output, number in program.plan.shared.items():
             array = given[number]
-            if type(array) is not np.ndarray or any(np.may_share_memory(array, each) for each in program.constants):
+            if type(array) is not np.ndarray or not array.flags.carray:
+                continue
+            if any(np.may_share_memory(array, each) for each in program.constants):
                 continue
             if output >= traced.returned:
                 if not program.may_fail:

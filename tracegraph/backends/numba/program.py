@@ -7,7 +7,9 @@ results are bound by the tape itself at each call.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -47,7 +49,7 @@ from tracegraph.ir.layout import contiguous
 from tracegraph.ops.control import Loop, loop
 from tracegraph.ops.leaf import iota, is_literal
 
-__all__ = ["Executable", "kernel_counts", "link"]
+__all__ = ["Executable", "kernel_counts", "kernel_name", "link"]
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
@@ -110,27 +112,38 @@ class Executable:
         Args:
             leaves: one array or number for each input, of its shape and dtype.
             into: for outputs that are computed in the memory of an input, the array that is given for that, if it may be
-                written over. Where one does not lie in C order or is read-only the result is a new array none the less.
+                written over; it lies in C order.
         """
         results = [recycler.take(aval) if is_large else np.empty(*aval) for aval, is_large in self._memory]
-        shared = self.plan.shared
-        if shared:
-            fresh = results.copy()
-            for output, number in shared.items():
-                if output in into:
-                    results[output] = _as(into[output], self._memory[output][0])
-                else:
-                    np.copyto(results[output].reshape(-1), leaves[number].reshape(-1))
+        for output, number in self.plan.shared.items():
+            if output in into:
+                results[output] = _as(into[output], self._memory[output][0])
+            else:
+                np.copyto(results[output].reshape(-1), leaves[number].reshape(-1))
         if not self._run(*leaves, *results):
-            if into:
-                results = fresh
-                for output, array in into.items():
-                    np.copyto(results[output].reshape(-1), array.reshape(-1))
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
             if not self._run(*arrays, *results):
                 self._run_aside(arrays, results)
         results.pop()
         return results
+
+    def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
+        """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
+
+        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other.
+        """
+        arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
+        results = [recycler.take(aval) for aval, _ in self._memory]
+        instance = _TimedInstance(self._code)
+        best = [math.inf] * len(self._code.kernels)
+        for _ in range(runs):
+            for output, number in self.plan.shared.items():
+                np.copyto(results[output].reshape(-1), arrays[number].reshape(-1))
+            instance.seconds = [0.0] * len(best)
+            if not instance.run(*arrays, *results):
+                raise AssertionError("arguments of a checked signature do not fit the program")
+            best = list(map(min, best, instance.seconds))
+        return best
 
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
         """Runs on tables of its own, because another thread is using the first ones."""
@@ -143,8 +156,10 @@ class Executable:
 
 
 def _as(array: np.ndarray, aval: Aval) -> np.ndarray:
-    """The array itself if it has this shape, or else its memory in this shape, if it lies in C order."""
-    return array if array.shape == aval.shape or not array.flags.c_contiguous else array.reshape(aval.shape)
+    """The array itself if it has this shape, or else its memory in this shape."""
+    if array.dtype is aval.dtype and array.shape == aval.shape:
+        return array
+    return array.view(aval.dtype).reshape(aval.shape)
 
 
 def _prepared(leaf: Any, dtype: np.dtype) -> Any:
@@ -209,6 +224,11 @@ def assemble(plan: Plan) -> Code:
     return Code(plan, sources, codes, inner)
 
 
+def _is_checked(code: Code) -> bool:
+    """Whether a kernel may find an index out of bounds."""
+    return any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
+
+
 class _Instance:
     """Tables and tapes: the state that a running program writes to."""
 
@@ -234,7 +254,7 @@ class _Instance:
         runs = [make_tape(stretches[0], self._arguments(code.plan), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
         run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
-        is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
+        is_checked = _is_checked(code)
         self.may_fail = is_checked or bool(steps)
         return self._checked(run) if is_checked else run
 
@@ -341,6 +361,49 @@ class _Instance:
         return run
 
 
+class _TimedInstance(_Instance):
+    """Tables, and a tape for each kernel of each wave, so that they can be timed.
+
+    Attributes:
+        seconds: how long each kernel has taken in the runs so far.
+    """
+
+    def __init__(self, code: Code) -> None:
+        self.seconds = [0.0] * len(code.kernels)
+        super().__init__(code)
+
+    def _build(self, code: Code) -> Callable[..., bool]:
+        release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
+        parts: list[tuple[int, Step]] = []
+        for number, part in _Frame(self, code).parts():
+            parts.append((number, _alone(part, release=release) if isinstance(part, Wave) else part))
+        bind, _ = make_tape([], self._arguments(code.plan))
+
+        def run(*arrays: Any) -> bool:
+            for copy, original in self._copies:
+                np.copyto(copy, original)
+            if not bind(*arrays):
+                return False
+            with np.errstate(all="ignore"):
+                for number, part in parts:
+                    start = time.perf_counter()
+                    part(arrays)
+                    self.seconds[number] += time.perf_counter() - start
+            return True
+
+        return self._checked(run) if _is_checked(code) else run
+
+
+def _alone(wave: Wave, *, release: bool) -> Step:
+    """A wave on a tape of its own."""
+    run, _ = make_tape([wave], release_gil=release)
+
+    def step(arrays: Sequence[Any]) -> None:
+        run()
+
+    return step
+
+
 def _release(histories: Sequence[np.ndarray]) -> None:
     for memory in histories:
         free(int(memory[0]))
@@ -379,14 +442,31 @@ class _Frame:
         stretches: list[list[Wave]] = [[]]
         steps: list[Step] = []
         for wave in self._plan.schedule.waves:
-            number = wave.tasks[0].kernel
-            kernel = self._code.kernels[number]
-            if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
-                steps.append(self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel))
+            step = self._step_of(wave.tasks[0].kernel)
+            if step is not None:
+                steps.append(step)
                 stretches.append([])
             else:
                 stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
         return stretches, steps
+
+    def parts(self) -> Iterator[tuple[int, Wave | Step]]:
+        """For each kernel of each wave, its tasks, or the step of Python that it is."""
+        for wave in self._plan.schedule.waves:
+            for number in dict.fromkeys(task.kernel for task in wave.tasks):
+                step = self._step_of(number)
+                if step is not None:
+                    yield number, step
+                else:
+                    tasks = [self._task(task) for task in wave.tasks if task.kernel == number]
+                    yield number, Wave(tasks, wave.is_parallel and len(tasks) > 1)
+
+    def _step_of(self, number: int) -> Step | None:
+        """The step of Python that a kernel is; None if it runs natively."""
+        kernel = self._code.kernels[number]
+        if self._code.codes[number] or isinstance(kernel, NestKernel):
+            return None
+        return self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel)
 
     # -- tables ----------------------------------------------------------------------------------------------------
 
@@ -636,6 +716,19 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
         return Argument(targets)
     strides = tuple(stride * aval.dtype.itemsize for stride in contiguous(aval.shape).strides)
     return Argument(targets, aval.dtype, aval.shape, strides, writeable)
+
+
+def kernel_name(kernel: Kernel) -> str:
+    """What a kernel is called: by its source, or whose it is and what it does."""
+    source = _source(kernel)
+    if source is not None:
+        return source.name
+    assert not isinstance(kernel, NestKernel), "every nest has a source"
+    if isinstance(kernel, CallKernel):
+        return kernel.node.op.name
+    if kernel.is_contraction:
+        return contraction_kernel(kernel.contraction)[0]
+    return f"BLAS {kernel.node.op.name}" if kernel.is_product else f"NumPy {kernel.node.op.name}"
 
 
 def _source(kernel: Kernel) -> KernelSource | None:
