@@ -11,12 +11,11 @@ from collections.abc import Callable, Hashable, Sequence
 from types import MethodType
 from typing import Any, Generic, NamedTuple, overload
 
-import numpy as np
 from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
 from tracegraph.api.memory import Memory, memory_of
-from tracegraph.api.paths import Paths, Segment
+from tracegraph.api.paths import MISS, Paths, Segment
 from tracegraph.api.profile import Profile, profile_of
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
@@ -24,7 +23,7 @@ from tracegraph.backends.numba.program import kernel_counts
 from tracegraph.errors import LeakError, TraceError, at
 from tracegraph.ir import Graph, Where
 from tracegraph.tracing import GiveUp, Watch, active_trace, users_part
-from tracegraph.tree import LEAF, Structure, flatten, unflatten
+from tracegraph.tree import LEAF, Structure, flatten, reader, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
 
@@ -85,8 +84,8 @@ class Compiled(Generic[P, R]):
         if self._static & self._donated:
             raise ValueError(f"argument {min(self._static & self._donated)} can't be both static and donated")
         self._positional = tuple(inspect.signature(function).parameters) if self._static or self._donated else ()
-        self._plain: dict[Hashable, Paths] = {}
-        self._entries: dict[Hashable, Paths] = {}
+        self._forms: dict[Hashable, _Form] = {}
+        self._form: _Form | None = None
         self._calls = 0
         self._watch: Watch | None = None
         self._lock = threading.RLock()
@@ -94,25 +93,21 @@ class Compiled(Generic[P, R]):
         self._before: dict[Hashable, Graph] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        plain: Hashable = None
-        if not kwargs and not self._static:
-            key: list[Any] = []
-            for value in args:
-                kind = type(value)
-                if kind is np.ndarray:
-                    key.append(value.shape)  # type: ignore[attr-defined]
-                    key.append(value.dtype)  # type: ignore[attr-defined]
-                elif kind is float or kind is int or kind is bool or kind is complex:
-                    key.append(kind)
-                else:
-                    break
-            else:
-                plain = tuple(key)
-                entry = self._plain.get(plain)
-                if entry is not None and self._watch is not None and self._watch.is_current():
+        watch, form = self._watch, self._form
+        if form is not None and watch is not None and watch.is_current():
+            leaves = form.read(args, kwargs)
+            if leaves is not None:
+                if form.quick is not None:
+                    value = form.quick(leaves)
+                    if value is not MISS:
+                        self._calls += 1
+                        return value  # type: ignore[no-any-return]
+                paths = form.entries.get(tuple([leaf_key(leaf) for leaf in leaves]))
+                if paths is not None:
                     self._calls += 1
-                    return entry.call(args)  # type: ignore[no-any-return]
-        return self._call(args, kwargs, plain)  # type: ignore[no-any-return]
+                    form.quick = paths.quick()
+                    return paths.call(leaves)  # type: ignore[no-any-return]
+        return self._call(args, kwargs)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A compiled method: bound to an instance, it is a compiled function of the other arguments."""
@@ -132,30 +127,25 @@ class Compiled(Generic[P, R]):
         """Pickled (and copied) as a function is: by its name."""
         return self.__qualname__  # type: ignore[attr-defined,no-any-return]
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)
-        paths, leaves = self._paths(args, kwargs, plain)
+        paths, leaves = self._paths(args, kwargs)
         self._calls += 1
         try:
             return paths.call(leaves)
         except Exception as error:
             raise error.with_traceback(users_part(error.__traceback__))  # noqa: B904
 
-    def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[Paths, list[Any]]:
-        """The paths of a signature, with none yet if it is new, and the argument leaves.
-
-        ``plain`` is the key under which later calls find them at once, if all arguments are positional leaves.
-        """
+    def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Paths, list[Any]]:
+        """The paths of a signature, with none yet if it is new, and the argument leaves."""
         call = _Call.split(args, kwargs, self._static, self._positional)
         self._renew()
-        paths = self._entries.get(call.key)
-        if paths is None or plain is not None:
-            with self._lock:
-                paths = self._entries.get(call.key) or self._new_paths(call)
-                self._entries[call.key] = paths
-                if plain is not None:
-                    self._plain[plain] = paths
+        with self._lock:
+            form = self._forms.get(call.form) or _Form(call)
+            self._forms[call.form] = self._form = form
+            paths = form.entries.get(call.keys) or self._new_paths(call)
+            form.entries[call.keys] = paths
         return paths, call.leaves
 
     def _path(
@@ -180,17 +170,20 @@ class Compiled(Generic[P, R]):
         if self._watch is None or not self._watch.is_current():
             with self._lock:
                 self._before = {
-                    key: paths.traced.graph for key, paths in self._entries.items() if paths.traced is not None
+                    (key, keys): paths.traced.graph
+                    for key, form in self._forms.items()
+                    for keys, paths in form.entries.items()
+                    if paths.traced is not None
                 }
-                self._entries.clear()
-                self._plain.clear()
+                self._forms.clear()
+                self._form = None
                 self._watch = Watch(self.__tracegraph_watched__, self._watch)
                 if self._watch.names("random"):
                     import numpy.random  # noqa: F401  (NumPy loads it when it is used, which must not be while tracing)
 
     def _new_paths(self, call: _Call) -> Paths:
         specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]
-        before = self._before.get(call.key)
+        before = self._before.get((call.form, call.keys))
         return Paths(
             functools.partial(call.apply, self._body),
             specs,
@@ -288,10 +281,11 @@ class Compiled(Generic[P, R]):
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
-        programs = [segment.program for paths in self._entries.values() for segment in paths.segments]
+        entries = [paths for form in self._forms.values() for paths in form.entries.values()]
+        programs = [segment.program for paths in entries for segment in paths.segments]
         kernels = {name for program in programs if program is not None for name in program.kernels}
         compiled, loaded = kernel_counts()
-        return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
+        return CacheInfo(len(entries), self._calls, len(kernels), compiled, loaded)
 
 
 class _Method:
@@ -320,14 +314,16 @@ class _Call(NamedTuple):
         structure: how the other arguments are nested.
         static: the arguments that are part of the signature.
         names: which name or position each argument had.
-        key: the signature.
+        form: all of the signature but for the leaves.
+        keys: what the signature says of each leaf.
     """
 
     leaves: list[Any]
     structure: Structure
     static: tuple[tuple[Any, Any], ...]
     names: tuple[Any, ...]
-    key: Hashable
+    form: Hashable
+    keys: tuple[Any, ...]
 
     @staticmethod
     def split(
@@ -344,14 +340,14 @@ class _Call(NamedTuple):
         names = tuple(traced)
         keys = tuple([leaf_key(leaf) for leaf in leaves])
         try:
-            key = (names, structure, keys, tuple((name, type(value), value) for name, value in fixed.items()))
-            hash(key)
+            form = (names, structure, tuple((name, type(value), value) for name, value in fixed.items()))
+            hash((form, keys))
         except TypeError:
             raise TypeError(
                 f"static arguments must be hashable, {', '.join(map(str, fixed))} got {tuple(fixed.values())!r:.80}; "
                 "use tuples in place of lists"
             ) from None
-        return _Call(leaves, structure, tuple(fixed.items()), names, key)
+        return _Call(leaves, structure, tuple(fixed.items()), names, form, keys)
 
     def apply(self, function: Callable[..., Any], leaves: list[Any]) -> Any:
         """Calls a function with other leaves in the same places."""
@@ -369,6 +365,50 @@ class _Call(NamedTuple):
             if k < 0:
                 return name
         return k
+
+
+class _Form:
+    """The calls whose arguments are nested alike, with the same static arguments.
+
+    Attributes:
+        read: the leaves of arguments of this form, and None of others; it may also say None of arguments of this form.
+        entries: the paths of each signature.
+        quick: what most likely knows the value of the next call, see `Paths.quick`.
+    """
+
+    __slots__ = ("entries", "quick", "read")
+
+    def __init__(self, call: _Call) -> None:
+        self.read = _reader_of(call)
+        self.entries: dict[Hashable, Paths] = {}
+        self.quick: Callable[[Sequence[Any]], Any] | None = None
+
+
+def _reader_of(call: _Call) -> Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any] | None]:
+    """See `_Form.read`."""
+    positions = sum(isinstance(name, int) for name in call.names)
+    words = tuple(name for name in call.names if isinstance(name, str))
+    if call.static:
+        return lambda args, kwargs: None
+    parts = call.structure.children
+    if all(part is LEAF for part in parts):
+        if not words:
+            return lambda args, kwargs: args if len(args) == positions and not kwargs else None
+        return lambda args, kwargs: (
+            (*args, *kwargs.values()) if len(args) == positions and tuple(kwargs) == words else None
+        )
+    readers = list(map(reader, parts))
+
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any] | None:
+        if len(args) != positions or tuple(kwargs) != words:
+            return None
+        leaves: list[Any] = []
+        for read_part, part in zip(readers, (*args, *kwargs.values()), strict=True):
+            if not read_part(part, leaves):
+                return None
+        return leaves
+
+    return read
 
 
 def _count(structure: Structure) -> int:

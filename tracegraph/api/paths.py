@@ -28,7 +28,10 @@ from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
 from tracegraph.tracing import GiveUp, user_where
 
-__all__ = ["Paths", "Segment"]
+__all__ = ["MISS", "Paths", "Segment"]
+
+#: What stands for no value.
+MISS = object()
 
 #: A function that forks more often than this in one call, or takes more different ways, is better run as it is.
 MOST_FORKS = 256
@@ -46,9 +49,10 @@ class Segment:
         decides: the place of the value that decides where the function goes on.
         ending: what the function gives, if it ends here.
         branches: where it goes on, by the bits of the value that decides.
+        value: makes what the function gives of the results, if it ends here.
     """
 
-    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes")
+    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes", "value")
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Segment:
         self.decides = decides
         self.ending = ending
         self.branches: dict[bytes, Segment] = {}
+        self.value = None if ending is None else ending.finisher()
 
     def given(self, values: Sequence[Any]) -> Sequence[Any]:
         """What its program takes."""
@@ -82,21 +87,22 @@ class Segment:
 
         The caller's arrays that the function changes are changed now, when nothing can go wrong any more.
         """
-        traced = self.ending
+        traced, value_of = self.ending, self.value
         assert traced is not None, "only the last segment gives the function's value"
+        assert value_of is not None, "it makes that of its results"
         if traced.order_matters:
             _check_order(leaves)
         program = self.program
         assert program is not None, "the last segment has a program, if only an empty one"
         if not (traced.changed or traced.borrowed or program.plan.shared):
-            return traced.value(self.run(values))
+            return value_of(self.run(values))
         _check_separate(leaves, traced.changed)
         results = program.run(self.given(values), self.into(leaves, values))
         targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
         for target, value in zip(targets, results[traced.returned :], strict=False):
             if target is not value:
                 np.copyto(target, value)
-        return traced.value(results)
+        return value_of(results)
 
     def into(self, leaves: Sequence[Any], values: Sequence[Any]) -> dict[int, np.ndarray]:
         """Of the last segment, the outputs that are computed in the memory of the caller's arrays, and those.
@@ -174,6 +180,25 @@ class Paths:
             else:
                 return segments[-1].finish(leaves, values)
         return self._apply(list(leaves))
+
+    def quick(self) -> Callable[[Sequence[Any]], Any] | None:
+        """What gives the function's value of leaves whose kinds nobody has looked at, or `MISS` if they are of another
+        signature; None if a call has to do more than that, or another signature could be taken for this one."""
+        root = self._root
+        if root is None or root.ending is None or root.program is None or root.value is None:
+            return None
+        traced, program, value_of = root.ending, root.program, root.value
+        if traced.order_matters or traced.changed or traced.borrowed or program.plan.shared:
+            return None
+        if any(leaf.is_scalar and leaf.weak is not float for leaf in self._leaves):
+            return None
+        attempt = program.attempt
+
+        def call(leaves: Sequence[Any]) -> Any:
+            results = attempt(leaves)
+            return MISS if results is None else value_of(results)
+
+        return call
 
     def path(self, leaves: Sequence[Any], observer: pipeline.Observer | None = None) -> tuple[list[Segment], list[Any]]:
         """The segments for these arguments, traced if they are new, and the values that the last one takes from."""

@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -54,6 +55,7 @@ __all__ = ["Executable", "kernel_counts", "kernel_name", "link"]
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
 _NOWHERE: Mapping[int, np.ndarray] = {}
+_NO_ARENA = np.empty(0, np.uint8)
 
 
 def kernel_counts() -> tuple[int, int]:
@@ -84,8 +86,9 @@ class Executable:
         self.plan = plan
         self._code = assemble(plan)
         self._inputs = [node.aval for node in graph.inputs]
-        memory = (*plan.schedule.fused.outputs, aval_of((plan.arena_bytes,), np.uint8))
-        self._memory = [(aval, aval.nbytes >= LARGE) for aval in memory]
+        self._outputs = plan.schedule.fused.outputs
+        self._makers = list(map(_maker, self._outputs))
+        self._arena = _maker(aval_of((plan.arena_bytes,), np.uint8)) if plan.arena_bytes else _no_arena
         self._idle = [_Instance(self._code)]
         self._run = self._idle[0].run
         self.may_fail = self._idle[0].may_fail
@@ -114,18 +117,23 @@ class Executable:
             into: for outputs that are computed in the memory of an input, the array that is given for that, if it may be
                 written over; it lies in C order.
         """
-        results = [recycler.take(aval) if is_large else np.empty(*aval) for aval, is_large in self._memory]
+        results, arena = [make() for make in self._makers], self._arena()
         for output, number in self.plan.shared.items():
             if output in into:
-                results[output] = _as(into[output], self._memory[output][0])
+                results[output] = _as(into[output], self._outputs[output])
             else:
                 np.copyto(results[output].reshape(-1), leaves[number].reshape(-1))
-        if not self._run(*leaves, *results):
+        if not self._run(*leaves, *results, arena):
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
-            if not self._run(*arrays, *results):
-                self._run_aside(arrays, results)
-        results.pop()
+            if not self._run(*arrays, *results, arena):
+                self._run_aside(arrays, [*results, arena])
         return results
+
+    def attempt(self, leaves: Sequence[Any]) -> list[np.ndarray] | None:
+        """The same for leaves that may be any objects; None if they are not just what the tape wants. No output is computed
+        in the memory of an input."""
+        results = [make() for make in self._makers]
+        return results if self._run(*leaves, *results, self._arena()) else None
 
     def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
         """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
@@ -133,14 +141,14 @@ class Executable:
         Each kernel runs on the same tasks as ever, but one kernel of a wave after the other.
         """
         arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
-        results = [recycler.take(aval) for aval, _ in self._memory]
+        results = [make() for make in self._makers]
         instance = _TimedInstance(self._code)
         best = [math.inf] * len(self._code.kernels)
         for _ in range(runs):
             for output, number in self.plan.shared.items():
                 np.copyto(results[output].reshape(-1), arrays[number].reshape(-1))
             instance.seconds = [0.0] * len(best)
-            if not instance.run(*arrays, *results):
+            if not instance.run(*arrays, *results, self._arena()):
                 raise AssertionError("arguments of a checked signature do not fit the program")
             best = list(map(min, best, instance.seconds))
         return best
@@ -153,6 +161,15 @@ class Executable:
             raise AssertionError("arguments of a checked signature do not fit the program")
         with self._lock:
             self._idle.append(instance)
+
+
+def _maker(aval: Aval) -> Callable[[], np.ndarray]:
+    """Makes arrays of arbitrary contents."""
+    return partial(recycler.take, aval) if aval.nbytes >= LARGE else partial(np.empty, *aval)
+
+
+def _no_arena() -> np.ndarray:
+    return _NO_ARENA
 
 
 def _as(array: np.ndarray, aval: Aval) -> np.ndarray:
