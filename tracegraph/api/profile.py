@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from tracegraph.api.memory import table
 from tracegraph.api.paths import Segment
+from tracegraph.backends.numba.library_threads import library_threads
 from tracegraph.backends.numba.machine import machine_limits
 from tracegraph.backends.numba.pool import get_num_threads
 from tracegraph.backends.numba.program import Executable, kernel_name
-from tracegraph.compiler.kernel import CallKernel, Kernel
+from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.traffic import expected_nanoseconds, lines_of, traffic_of
 from tracegraph.ir import Where
@@ -158,7 +159,10 @@ def profile_of(segments: Sequence[Segment], values: Sequence[Any], runs: int) ->
 
 
 def _threads(plan: Plan, number: int) -> int:
-    """How many threads a kernel's tasks can occupy."""
+    """How many threads a kernel's tasks can occupy, or those of BLAS."""
+    kernel = plan.schedule.kernels[number]
+    if isinstance(kernel, LibraryKernel) and kernel.is_product:
+        return library_threads()
     waves = [wave for wave in plan.schedule.waves if any(task.kernel == number for task in wave.tasks)]
     parallel = [sum(task.kernel == number for task in wave.tasks) for wave in waves if wave.is_parallel]
     return min(get_num_threads(), max(parallel, default=1))

@@ -35,6 +35,7 @@ from tracegraph.backends.numba.control import (
     memory_at,
     turn,
 )  # fmt: skip
+from tracegraph.backends.numba.library_threads import with_limited_library
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
@@ -197,6 +198,17 @@ def _constants(plan: Plan) -> Iterator[np.ndarray]:
             yield from _constants(inner)
 
 
+def _uses_library(plan: Plan) -> bool:
+    """Whether there are products by BLAS in a plan, or steps of NumPy, which may call it."""
+    for kernel in plan.schedule.kernels:
+        if isinstance(kernel, CallKernel):
+            if any(map(_uses_library, kernel.plans)):
+                return True
+        elif isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_scan):
+            return True
+    return False
+
+
 class Code(NamedTuple):
     """A plan with the code of its kernels.
 
@@ -271,6 +283,7 @@ class _Instance:
         runs = [make_tape(stretches[0], self._arguments(code.plan), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
         run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
+        run = with_limited_library(run) if _uses_library(code.plan) else run
         is_checked = _is_checked(code)
         self.may_fail = is_checked or bool(steps)
         return self._checked(run) if is_checked else run
@@ -408,7 +421,8 @@ class _TimedInstance(_Instance):
                     self.seconds[number] += time.perf_counter() - start
             return True
 
-        return self._checked(run) if _is_checked(code) else run
+        limited = with_limited_library(run) if _uses_library(code.plan) else run
+        return self._checked(limited) if _is_checked(code) else limited
 
 
 def _alone(wave: Wave, *, release: bool) -> Step:

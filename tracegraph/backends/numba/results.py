@@ -20,12 +20,23 @@ MOST_PIECES = 16
 MOST_BYTES = 1 << 30
 #: Large arrays begin at multiples of a cache line.
 ALIGNMENT = 64
-#: The references to an owner that is in nobody's hands: the local variable, and the argument of `sys.getrefcount`.
-UNUSED = 2
 
 
 class _Owner(np.ndarray):
     """Memory that results are views of."""
+
+
+def _references(owner: _Owner) -> int:
+    return sys.getrefcount(owner)
+
+
+def _references_of_unused() -> int:
+    owner = _Owner(0, np.uint8)
+    return _references(owner)
+
+
+#: The references to an owner that is in nobody's hands but a local variable's. Versions of Python count them differently.
+UNUSED = _references_of_unused()
 
 
 def has_own_memory(array: Any) -> bool:
@@ -54,7 +65,7 @@ class Recycler:
         found = None
         while self._owners and found is None:
             owner = self._pop()
-            if owner is not None and owner.nbytes == nbytes and sys.getrefcount(owner) == UNUSED:
+            if owner is not None and owner.nbytes == nbytes and _references(owner) == UNUSED:
                 found = owner
             elif owner is not None:
                 passed.append(owner)
