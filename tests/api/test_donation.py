@@ -110,6 +110,32 @@ def test_views_are_changed(view: Callable[[np.ndarray], np.ndarray]) -> None:
         assert_same(mine, theirs)
 
 
+def test_calls_of_one_signature_look_at_the_arrays() -> None:
+    """After many calls that go straight into an array, one with overlapping, read-only or other arrays is still right."""
+    compiled, g = tg.compile(descent), numbers(N)
+    x = numbers(N)
+    for _ in range(3):
+        compiled(x, g)
+    whole = numbers(N + 1)
+    with pytest.raises(tg.TraceError, match="shares memory"):
+        compiled(whole[1:], whole[:-1])
+    with pytest.raises(tg.TraceError, match="shares memory"):
+        compiled(x, x)
+    fixed = x.copy()
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        compiled(fixed, g)
+    assert_same(fixed, x)
+    for mine, theirs in ((whole[:-1].copy(), whole[:-1]), (numbers(2 * N)[::2], numbers(2 * N)[::2])):
+        descent(mine, g)
+        compiled(theirs, g)
+        assert_same(mine, theirs)
+    scaled, y = tg.compile(lambda x, k: x.__imul__(k)), np.ones(5)
+    for k in (2, 2, 3, 0.5, True):
+        scaled(y, k)
+    assert (y == 6).all()
+
+
 def test_a_read_only_argument_is_refused() -> None:
     """As NumPy does, and it stays as it was."""
     x = np.ones(N)

@@ -142,7 +142,7 @@ class Compiled(Generic[P, R]):
         call = _Call.split(args, kwargs, self._static, self._positional)
         self._renew()
         with self._lock:
-            form = self._forms.get(call.form) or _Form(call)
+            form = self._forms.get(call.form) or _Form(call, len(args), tuple(kwargs))
             self._forms[call.form] = self._form = form
             paths = form.entries.get(call.keys) or self._new_paths(call)
             form.entries[call.keys] = paths
@@ -378,33 +378,41 @@ class _Form:
 
     __slots__ = ("entries", "quick", "read")
 
-    def __init__(self, call: _Call) -> None:
-        self.read = _reader_of(call)
+    def __init__(self, call: _Call, positions: int, words: tuple[str, ...]) -> None:
+        self.read = _reader_of(call, positions, words)
         self.entries: dict[Hashable, Paths] = {}
         self.quick: Callable[[Sequence[Any]], Any] | None = None
 
 
-def _reader_of(call: _Call) -> Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any] | None]:
-    """See `_Form.read`."""
-    positions = sum(isinstance(name, int) for name in call.names)
-    words = tuple(name for name in call.names if isinstance(name, str))
-    if call.static:
-        return lambda args, kwargs: None
-    parts = call.structure.children
-    if all(part is LEAF for part in parts):
+def _reader_of(
+    call: _Call, positions: int, words: tuple[str, ...]
+) -> Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any] | None]:
+    """See `_Form.read`.
+
+    Args:
+        call: a call of the form.
+        positions: how many positional arguments it has, static ones too.
+        words: the names of its keyword arguments.
+    """
+    static, parts = call.static, call.structure.children
+    if not static and all(part is LEAF for part in parts):
         if not words:
             return lambda args, kwargs: args if len(args) == positions and not kwargs else None
         return lambda args, kwargs: (
             (*args, *kwargs.values()) if len(args) == positions and tuple(kwargs) == words else None
         )
-    readers = list(map(reader, parts))
+    readers = [(name, isinstance(name, int), reader(part)) for name, part in zip(call.names, parts, strict=True)]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any] | None:
         if len(args) != positions or tuple(kwargs) != words:
             return None
+        for name, value in static:
+            given = args[name] if isinstance(name, int) else kwargs[name]
+            if given is not value and (type(given) is not type(value) or given != value):
+                return None
         leaves: list[Any] = []
-        for read_part, part in zip(readers, (*args, *kwargs.values()), strict=True):
-            if not read_part(part, leaves):
+        for name, is_position, read_part in readers:
+            if not read_part(args[name] if is_position else kwargs[name], leaves):
                 return None
         return leaves
 

@@ -115,16 +115,17 @@ class Segment:
         if program is None or traced is None:
             return into
         given = self.given(values)
+        are_apart = _are_apart(leaves, program.constants)
         for output, number in program.plan.shared.items():
             array = given[number]
             if type(array) is not np.ndarray or not array.flags.carray:
                 continue
-            if any(np.may_share_memory(array, each) for each in program.constants):
+            if not are_apart and any(np.may_share_memory(array, each) for each in program.constants):
                 continue
             if output >= traced.returned:
                 if not program.may_fail:
                     into[output] = array
-            elif has_own_memory(array) and not _is_met_again(array, leaves):
+            elif are_apart or (has_own_memory(array) and not _is_met_again(array, leaves)):
                 into[output] = array
         return into
 
@@ -182,21 +183,43 @@ class Paths:
         return self._apply(list(leaves))
 
     def quick(self) -> Callable[[Sequence[Any]], Any] | None:
-        """What gives the function's value of leaves whose kinds nobody has looked at, or `MISS` if they are of another
-        signature; None if a call has to do more than that, or another signature could be taken for this one."""
+        """What gives the function's value of leaves whose kinds nobody has looked at.
+
+        It gives `MISS`, having done nothing, if they are of another signature or need more care. None if each call does.
+        """
         root = self._root
         if root is None or root.ending is None or root.program is None or root.value is None:
             return None
         traced, program, value_of = root.ending, root.program, root.value
-        if traced.order_matters or traced.changed or traced.borrowed or program.plan.shared:
+        shared, fused = program.plan.shared, program.plan.schedule.fused
+        if traced.order_matters or traced.borrowed or (shared and program.may_fail):
             return None
-        if any(leaf.is_scalar and leaf.weak is not float for leaf in self._leaves):
+        if any(fused.outputs[output] != self._leaves[number].aval for output, number in shared.items()):
             return None
         attempt = program.attempt
+        scalars = [
+            (k, leaf.weak or leaf.aval.dtype.type, leaf.aval.dtype)
+            for k, leaf in enumerate(self._leaves)
+            if leaf.is_scalar and leaf.weak is not float
+        ]
+        copied = [(k, number) for number, k in enumerate(traced.changed, traced.returned) if number not in shared]
+        outside = program.constants if shared or copied else ()
 
         def call(leaves: Sequence[Any]) -> Any:
+            if scalars:
+                leaves = list(leaves)
+                for k, kind, dtype in scalars:
+                    if type(leaves[k]) is not kind:
+                        return MISS
+                    leaves[k] = np.asarray(leaves[k], dtype)
+            if (shared or copied) and not _are_apart(leaves, outside):
+                return MISS
             results = attempt(leaves)
-            return MISS if results is None else value_of(results)
+            if results is None:
+                return MISS
+            for k, number in copied:
+                np.copyto(leaves[k], results[number])
+            return value_of(results)
 
         return call
 
@@ -448,8 +471,23 @@ def _is_met_again(array: np.ndarray, leaves: Sequence[Any]) -> bool:
     )
 
 
+def _are_apart(leaves: Sequence[Any], others: Sequence[np.ndarray] = ()) -> bool:
+    """Whether it is plain to see that no two of these arrays share memory: each is another one, with memory of its own."""
+    seen = set()
+    count = 0
+    for leaf in (*leaves, *others):
+        if type(leaf) is np.ndarray:
+            if leaf.base is not None and not has_own_memory(leaf):
+                return False
+            seen.add(id(leaf))
+            count += 1
+    return len(seen) == count
+
+
 def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
     """An argument that is changed in place must not share memory with another: the graph holds them apart."""
+    if _are_apart(leaves):
+        return
     for k in changed:
         for other, leaf in enumerate(leaves):
             if other != k and isinstance(leaf, np.ndarray) and np.may_share_memory(leaves[k], leaf):

@@ -76,7 +76,7 @@ class Executable:
     Attributes:
         plan: the memory plan.
         may_fail: whether it may raise an error when it has written to some results already.
-        constants: arrays from outside that it reads, if some outputs are computed in the memory of inputs.
+        constants: arrays from outside that it reads.
 
     Calls from several threads at once are answered side by side: each has tables of its own. The arena of intermediate
     values is taken anew at each call, as results are, and bound like them: it is the last argument of the tape.
@@ -89,11 +89,13 @@ class Executable:
         self._inputs = [node.aval for node in graph.inputs]
         self._outputs = plan.schedule.fused.outputs
         self._makers = list(map(_maker, self._outputs))
+        shared = plan.shared
+        self._places = [(None, shared[k]) if k in shared else (make, 0) for k, make in enumerate(self._makers)]
         self._arena = _maker(aval_of((plan.arena_bytes,), np.uint8)) if plan.arena_bytes else _no_arena
         self._idle = [_Instance(self._code)]
         self._run = self._idle[0].run
         self.may_fail = self._idle[0].may_fail
-        self.constants = tuple(_constants(plan)) if plan.shared else ()
+        self.constants = tuple(_constants(plan))
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -131,9 +133,11 @@ class Executable:
         return results
 
     def attempt(self, leaves: Sequence[Any]) -> list[np.ndarray] | None:
-        """The same for leaves that may be any objects; None if they are not just what the tape wants. No output is computed
-        in the memory of an input."""
-        results = [make() for make in self._makers]
+        """The same for leaves that may be any objects; None, and nothing is done, if they are not just what the tape wants.
+
+        Each output that may be computed in the memory of an input is.
+        """
+        results = [leaves[number] if make is None else make() for make, number in self._places]
         return results if self._run(*leaves, *results, self._arena()) else None
 
     def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
