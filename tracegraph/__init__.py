@@ -18,6 +18,8 @@ from types import ModuleType
 from tracegraph.api import (
     CacheInfo,
     Compiled,
+    Memory,
+    Profile,
     check_grads,
     checkpoint,
     compile,
@@ -28,6 +30,7 @@ from tracegraph.api import (
     debug_print,
     fixed_point,
     fori_loop,
+    get_num_threads,
     grad,
     hessian,
     hvp,
@@ -37,7 +40,9 @@ from tracegraph.api import (
     jvp,
     linearize,
     map,
+    num_threads,
     scan,
+    set_num_threads,
     stop_gradient,
     switch,
     value_and_grad,
@@ -56,10 +61,11 @@ from tracegraph.errors import (
 )
 
 __all__ = [
-    "CacheInfo", "Compiled", "FeedError", "GraphError", "LeakError", "TraceError", "TracegraphError", "TracegraphWarning",
-    "UnsupportedError", "check_grads", "checkpoint", "compile", "cond", "custom_jvp", "custom_root", "custom_vjp",
-    "debug_print", "fixed_point", "fori_loop", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp",
-    "linearize", "map", "random", "scan", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
+    "CacheInfo", "Compiled", "FeedError", "GraphError", "LeakError", "Memory", "Profile", "TraceError",
+    "TracegraphError", "TracegraphWarning", "UnsupportedError", "check_grads", "checkpoint", "compile", "cond",
+    "custom_jvp", "custom_root", "custom_vjp", "debug_print", "fixed_point", "fori_loop", "get_num_threads", "grad",
+    "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize", "map", "num_threads", "random", "scan",
+    "set_num_threads", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 __all__ = [
     "LEAF",
     "MisfitError",
     "Structure",
+    "builder",
     "count",
     "flatten",
     "flatten_as",
     "places",
     "prefix",
+    "reader",
     "tree_map",
     "unflatten",
 ]
@@ -62,6 +66,73 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
     [10.0, {'a': 20.0}]
     """
     return _build(structure, iter(leaves))
+
+
+def reader(structure: Structure) -> Callable[[Any, list[Any]], bool]:
+    """A function that appends the leaves of a value to a list, if the value is of this structure, with its keys in the same
+    order; else it says False. What stands in the place of a leaf is not looked at.
+
+    >>> read, leaves = reader(flatten({"w": 1.0, "b": (2.0, None)})[1]), []
+    >>> read({"w": 3.0, "b": (4.0, None)}, leaves), leaves
+    (True, [3.0, 4.0])
+    """
+    kind: Any
+    kind, keys, children = structure
+    inner = None if all(child is LEAF for child in children) else [reader(child) for child in children]
+
+    def leaf(value: Any, leaves: list[Any]) -> bool:
+        leaves.append(value)
+        return True
+
+    def nothing(value: Any, leaves: list[Any]) -> bool:
+        return value is None
+
+    def mapping(value: Any, leaves: list[Any]) -> bool:
+        if type(value) is not kind or tuple(value) != keys:
+            return False
+        return each(value.values(), leaves)
+
+    def sequence(value: Any, leaves: list[Any]) -> bool:
+        return type(value) is kind and len(value) == len(children) and each(value, leaves)
+
+    def fields(value: Any, leaves: list[Any]) -> bool:
+        return type(value) is kind and each([getattr(value, key) for key in keys], leaves)
+
+    def each(parts: Iterable[Any], leaves: list[Any]) -> bool:
+        if inner is None:
+            leaves += parts
+            return True
+        for read, part in zip(inner, parts, strict=True):  # noqa: SIM110 (a generator costs more than the rest)
+            if not read(part, leaves):
+                return False
+        return True
+
+    if kind is None:
+        return leaf
+    if kind is type(None):
+        return nothing
+    return mapping if kind in _DICTS else sequence if issubclass(kind, (list, tuple)) else fields
+
+
+def builder(structure: Structure) -> Callable[[Sequence[Any]], Any]:
+    """`unflatten` for one structure, worked out once.
+
+    >>> builder(flatten({"w": 1.0, "b": (2.0, None)})[1])([3.0, 4.0])
+    {'w': 3.0, 'b': (4.0, None)}
+    """
+    kind, keys, children = structure
+    if kind is None:
+        return lambda leaves: leaves[0]
+    if kind is type(None) or not (kind in _DICTS or kind in (list, tuple)):
+        return lambda leaves: _build(structure, iter(leaves))
+    pack: Callable[[Iterable[Any]], Any] = kind
+    if all(child is LEAF for child in children):
+        return (lambda leaves: kind(zip(keys, leaves, strict=True))) if kind in _DICTS else pack
+    spans = pairwise(accumulate(map(count, children), initial=0))
+    parts = [(builder(child), slice(*span)) for child, span in zip(children, spans, strict=True)]
+    if kind in _DICTS:
+        return lambda leaves: kind(zip(keys, [build(leaves[span]) for build, span in parts], strict=True))
+    return lambda leaves: pack([build(leaves[span]) for build, span in parts])
 
 
 def tree_map(function: Callable[..., Any], value: Any) -> Any:
@@ -167,20 +238,26 @@ def _misfit(place: str, value: Any, structure: Structure) -> MisfitError:
 
 
 def _flatten(value: Any, leaves: list[Any]) -> Structure:
-    kind = type(value)
+    kind: Any = type(value)
     if value is None:
         return _NONE
-    if kind in _DICTS:
-        keys, parts = tuple(value), value.values()
-    elif kind in (list, tuple) or _is_named_tuple(kind):
-        keys, parts = (), value
-    elif dataclasses.is_dataclass(kind):
-        keys = tuple(field.name for field in dataclasses.fields(kind))
-        parts = [getattr(value, key) for key in keys]
-    else:
+    keys = _keys_of(kind)
+    if keys is None:
         leaves.append(value)
         return LEAF
+    if kind in _DICTS:
+        keys, parts = tuple(value), value.values()
+    else:
+        parts = [getattr(value, key) for key in keys] if keys or not issubclass(kind, (list, tuple)) else value
     return Structure(kind, keys, tuple([_flatten(part, leaves) for part in parts]))
+
+
+@lru_cache(maxsize=1024)
+def _keys_of(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of containers, if those are what its elements are found by; None if it is no container."""
+    if kind in _DICTS or kind in (list, tuple) or _is_named_tuple(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def _build(structure: Structure, leaves: Iterator[Any]) -> Any:

@@ -19,6 +19,7 @@ from support.compare import assert_same
 import tracegraph as tg
 from tracegraph.errors import TraceError, UnsupportedError
 from tracegraph.ir import Graph
+from tracegraph.tree import flatten
 
 X = np.arange(6.0).reshape(2, 3)
 Pair = namedtuple("Pair", "first second")
@@ -543,3 +544,83 @@ def test_arrays_that_were_pickled():
     x = shipped([1.0, 2.0])
     tg.compile(in_place)(x)
     assert x.tolist() == [2.0, 2.0]
+
+
+# -- calls of the same form --------------------------------------------------------------------------------------------
+
+
+def total(*args: Any, **kwargs: Any) -> Any:
+    leaves = flatten([args, kwargs])[0]
+    return {
+        "sum": sum(np.sum(leaf * (k + 1)) for k, leaf in enumerate(leaves)),
+        "first": (leaves[0] * 2, [len(leaves)]),
+    }
+
+
+FORMS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((X,), {}),
+    ((X, X), {}),
+    ((X.T,), {}),
+    ((X.astype(np.float32),), {}),
+    ((2.0,), {}),
+    ((2,), {}),
+    ((True,), {}),
+    ((np.float64(2.0),), {}),
+    ((np.array(2.0),), {}),
+    ((np.array(2),), {}),
+    (([X],), {}),
+    (((X,),), {}),
+    (({"a": X, "b": X + 1},), {}),
+    (({"b": X + 1, "a": X},), {}),
+    (({"a": X, "b": [X + 1]},), {}),
+    (({"a": [X], "b": None},), {}),
+    (({"a": [X], "b": 1.0},), {}),
+    ((Pair(X, 2.0),), {}),
+    ((Layer(X),), {}),
+    ((Layer(Layer(X, X), None),), {}),
+    ((X,), {"y": X}),
+    ((X,), {"y": X, "z": {"a": 1.0}}),
+    ((X,), {"z": {"a": 1.0}, "y": X}),
+    ((), {"y": X, "z": X}),
+    ((X[:1],), {}),
+    ((X, 1.0, 2), {}),
+    ((X, 1, 2.0), {}),
+]
+
+
+def test_calls_of_all_forms_in_any_order() -> None:
+    """What was called last has no say in what the next call gives, however much their arguments are alike."""
+    compiled = tg.compile(total)
+    rng = np.random.default_rng(0)
+    expected = [total(*args, **kwargs) for args, kwargs in FORMS]
+    for k in [*range(len(FORMS)), *rng.integers(len(FORMS), size=400)]:
+        args, kwargs = FORMS[k]
+        for _ in range(2):
+            actual = compiled(*args, **kwargs)
+            assert_same(expected[k], actual, ulps=4)
+            assert actual["first"][1] == expected[k]["first"][1]
+    assert compiled.cache_info().signatures == len(FORMS)
+
+
+def test_calls_of_one_form_from_threads() -> None:
+    """Several threads call with their own trees at once, while another makes the function trace anew."""
+    scale = [1.0]
+    compiled = tg.compile(lambda tree: {name: value * scale[0] for name, value in tree.items()})
+    failures: list[Any] = []
+
+    def call(seed: int) -> None:
+        tree = {"a": np.full(2000, float(seed)), "b": np.full(3, 1.0)}
+        for _ in range(300):
+            result = compiled(tree)
+            if set(result["a"] / seed) - {1.0, 2.0} or set(result["b"]) - {1.0, 2.0}:
+                failures.append(result)
+
+    threads = [threading.Thread(target=call, args=(seed,)) for seed in range(1, 4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        scale[0] = 3.0 - scale[0]
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert set(compiled({"a": np.ones(2), "b": np.ones(3)})["a"]) == {scale[0]}

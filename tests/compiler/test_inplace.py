@@ -108,10 +108,10 @@ def read_before(a, b):
 
 @pytest.mark.parametrize("program", [sweeps, rows, scalars, through_views, read_before])
 def test_each_array_is_copied_once(program: Callable[..., Any]) -> None:
-    """However often an argument is written to, one copy is made of it: that which the caller gets."""
+    """However often an argument is written to, at most one copy is made of it."""
     rng = np.random.default_rng(0)
     seen = check_program(program, rng.normal(size=(8, 8)), rng.normal(size=(8, 8)))
-    assert copies(seen) == (2 if program is sweeps else 1)
+    assert copies(seen) == (2 if program is sweeps else 0)
 
 
 def old_and_new(a, b):
@@ -166,7 +166,7 @@ def test_a_write_to_where_it_reads_elsewhere_is_computed_first() -> None:
             write(a)
             return ()
 
-        return len(check_program(program, array)["fuse"].kernels) - 2
+        return len(check_program(program, array)["fuse"].kernels)
 
     def shifted(a):
         a[1:] = a[:-1] * 2
@@ -177,7 +177,7 @@ def test_a_write_to_where_it_reads_elsewhere_is_computed_first() -> None:
     def apart(a):
         a[::2, 1:] = a[1::2, :-1] * 2
 
-    assert [kernels(write) for write in (shifted, at_point, apart)] == [2, 1, 1]
+    assert [kernels(write) for write in (shifted, at_point, apart)] == [4, 2, 2]
 
 
 # -- the order ---------------------------------------------------------------------------------------------------------

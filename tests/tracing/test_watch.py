@@ -64,10 +64,10 @@ def test_an_array_that_is_changed_in_place_costs_one_retrace() -> None:
     assert compiled(2.0).tolist() == [2, 2, 2]
     weights[:] = [1, 2, 3]
     assert compiled(2.0).tolist() == [2, 4, 6]
-    entries = compiled._entries.copy()
+    entries = compiled._forms.copy()
     weights[:] = [4, 5, 6]
     assert compiled(2.0).tolist() == [8, 10, 12]
-    assert compiled._entries == entries
+    assert compiled._forms == entries
 
 
 def test_an_array_that_python_alone_looked_at() -> None:
@@ -130,10 +130,10 @@ def test_what_the_code_does_not_name_costs_nothing() -> None:
     """An attribute that no reached code mentions may change freely."""
     model = Model()
     model.predict(1.0)
-    before = model.predict._entries.copy()
+    before = model.predict._forms.copy()
     model.unused = 1
     model.predict(1.0)
-    assert model.predict._entries == before
+    assert model.predict._forms == before
 
 
 def test_two_instances_have_graphs_of_their_own() -> None:

@@ -11,20 +11,24 @@ from collections.abc import Callable, Hashable, Sequence
 from types import MethodType
 from typing import Any, Generic, NamedTuple, overload
 
-import numpy as np
 from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
-from tracegraph.api.paths import Paths, Segment
+from tracegraph.api.memory import Memory, memory_of
+from tracegraph.api.paths import MISS, Paths, Segment
+from tracegraph.api.profile import Profile, profile_of
 from tracegraph.api.signature import leaf_key, leaf_of
 from tracegraph.api.tracer import Traced, same_graph
 from tracegraph.backends.numba.program import kernel_counts
 from tracegraph.errors import LeakError, TraceError, at
 from tracegraph.ir import Graph, Where
 from tracegraph.tracing import GiveUp, Watch, active_trace, users_part
-from tracegraph.tree import LEAF, Structure, flatten, unflatten
+from tracegraph.tree import LEAF, Structure, flatten, reader, unflatten
 
 __all__ = ["CacheInfo", "Compiled", "Listing", "compile"]
+
+#: How often a kernel is timed: the best counts.
+RUNS = 5
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,6 +70,8 @@ class Compiled(Generic[P, R]):
         *,
         static_argnums: Sequence[int] = (),
         static_argnames: Sequence[str] = (),
+        donate_argnums: Sequence[int] = (),
+        donate_argnames: Sequence[str] = (),
         body: Callable[..., Any] | None = None,
         watched: Callable[..., Any] | None = None,
     ) -> None:
@@ -73,10 +79,13 @@ class Compiled(Generic[P, R]):
         self.__tracegraph_watched__ = watched or function
         self._body: Callable[..., Any] = body or function
         self._is_plain = body is None
-        self._static = _static_names(function, static_argnums, static_argnames)
-        self._positional = () if not self._static else tuple(inspect.signature(function).parameters)
-        self._plain: dict[Hashable, Paths] = {}
-        self._entries: dict[Hashable, Paths] = {}
+        self._static = _names(function, "static", static_argnums, static_argnames)
+        self._donated = _names(function, "donated", donate_argnums, donate_argnames)
+        if self._static & self._donated:
+            raise ValueError(f"argument {min(self._static & self._donated)} can't be both static and donated")
+        self._positional = tuple(inspect.signature(function).parameters) if self._static or self._donated else ()
+        self._forms: dict[Hashable, _Form] = {}
+        self._form: _Form | None = None
         self._calls = 0
         self._watch: Watch | None = None
         self._lock = threading.RLock()
@@ -84,25 +93,21 @@ class Compiled(Generic[P, R]):
         self._before: dict[Hashable, Graph] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        plain: Hashable = None
-        if not kwargs and not self._static:
-            key: list[Any] = []
-            for value in args:
-                kind = type(value)
-                if kind is np.ndarray:
-                    key.append(value.shape)  # type: ignore[attr-defined]
-                    key.append(value.dtype)  # type: ignore[attr-defined]
-                elif kind is float or kind is int or kind is bool or kind is complex:
-                    key.append(kind)
-                else:
-                    break
-            else:
-                plain = tuple(key)
-                entry = self._plain.get(plain)
-                if entry is not None and self._watch is not None and self._watch.is_current():
+        watch, form = self._watch, self._form
+        if form is not None and watch is not None and watch.is_current():
+            leaves = form.read(args, kwargs)
+            if leaves is not None:
+                if form.quick is not None:
+                    value = form.quick(leaves)
+                    if value is not MISS:
+                        self._calls += 1
+                        return value  # type: ignore[no-any-return]
+                paths = form.entries.get(tuple([leaf_key(leaf) for leaf in leaves]))
+                if paths is not None:
                     self._calls += 1
-                    return entry.call(args)  # type: ignore[no-any-return]
-        return self._call(args, kwargs, plain)  # type: ignore[no-any-return]
+                    form.quick = paths.quick()
+                    return paths.call(leaves)  # type: ignore[no-any-return]
+        return self._call(args, kwargs)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A compiled method: bound to an instance, it is a compiled function of the other arguments."""
@@ -111,7 +116,9 @@ class Compiled(Generic[P, R]):
         known = self._bound.get(id(instance))
         if known is None:
             known = self._bound[id(instance)] = Compiled(
-                _Method(self._body, instance), static_argnames=tuple(self._static)
+                _Method(self._body, instance),
+                static_argnames=tuple(self._static),
+                donate_argnames=tuple(self._donated),
             )
             weakref.finalize(instance, self._bound.pop, id(instance), None)
         return known
@@ -120,30 +127,25 @@ class Compiled(Generic[P, R]):
         """Pickled (and copied) as a function is: by its name."""
         return self.__qualname__  # type: ignore[attr-defined,no-any-return]
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)
-        paths, leaves = self._paths(args, kwargs, plain)
+        paths, leaves = self._paths(args, kwargs)
         self._calls += 1
         try:
             return paths.call(leaves)
         except Exception as error:
             raise error.with_traceback(users_part(error.__traceback__))  # noqa: B904
 
-    def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: Hashable = None) -> tuple[Paths, list[Any]]:
-        """The paths of a signature, with none yet if it is new, and the argument leaves.
-
-        ``plain`` is the key under which later calls find them at once, if all arguments are positional leaves.
-        """
+    def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Paths, list[Any]]:
+        """The paths of a signature, with none yet if it is new, and the argument leaves."""
         call = _Call.split(args, kwargs, self._static, self._positional)
         self._renew()
-        paths = self._entries.get(call.key)
-        if paths is None or plain is not None:
-            with self._lock:
-                paths = self._entries.get(call.key) or self._new_paths(call)
-                self._entries[call.key] = paths
-                if plain is not None:
-                    self._plain[plain] = paths
+        with self._lock:
+            form = self._forms.get(call.form) or _Form(call, len(args), tuple(kwargs))
+            self._forms[call.form] = self._form = form
+            paths = form.entries.get(call.keys) or self._new_paths(call)
+            form.entries[call.keys] = paths
         return paths, call.leaves
 
     def _path(
@@ -151,8 +153,14 @@ class Compiled(Generic[P, R]):
     ) -> list[Segment]:
         """The stretches that a call with these arguments runs through."""
         paths, leaves = self._paths(args, kwargs)
+        return self._segments(paths, leaves, observer)[0]
+
+    def _segments(
+        self, paths: Paths, leaves: list[Any], observer: pipeline.Observer | None = None
+    ) -> tuple[list[Segment], list[Any]]:
+        """The stretches, and the values that the last one takes from."""
         try:
-            return paths.path(leaves, observer)[0]
+            return paths.path(leaves, observer)
         except GiveUp as reason:
             message = "the function takes too many steps, or too many different ways, to have a graph: it runs as it is"
             raise TraceError(at(message, reason.where)) from None
@@ -162,25 +170,33 @@ class Compiled(Generic[P, R]):
         if self._watch is None or not self._watch.is_current():
             with self._lock:
                 self._before = {
-                    key: paths.traced.graph for key, paths in self._entries.items() if paths.traced is not None
+                    (key, keys): paths.traced.graph
+                    for key, form in self._forms.items()
+                    for keys, paths in form.entries.items()
+                    if paths.traced is not None
                 }
-                self._entries.clear()
-                self._plain.clear()
+                self._forms.clear()
+                self._form = None
                 self._watch = Watch(self.__tracegraph_watched__, self._watch)
                 if self._watch.names("random"):
                     import numpy.random  # noqa: F401  (NumPy loads it when it is used, which must not be while tracing)
 
     def _new_paths(self, call: _Call) -> Paths:
         specs = [leaf_of(leaf, functools.partial(self._describe, call, k)) for k, leaf in enumerate(call.leaves)]
-        before = self._before.get(call.key)
+        before = self._before.get((call.form, call.keys))
         return Paths(
             functools.partial(call.apply, self._body),
             specs,
             _definition(self._body),
             getattr(self, "__name__", "the function"),
             is_plain=self._is_plain,
+            donated=frozenset(k for k in range(len(call.leaves)) if self._is_donated(call.owner(k))),
             notice=functools.partial(self._notice, before),
         )
+
+    def _is_donated(self, name: Any) -> bool:
+        """Whether an argument, by its name or position, was given away."""
+        return bool(self._donated) and (name if isinstance(name, str) else _at(self._positional, name)) in self._donated
 
     def _notice(self, before: Graph | None, traced: Traced) -> None:
         """Arrays that were seen to make no difference to the graph need not be compared any more."""
@@ -227,12 +243,49 @@ class Compiled(Generic[P, R]):
         self._path(args, kwargs, lambda name, value: stages.append(f"== {name}\n{value}"))
         return Listing("\n".join(stages))
 
+    def memory(self, *args: P.args, **kwargs: P.kwargs) -> Memory:
+        """What memory a call with these arguments takes, in bytes.
+
+        It is told from the plan, nothing is run; but where the function goes on by a value, it runs up to there. What was
+        once taken for a large result or for intermediate values is kept, up to a bound, for later calls.
+
+        Example:
+            >>> import numpy as np
+            >>> import tracegraph as tg
+            >>> x = np.ones((1000, 1000))
+            >>> memory = tg.compile(lambda x: np.exp(x) / np.sum(np.exp(x))).memory(x)
+            >>> memory.arguments, memory.results
+            (8000000, 8000000)
+            >>> memory.peak // memory.arguments
+            3
+        """
+        paths, leaves = self._paths(args, kwargs)
+        segments, values = self._segments(paths, leaves)
+        return memory_of(segments, leaves, values)
+
+    def profile(self, *args: P.args, **kwargs: P.kwargs) -> Profile:
+        """How long each kernel takes with these arguments, and which share that is of what the machine can do.
+
+        The kernels run several times, each on the tasks that a call runs it on, but one after the other where a call would
+        run them side by side. They write into memory of their own: arguments stay as they are.
+
+        Example:
+            >>> import numpy as np
+            >>> import tracegraph as tg
+            >>> profile = tg.compile(lambda x: np.exp(x) + 1).profile(np.ones(1000))
+            >>> [(row.name, row.calls, row.nbytes) for row in profile.rows]
+            [('add_exp_loop', 1, 16000)]
+        """
+        paths, leaves = self._paths(args, kwargs)
+        return profile_of(*self._segments(paths, leaves), runs=RUNS)
+
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""
-        programs = [segment.program for paths in self._entries.values() for segment in paths.segments]
+        entries = [paths for form in self._forms.values() for paths in form.entries.values()]
+        programs = [segment.program for paths in entries for segment in paths.segments]
         kernels = {name for program in programs if program is not None for name in program.kernels}
         compiled, loaded = kernel_counts()
-        return CacheInfo(len(self._entries), self._calls, len(kernels), compiled, loaded)
+        return CacheInfo(len(entries), self._calls, len(kernels), compiled, loaded)
 
 
 class _Method:
@@ -261,14 +314,16 @@ class _Call(NamedTuple):
         structure: how the other arguments are nested.
         static: the arguments that are part of the signature.
         names: which name or position each argument had.
-        key: the signature.
+        form: all of the signature but for the leaves.
+        keys: what the signature says of each leaf.
     """
 
     leaves: list[Any]
     structure: Structure
     static: tuple[tuple[Any, Any], ...]
     names: tuple[Any, ...]
-    key: Hashable
+    form: Hashable
+    keys: tuple[Any, ...]
 
     @staticmethod
     def split(
@@ -285,14 +340,14 @@ class _Call(NamedTuple):
         names = tuple(traced)
         keys = tuple([leaf_key(leaf) for leaf in leaves])
         try:
-            key = (names, structure, keys, tuple((name, type(value), value) for name, value in fixed.items()))
-            hash(key)
+            form = (names, structure, tuple((name, type(value), value) for name, value in fixed.items()))
+            hash((form, keys))
         except TypeError:
             raise TypeError(
                 f"static arguments must be hashable, {', '.join(map(str, fixed))} got {tuple(fixed.values())!r:.80}; "
                 "use tuples in place of lists"
             ) from None
-        return _Call(leaves, structure, tuple(fixed.items()), names, key)
+        return _Call(leaves, structure, tuple(fixed.items()), names, form, keys)
 
     def apply(self, function: Callable[..., Any], leaves: list[Any]) -> Any:
         """Calls a function with other leaves in the same places."""
@@ -312,6 +367,58 @@ class _Call(NamedTuple):
         return k
 
 
+class _Form:
+    """The calls whose arguments are nested alike, with the same static arguments.
+
+    Attributes:
+        read: the leaves of arguments of this form, and None of others; it may also say None of arguments of this form.
+        entries: the paths of each signature.
+        quick: what most likely knows the value of the next call, see `Paths.quick`.
+    """
+
+    __slots__ = ("entries", "quick", "read")
+
+    def __init__(self, call: _Call, positions: int, words: tuple[str, ...]) -> None:
+        self.read = _reader_of(call, positions, words)
+        self.entries: dict[Hashable, Paths] = {}
+        self.quick: Callable[[Sequence[Any]], Any] | None = None
+
+
+def _reader_of(
+    call: _Call, positions: int, words: tuple[str, ...]
+) -> Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any] | None]:
+    """See `_Form.read`.
+
+    Args:
+        call: a call of the form.
+        positions: how many positional arguments it has, static ones too.
+        words: the names of its keyword arguments.
+    """
+    static, parts = call.static, call.structure.children
+    if not static and all(part is LEAF for part in parts):
+        if not words:
+            return lambda args, kwargs: args if len(args) == positions and not kwargs else None
+        return lambda args, kwargs: (
+            (*args, *kwargs.values()) if len(args) == positions and tuple(kwargs) == words else None
+        )
+    readers = [(name, isinstance(name, int), reader(part)) for name, part in zip(call.names, parts, strict=True)]
+
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any] | None:
+        if len(args) != positions or tuple(kwargs) != words:
+            return None
+        for name, value in static:
+            given = args[name] if isinstance(name, int) else kwargs[name]
+            if given is not value and (type(given) is not type(value) or given != value):
+                return None
+        leaves: list[Any] = []
+        for name, is_position, read_part in readers:
+            if not read_part(args[name] if is_position else kwargs[name], leaves):
+                return None
+        return leaves
+
+    return read
+
+
 def _count(structure: Structure) -> int:
     return 1 if structure is LEAF else sum(map(_count, structure.children))
 
@@ -320,8 +427,8 @@ def _at(names: tuple[str, ...], k: int) -> str | None:
     return names[k] if k < len(names) else None
 
 
-def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:
-    """The names of the static arguments, however they were given."""
+def _names(function: Callable[..., Any], what: str, nums: Sequence[int], names: Sequence[str]) -> frozenset[str]:
+    """The names of static or donated arguments, however they were given."""
     nums = (nums,) if isinstance(nums, int) else tuple(nums)
     names = (names,) if isinstance(names, str) else tuple(names)
     if not nums and not names:
@@ -331,7 +438,7 @@ def _static_names(function: Callable[..., Any], nums: Sequence[int], names: Sequ
         str(k) for k in nums if not -len(parameters) <= k < len(parameters)
     ]
     if unknown:
-        raise ValueError(f"static argument {unknown[0]} is none of the parameters ({', '.join(parameters)})")
+        raise ValueError(f"{what} argument {unknown[0]} is none of the parameters ({', '.join(parameters)})")
     return frozenset([*names, *(parameters[k] for k in nums)])
 
 
@@ -346,7 +453,11 @@ def compile(function: Callable[P, R], /) -> Compiled[P, R]: ...
 
 @overload
 def compile(
-    *, static_argnums: int | Sequence[int] = (), static_argnames: str | Sequence[str] = ()
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    donate_argnames: str | Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
 
 
@@ -357,10 +468,20 @@ def compile(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    donate_argnames: str | Sequence[str] = (),
 ) -> Compiled[P, R]: ...
 
 
-def compile(function: Any = None, /, *, static_argnums: Any = (), static_argnames: Any = ()) -> Any:
+def compile(
+    function: Any = None,
+    /,
+    *,
+    static_argnums: Any = (),
+    static_argnames: Any = (),
+    donate_argnums: Any = (),
+    donate_argnames: Any = (),
+) -> Any:
     """Makes a NumPy function run as a static graph in parallel kernels.
 
     The first call with arguments of some shapes and dtypes traces the function; kernels do not depend on extents, so
@@ -370,6 +491,11 @@ def compile(function: Any = None, /, *, static_argnums: Any = (), static_argname
         function: takes arrays and numbers, or dicts, lists, tuples, named tuples and dataclasses of them, and returns such.
         static_argnums: positions of arguments that are settings: hashable, and each value traces the function again.
         static_argnames: names of such arguments.
+        donate_argnums: positions of arguments whose arrays the caller does not need any more: results of their shape and
+            dtype may be computed in their memory, and are then these very arrays. What such an array holds after the call
+            is a result's, or is undefined. Used are arrays of C order that own their memory and are passed once; of others
+            nothing is overwritten.
+        donate_argnames: names of such arguments.
 
     Returns:
         A function of the same signature. Arrays come back as new NumPy arrays, 0-d results as NumPy's scalars.
@@ -386,8 +512,14 @@ def compile(function: Any = None, /, *, static_argnums: Any = (), static_argname
         >>> float(norm(np.array([3.0, 4.0])))
         5.0
     """
+    options = {
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "donate_argnums": donate_argnums,
+        "donate_argnames": donate_argnames,
+    }
     if function is None:
-        return functools.partial(compile, static_argnums=static_argnums, static_argnames=static_argnames)
+        return functools.partial(compile, **options)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {function!r:.60}; write @tg.compile or tg.compile(f)")
-    return Compiled(function, static_argnums=static_argnums, static_argnames=static_argnames)
+    return Compiled(function, **options)

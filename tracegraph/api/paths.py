@@ -22,12 +22,16 @@ from tracegraph import pipeline
 from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
+from tracegraph.backends.numba.results import has_own_memory
 from tracegraph.errors import TraceError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.leaf import ANY, input_node
 from tracegraph.tracing import GiveUp, user_where
 
-__all__ = ["Paths", "Segment"]
+__all__ = ["MISS", "Paths", "Segment"]
+
+#: What stands for no value.
+MISS = object()
 
 #: A function that forks more often than this in one call, or takes more different ways, is better run as it is.
 MOST_FORKS = 256
@@ -45,9 +49,10 @@ class Segment:
         decides: the place of the value that decides where the function goes on.
         ending: what the function gives, if it ends here.
         branches: where it goes on, by the bits of the value that decides.
+        value: makes what the function gives of the results, if it ends here.
     """
 
-    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes")
+    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes", "value")
 
     def __init__(
         self,
@@ -63,12 +68,15 @@ class Segment:
         self.decides = decides
         self.ending = ending
         self.branches: dict[bytes, Segment] = {}
+        self.value = None if ending is None else ending.finisher()
+
+    def given(self, values: Sequence[Any]) -> Sequence[Any]:
+        """What its program takes."""
+        return values if self.takes is None else [values[k] for k in self.takes]
 
     def run(self, values: Sequence[Any]) -> list[np.ndarray]:
         """Its results."""
-        if self.program is None:
-            return []
-        return self.program.run(values if self.takes is None else [values[k] for k in self.takes])
+        return [] if self.program is None else self.program.run(self.given(values))
 
     def outcome(self, values: Sequence[Any]) -> np.ndarray:
         """What the function goes on by."""
@@ -79,18 +87,47 @@ class Segment:
 
         The caller's arrays that the function changes are changed now, when nothing can go wrong any more.
         """
-        traced = self.ending
+        traced, value_of = self.ending, self.value
         assert traced is not None, "only the last segment gives the function's value"
+        assert value_of is not None, "it makes that of its results"
         if traced.order_matters:
             _check_order(leaves)
-        if not (traced.changed or traced.borrowed):
-            return traced.value(self.run(values))
+        program = self.program
+        assert program is not None, "the last segment has a program, if only an empty one"
+        if not (traced.changed or traced.borrowed or program.plan.schedule.shared):
+            return value_of(self.run(values))
         _check_separate(leaves, traced.changed)
-        results = self.run(values)
+        results = program.run(self.given(values), self.into(leaves, values))
         targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
         for target, value in zip(targets, results[traced.returned :], strict=False):
-            np.copyto(target, value)
-        return traced.value(results)
+            if target is not value:
+                np.copyto(target, value)
+        return value_of(results)
+
+    def into(self, leaves: Sequence[Any], values: Sequence[Any]) -> dict[int, np.ndarray]:
+        """Of the last segment, the outputs that are computed in the memory of the caller's arrays, and those.
+
+        They lie in C order. An argument that the function changes is changed at once if nothing can go wrong on the way; it
+        is known to lie apart from other arguments. One that was given away has to own its memory, which nobody else reads.
+        """
+        into: dict[int, np.ndarray] = {}
+        program, traced = self.program, self.ending
+        if program is None or traced is None:
+            return into
+        given = self.given(values)
+        are_apart = _are_apart(leaves, program.constants)
+        for output, number in program.plan.schedule.shared.items():
+            array = given[number]
+            if type(array) is not np.ndarray or not array.flags.carray:
+                continue
+            if not are_apart and any(np.may_share_memory(array, each) for each in program.constants):
+                continue
+            if output >= traced.returned:
+                if not program.may_fail:
+                    into[output] = array
+            elif are_apart or (has_own_memory(array) and not _is_met_again(array, leaves)):
+                into[output] = array
+        return into
 
 
 class Paths:
@@ -102,6 +139,7 @@ class Paths:
         where: where the function is defined.
         name: of the function, for messages.
         is_plain: whether the function also runs on NumPy arrays, by itself.
+        donated: the places of the arguments whose memory may be used for results.
         notice: told of each new trace.
     """
 
@@ -113,6 +151,7 @@ class Paths:
         name: str,
         *,
         is_plain: bool,
+        donated: frozenset[int],
         notice: Callable[[Traced], None],
     ) -> None:
         self.traced: Traced | None = None
@@ -121,6 +160,7 @@ class Paths:
         self._where = where
         self._name = name
         self._is_plain = is_plain
+        self._donated = frozenset(k for k in donated if not leaves[k].is_scalar)
         self._notice = notice
         self._root: Segment | None = None
         self._programs: dict[Hashable, Executable] = {}
@@ -141,6 +181,47 @@ class Paths:
             else:
                 return segments[-1].finish(leaves, values)
         return self._apply(list(leaves))
+
+    def quick(self) -> Callable[[Sequence[Any]], Any] | None:
+        """What gives the function's value of leaves whose kinds nobody has looked at.
+
+        It gives `MISS`, having done nothing, if they are of another signature or need more care. None if each call does.
+        """
+        root = self._root
+        if root is None or root.ending is None or root.program is None or root.value is None:
+            return None
+        traced, program, value_of = root.ending, root.program, root.value
+        shared, fused = program.plan.schedule.shared, program.plan.schedule.fused
+        if traced.order_matters or traced.borrowed or (shared and program.may_fail):
+            return None
+        if any(fused.outputs[output] != self._leaves[number].aval for output, number in shared.items()):
+            return None
+        attempt = program.attempt
+        scalars = [
+            (k, leaf.weak or leaf.aval.dtype.type, leaf.aval.dtype)
+            for k, leaf in enumerate(self._leaves)
+            if leaf.is_scalar and leaf.weak is not float
+        ]
+        copied = [(k, number) for number, k in enumerate(traced.changed, traced.returned) if number not in shared]
+        outside = program.constants if shared or copied else ()
+
+        def call(leaves: Sequence[Any]) -> Any:
+            if scalars:
+                leaves = list(leaves)
+                for k, kind, dtype in scalars:
+                    if type(leaves[k]) is not kind:
+                        return MISS
+                    leaves[k] = np.asarray(leaves[k], dtype)
+            if (shared or copied) and not _are_apart(leaves, outside):
+                return MISS
+            results = attempt(leaves)
+            if results is None:
+                return MISS
+            for k, number in copied:
+                np.copyto(leaves[k], results[number])
+            return value_of(results)
+
+        return call
 
     def path(self, leaves: Sequence[Any], observer: pipeline.Observer | None = None) -> tuple[list[Segment], list[Any]]:
         """The segments for these arguments, traced if they are new, and the values that the last one takes from."""
@@ -321,6 +402,8 @@ class _Recorder:
         ending: Traced | None = None,
     ) -> Segment:
         paths = self._paths
+        if graph is not None and ending is not None:
+            graph = _reusing(graph, takes, ending, paths._donated)
         program = None if graph is None else paths.program(graph, self._observer)
         segment = Segment(program, takes, avals, decides, ending)
         if self._observer is None:
@@ -350,6 +433,19 @@ def _cut(outputs: Sequence[Node], places: Mapping[Node, int]) -> tuple[Graph, tu
     return Graph(inputs, [made[node] for node in outputs]), tuple(inputs.values())
 
 
+def _reusing(graph: Graph, takes: tuple[int, ...] | None, traced: Traced, donated: frozenset[int]) -> Graph:
+    """The graph, in which inputs that may be written over say so: those that the function changes, and those given away."""
+    reuse = {**dict.fromkeys(donated, ANY), **{k: number for number, k in enumerate(traced.changed, traced.returned)}}
+    if not reuse:
+        return graph
+    places = range(len(graph.inputs)) if takes is None else takes
+    inputs = [
+        input_node(node.aval, node.where, reuse=reuse[place]) if place in reuse and not node.params else node
+        for node, place in zip(graph.inputs, places, strict=True)
+    ]
+    return Graph(inputs, graph.splice(inputs))
+
+
 def _shape_of(graph: Graph) -> Hashable:
     """Equal for graphs that compute the same from inputs of the same avals."""
     number = {node: k for k, node in enumerate(graph.nodes)}
@@ -366,8 +462,32 @@ def _shape_of(graph: Graph) -> Hashable:
     return tuple(rows)
 
 
+def _is_met_again(array: np.ndarray, leaves: Sequence[Any]) -> bool:
+    """Whether a second leaf lies in the memory of an array, which owns it."""
+    again = sum(leaf is array for leaf in leaves) > 1
+    return again or any(
+        isinstance(leaf, np.ndarray) and not has_own_memory(leaf) and np.may_share_memory(leaf, array)
+        for leaf in leaves
+    )
+
+
+def _are_apart(leaves: Sequence[Any], others: Sequence[np.ndarray] = ()) -> bool:
+    """Whether it is plain to see that no two of these arrays share memory: each is another one, with memory of its own."""
+    seen = set()
+    count = 0
+    for leaf in (*leaves, *others):
+        if type(leaf) is np.ndarray:
+            if leaf.base is not None and not has_own_memory(leaf):
+                return False
+            seen.add(id(leaf))
+            count += 1
+    return len(seen) == count
+
+
 def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
     """An argument that is changed in place must not share memory with another: the graph holds them apart."""
+    if _are_apart(leaves):
+        return
     for k in changed:
         for other, leaf in enumerate(leaves):
             if other != k and isinstance(leaf, np.ndarray) and np.may_share_memory(leaves[k], leaf):

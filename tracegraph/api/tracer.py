@@ -14,7 +14,7 @@ from tracegraph.errors import LeakError, TraceError, TracegraphError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node, input_op
 from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
-from tracegraph.tree import Structure, flatten, unflatten
+from tracegraph.tree import Structure, builder, flatten
 
 __all__ = ["Given", "Traced", "input_nodes", "same_graph", "trace"]
 
@@ -66,9 +66,21 @@ class Traced(NamedTuple):
 
     def value(self, results: Sequence[np.ndarray]) -> Any:
         """What the function returns, given the values of the outputs."""
-        outputs = iter(results)
-        leaves = [part.value if type(part) is Given else part(next(outputs)) for part in self.parts]  # type: ignore[operator]
-        return unflatten(self.out_structure, leaves)
+        return self.finisher()(results)
+
+    def finisher(self) -> Callable[[Sequence[np.ndarray]], Any]:
+        """The same as a function, worked out once."""
+        build, parts = builder(self.out_structure), self.parts
+        if all(part is _array for part in parts):
+            if len(parts) == len(self.graph.outputs):
+                return build
+            return lambda results: build(results[: len(parts)])
+
+        def finish(results: Sequence[np.ndarray]) -> Any:
+            outputs = iter(results)
+            return build([part.value if type(part) is Given else part(next(outputs)) for part in parts])  # type: ignore[operator]
+
+        return finish
 
     @property
     def returned(self) -> int:

@@ -7,18 +7,21 @@ for which there is no such order keeps the old value apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tracegraph.compiler.native import can_fail
 from tracegraph.ir import Graph, Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.gather import scatter, scatter_add
+from tracegraph.ops.leaf import ANY
 from tracegraph.ops.region import concatenate, update
 
-__all__ = ["are_apart", "are_same", "find_in_place", "readers_of"]
+__all__ = ["are_apart", "are_same", "chains_of", "find_in_place", "readers_of"]
 
 #: Nodes that may be visited again, for each node of the graph, because an order was tried in vain.
 RETRIES = 4
+_UPDATES = (update, scatter, scatter_add)
 
 
 class _Visit:
@@ -32,13 +35,36 @@ class _Visit:
         self.awaits_readers = False
 
 
-def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
+def chains_of(graph: Graph) -> list[list[Node]]:
+    """For inputs that may be written over, the updates one after another that make an output of them.
+
+    An argument that the function changes has to be as it was if there is an error, so it may not be where one is possible.
+    """
+    chains: dict[Node, list[Node]] = {}
+    if not any("reuse" in node.params for node in graph.inputs):
+        return []
+    is_safe = not any(map(can_fail, graph.nodes))
+    for number, output in enumerate(graph.outputs):
+        chain: list[Node] = []
+        node = output
+        while _is_whole(node) and node.base.op in _UPDATES:
+            chain.append(node.base)
+            node = node.base.inputs[0]
+        if chain and _is_whole(node) and node.base.params.get("reuse") in ((number, ANY) if is_safe else (ANY,)):
+            chains.setdefault(node.base, chain[::-1])
+    return list(chains.values())
+
+
+def find_in_place(graph: Graph, chains: Iterable[list[Node]] = ()) -> tuple[list[Node], frozenset[Node]]:
     """The nodes in an order in which nothing reads a value after it was overwritten, and the updates that overwrite one.
+
+    Inputs are overwritten only by these chains of updates.
 
     One depth-first walk. Where it comes back to a node that it has not left, the last update on the way there that was
     waiting for readers is done by copying instead.
     """
-    targets = {node: node.inputs[0].base for node in graph.nodes if _may_overwrite(node)}
+    first = {chain[0] for chain in chains}
+    targets = {node: node.inputs[0].base for node in graph.nodes if node in first or _may_overwrite(node)}
     readers = readers_of(graph) if targets else {}
     order: dict[Node, None] = dict.fromkeys(graph.inputs)
     found: list[Node] = []
@@ -73,7 +99,7 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
 
 def _may_overwrite(node: Node) -> bool:
     """Whether a node is an update of a buffer that was written piece by piece, in the order of that buffer."""
-    if node.op not in (update, scatter, scatter_add):
+    if node.op not in _UPDATES:
         return False
     old = node.inputs[0]
     return old.base.op in (update, concatenate, scatter, scatter_add) and _is_whole(old)

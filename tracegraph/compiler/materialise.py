@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.inplace import are_apart, are_same, find_in_place, readers_of
+from tracegraph.compiler.inplace import are_apart, are_same, chains_of, find_in_place, readers_of
 from tracegraph.compiler.native import has_contraction
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
@@ -169,16 +169,20 @@ def materialise(graph: Graph) -> Graph:
 
     An output that only gives a computed value another shape is that value: the shape is the caller's to restore.
     """
-    order, in_place = find_in_place(graph)
+    chains = chains_of(graph)
+    order, in_place = find_in_place(graph, chains)
+    for chain in chains:
+        if any(node not in in_place or _shifts(node, *node.inputs) for node in chain):
+            in_place -= {chain[0]}
     work = _Pass(graph)
     lasting = _read_while_they_last(graph, order, in_place)
     for node in order[len(graph.inputs) :]:
         sources = tuple([work.made[source] for source in node.inputs])
-        is_written_over = node in in_place and not (node.op is update and _is_shift(node, *sources))
+        is_written_over = node in in_place and not _shifts(node, *sources)
         work.made[node] = work.overwritten(node, sources) if is_written_over else work.rebuilt(node, sources)
         if node in lasting:
             work.read_back(node)
-    return Graph(graph.inputs, _owned([work.copies.get(node, work.made[node]) for node in graph.outputs]))
+    return Graph(graph.inputs, _owned(graph, [work.copies.get(node, work.made[node]) for node in graph.outputs]))
 
 
 class _Pass:
@@ -298,7 +302,7 @@ class _Pass:
         if node.op.kind != "view":
             for source in operands(node):
                 base = source.base
-                if base.op.kind == "assemble":
+                if base.op.kind == "assemble" or "reuse" in base.params:
                     self.readers.setdefault(base, []).append(node)
         return node
 
@@ -342,12 +346,12 @@ def _rest(node: Node) -> list[tuple[Ints, Ints]] | None:
     return boxes
 
 
-def _is_shift(node: Node, old: Node, value: Node) -> bool:
+def _shifts(node: Node, old: Node, value: Node, *others: Node) -> bool:
     """Whether most of an array is replaced by what is read from other places of it, as a stencil does.
 
     In place that would take memory for the new values and a copy from there; a second array takes only a copy of the rest.
     """
-    if _rest(node) is None:
+    if node.op is not update or _rest(node) is None:
         return False
     memory = old.base
     region = contiguous(node.shape).slice(node.params["starts"], node.params["steps"], value.shape)
@@ -420,12 +424,19 @@ def _is_plain(node: Node) -> bool:
     return layout is not None and layout.is_contiguous()
 
 
-def _owned(outputs: Sequence[Node]) -> list[Node]:
-    """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order."""
-    result: dict[Node, None] = {}
-    for node in outputs:
+def _owned(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
+    """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order.
+
+    Where one value is several outputs, the one that is to be in the memory of an input has the first choice.
+    """
+    result: dict[int, Node] = {}
+    given: set[Node] = set()
+    meant = {node.params.get("reuse") for node in graph.inputs}
+    for number in sorted(range(len(outputs)), key=lambda k: k not in meant):
+        node = outputs[number]
         base = node.base
         is_whole = node.layout == contiguous(node.shape) and base.aval.size == node.aval.size
-        computed = is_whole and base.op.kind not in ("input", "leaf") and base not in result
-        result[base if computed else _copy(node)] = None
-    return list(result)
+        computed = is_whole and base.op.kind not in ("input", "leaf") and base not in given
+        result[number] = base if computed else _copy(node)
+        given.add(base)
+    return [result[number] for number in range(len(outputs))]

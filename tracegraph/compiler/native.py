@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["has_blas", "has_contraction", "has_kernel"]
+__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -19,6 +19,8 @@ COMPLEX = frozenset(
 )
 #: What kernels, which compute halves as singles and round each result, do not do as NumPy does.
 NOT_OF_HALVES = frozenset({"reduce_sum", "reduce_prod"})
+#: Operations at indices, which may be out of bounds.
+AT_INDICES = frozenset("gather pick scatter scatter_add part_at".split())
 #: The dtypes that BLAS multiplies matrices of.
 BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
@@ -54,3 +56,13 @@ def has_kernel(node: Node) -> bool:
     if op.name in NOT_OF_HALVES and any(each.dtype == np.float16 for each in (node, *node.inputs)):
         return False
     return op.name in COMPLEX or all(each.dtype.kind != "c" for each in (node, *node.inputs))
+
+
+def can_fail(node: Node) -> bool:
+    """Whether an operation may raise an error when it runs: an index out of bounds, or whatever a step of NumPy raises."""
+    op = node.op
+    if op.kind == "call":
+        graphs = [plan.schedule.fused.graph for plan in node.params["plans"]]
+        return any(can_fail(each) for graph in graphs for each in graph.nodes)
+    is_step = op.kind in ("opaque", "elementwise", "reduce") and not has_kernel(node)
+    return op.name in AT_INDICES or (is_step and op.name not in ("cumulate", "recurrence"))

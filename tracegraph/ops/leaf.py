@@ -10,7 +10,21 @@ import numpy as np
 from tracegraph.ir import DTYPES, Aval, Node, Op, Where, canonical, current_where
 from tracegraph.ops.rules import each
 
-__all__ = ["OPS", "constant", "identity", "input_node", "input_op", "iota", "is_literal", "literal", "stop_gradient"]
+__all__ = [
+    "ANY",
+    "OPS",
+    "constant",
+    "identity",
+    "input_node",
+    "input_op",
+    "iota",
+    "is_literal",
+    "literal",
+    "stop_gradient",
+]
+
+#: Of an input that may be written over: any output of its shape may be in its memory at the end.
+ANY = -1
 
 
 def _constant_rule(*, value: np.ndarray) -> Aval:
@@ -47,9 +61,19 @@ OPS: Sequence[Op] = (input_op, constant_op, iota, identity, stop_gradient)
 BY_NAME = {op.name: op for op in OPS}
 
 
-def input_node(aval: Aval, where: Where | None = None, *, is_number: bool = False) -> Node:
-    """A fresh input of a graph; ``is_number`` if it is always given as a Python float rather than an array."""
-    return Node(input_op, (), {"number": float} if is_number else {}, aval, where)
+def input_node(aval: Aval, where: Where | None = None, *, is_number: bool = False, reuse: int | None = None) -> Node:
+    """A fresh input of a graph.
+
+    Args:
+        aval: what is given.
+        where: the user's line.
+        is_number: it is always given as a Python float rather than an array.
+        reuse: which output, by its number, may be computed in its memory, or `ANY`.
+    """
+    params: dict[str, Any] = {"number": float} if is_number else {}
+    if reuse is not None:
+        params["reuse"] = reuse
+    return Node(input_op, (), params, aval, where)
 
 
 def constant(value: Any) -> Node:

@@ -160,11 +160,13 @@ def _origin(x: Node, starts: Ints, steps: Ints, sizes: Shape) -> tuple[Node, boo
     """Where a region of x has its value from: an earlier array that is the same there, or (True) what was written there.
 
     None if only a part of it was written, or if it was before many other writes: each read would look through all of them.
-    None, too, for an array that was written itself: while that is needed, later writes cannot take its memory.
+    None, too, for an array that was written itself, or an argument whose memory may be used: while that is needed, later
+    writes cannot take its memory.
     """
     for _ in range(LOOKED_THROUGH):
         if x.op is not update:
-            return None if unview(x)[0].op in (update, concatenate) else (x, False)
+            core, _ = unview(x)
+            return None if core.op in (update, concatenate) or "reuse" in core.params else (x, False)
         before, v = x.inputs
         places = (x.params["starts"], x.params["steps"], v.shape)
         if (starts, steps, sizes) == places:

@@ -54,7 +54,12 @@ class Watch:
             WeakValueDictionary() if before is None else before._released
         )
         self._follow(function, 0)
+        self._note_idle()
         self._seen.clear()  # it kept ids from being used again; what was followed may be freed from now on
+
+    def _note_idle(self) -> None:
+        """Notes whether there is nothing to look at, as for most functions."""
+        self._is_idle = not (self._names or self._cells or self._sequences or self._generators or self._arrays)
 
     def names(self, word: str) -> bool:
         """Whether the code that can be reached has this name in it."""
@@ -62,6 +67,8 @@ class Watch:
 
     def is_current(self) -> bool:
         """Whether everything is as it was."""
+        if self._is_idle:
+            return True
         for namespace, name, value in self._names:
             found = namespace.get(name, _MISSING)
             if found is not value and not _same(found, value):
@@ -106,6 +113,7 @@ class Watch:
             array, _ = self._arrays.pop(each, (None, b""))
             if array is not None:
                 self._released[each] = array
+        self._note_idle()
 
     def _is_compared(self, array: np.ndarray) -> bool:
         return array.nbytes <= _ARRAY_BYTES and array.dtype != object and self._released.get(id(array)) is not array

@@ -18,7 +18,7 @@ import numpy as np
 from tracegraph.backends.numba.loader import host_cpu
 from tracegraph.compiler.contract import Contraction, block_limits
 
-__all__ = ["Tile", "contraction_kernel", "contraction_table", "tile_of", "tiles_of"]
+__all__ = ["Tile", "contraction_kernel", "contraction_table", "scratch_bytes", "tile_of", "tiles_of"]
 
 
 class Tile(NamedTuple):
@@ -404,6 +404,11 @@ _lock = threading.Lock()
 @cache
 def _scratch() -> _Scratch:
     return _Scratch()
+
+
+def scratch_bytes() -> int:
+    """How much memory all programs share for packing."""
+    return _scratch().memory.nbytes
 
 
 def contraction_table(contraction: Contraction) -> list[int]:

@@ -12,6 +12,7 @@ and a worker that wakes late finds either nothing or the next wave, both harmles
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +24,7 @@ Words = npt.NDArray[np.int64]
 
 # The words of the table. Those that different threads write stand in cache lines (8 words) of their own.
 WORDS = """
-THREADS, SPINS, DRAIN, WAKE, WAVE, WORKER = 0, 1, 2, 3, 4, 5
+THREADS, SPINS, DRAIN, WAKE, WAVE, WORKER, REST = 0, 1, 2, 3, 4, 5, 6
 CREATE, DETACH, LOCK, UNLOCK, WAIT, SIGNAL, BROADCAST, YIELD = 8, 9, 10, 11, 12, 13, 14, 15
 BUSY, REMAINING, UNFINISHED, SLEEPERS, ALIVE = 16, 24, 32, 40, 48
 TASKS, COUNT, NEW_THREAD = 56, 57, 58
@@ -87,6 +88,11 @@ def wave(pool, tasks, count):
         else:
             call_c(pool[YIELD], ())
 """,
+    "rest": """
+def rest(pool, pauses, hi):
+    for _ in range(pauses):
+        pause()
+""",
     "worker": """
 def worker(pool, lo, hi):
     # The life of a thread: work, spin, sleep; leave when there are more workers than wanted.
@@ -127,7 +133,8 @@ _C_FUNCTIONS = {
     "BROADCAST": "pthread_cond_broadcast",
     "YIELD": "sched_yield",
 }
-_PAUSES_BEFORE_SLEEP = 4000  # 10 to 40 ns each, by CPU: long enough to bridge a serial stretch
+_SPIN_NANOSECONDS = 50_000  # before a thread sleeps: long enough to bridge a serial stretch
+_PAUSES = 500  # that are timed, since a pause takes 2 to 50 ns, by CPU
 
 
 def _word_numbers() -> dict[str, int]:
@@ -209,7 +216,7 @@ class Pool:
         for (name, _), address in zip(kernels, self._cache.addresses(kernels), strict=True):
             words[_WORD[name.upper()]] = address
         words[_WORD["THREADS"]] = self._threads
-        words[_WORD["SPINS"]] = _PAUSES_BEFORE_SLEEP
+        words[_WORD["SPINS"]] = _spins(_KERNEL(int(words[_WORD["REST"]])))
         _reset(words)
         # This keeps table and code alive for as long as threads may be in them: for ever.
         os.register_at_fork(after_in_child=self._after_fork)
@@ -219,6 +226,16 @@ class Pool:
         if self._words is not None:
             _reset(self._words)
         self._lock = threading.Lock()
+
+
+def _spins(rest: Callable[[int, int, int], None]) -> int:
+    """How many pauses a thread makes before it sleeps."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter_ns()
+        rest(0, _PAUSES, 0)
+        times.append(time.perf_counter_ns() - start)
+    return _PAUSES * _SPIN_NANOSECONDS // max(min(times), 1)
 
 
 def _reset(words: Words) -> None:

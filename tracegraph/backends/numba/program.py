@@ -7,9 +7,12 @@ results are bound by the tape itself at each call.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -32,6 +35,7 @@ from tracegraph.backends.numba.control import (
     memory_at,
     turn,
 )  # fmt: skip
+from tracegraph.backends.numba.library_threads import with_limited_library
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
@@ -47,12 +51,14 @@ from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.control import Loop, loop
-from tracegraph.ops.leaf import iota
+from tracegraph.ops.leaf import iota, is_literal
 
-__all__ = ["Executable", "kernel_counts", "link"]
+__all__ = ["Executable", "kernel_counts", "kernel_name", "link"]
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
+_NOWHERE: Mapping[int, np.ndarray] = {}
+_NO_ARENA = np.empty(0, np.uint8)
 
 
 def kernel_counts() -> tuple[int, int]:
@@ -69,6 +75,11 @@ def link(plan: Plan) -> Executable:
 class Executable:
     """A program for one signature.
 
+    Attributes:
+        plan: the memory plan.
+        may_fail: whether it may raise an error when it has written to some results already.
+        constants: arrays from outside that it reads.
+
     Calls from several threads at once are answered side by side: each has tables of its own. The arena of intermediate
     values is taken anew at each call, as results are, and bound like them: it is the last argument of the tape.
     """
@@ -78,10 +89,15 @@ class Executable:
         self.plan = plan
         self._code = assemble(plan)
         self._inputs = [node.aval for node in graph.inputs]
-        memory = (*plan.schedule.fused.outputs, aval_of((plan.arena_bytes,), np.uint8))
-        self._memory = [(aval, aval.nbytes >= LARGE) for aval in memory]
+        self._outputs = plan.schedule.fused.outputs
+        self._makers = list(map(_maker, self._outputs))
+        shared = plan.schedule.shared
+        self._places = [(None, shared[k]) if k in shared else (make, 0) for k, make in enumerate(self._makers)]
+        self._arena = _maker(aval_of((plan.arena_bytes,), np.uint8)) if plan.arena_bytes else _no_arena
         self._idle = [_Instance(self._code)]
         self._run = self._idle[0].run
+        self.may_fail = self._idle[0].may_fail
+        self.constants = tuple(_constants(plan))
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -98,19 +114,52 @@ class Executable:
         listings = {source.text: source.listing() for source in self._code.every_source()}
         return "\n\n".join(listings.values())
 
-    def run(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+    def run(self, leaves: Sequence[Any], into: Mapping[int, np.ndarray] = _NOWHERE) -> list[np.ndarray]:
         """The values of the graph's outputs, in new arrays.
 
         Args:
             leaves: one array or number for each input, of its shape and dtype.
+            into: for outputs that are computed in the memory of an input, the array that is given for that, if it may be
+                written over; it lies in C order.
         """
-        results = [recycler.take(aval) if is_large else np.empty(*aval) for aval, is_large in self._memory]
-        if not self._run(*leaves, *results):
+        results, arena = [make() for make in self._makers], self._arena()
+        for output, number in self.plan.schedule.shared.items():
+            if output in into:
+                results[output] = _as(into[output], self._outputs[output])
+            else:
+                np.copyto(results[output].reshape(-1), leaves[number].reshape(-1))
+        if not self._run(*leaves, *results, arena):
             arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
-            if not self._run(*arrays, *results):
-                self._run_aside(arrays, results)
-        results.pop()
+            if not self._run(*arrays, *results, arena):
+                self._run_aside(arrays, [*results, arena])
         return results
+
+    def attempt(self, leaves: Sequence[Any]) -> list[np.ndarray] | None:
+        """The same for leaves that may be any objects; None, and nothing is done, if they are not just what the tape wants.
+
+        Each output that may be computed in the memory of an input is.
+        """
+        results = [leaves[number] if make is None else make() for make, number in self._places]
+        return results if self._run(*leaves, *results, self._arena()) else None
+
+    def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
+        """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
+
+        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other: what it would find in the cache,
+        because another kernel of its task has just written it, it may have to fetch.
+        """
+        arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
+        results = [make() for make in self._makers]
+        instance = _TimedInstance(self._code)
+        best = [math.inf] * len(self._code.kernels)
+        for _ in range(runs):
+            for output, number in self.plan.schedule.shared.items():
+                np.copyto(results[output].reshape(-1), arrays[number].reshape(-1))
+            instance.seconds = [0.0] * len(best)
+            if not instance.run(*arrays, *results, self._arena()):
+                raise AssertionError("arguments of a checked signature do not fit the program")
+            best = list(map(min, best, instance.seconds))
+        return best
 
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
         """Runs on tables of its own, because another thread is using the first ones."""
@@ -122,12 +171,49 @@ class Executable:
             self._idle.append(instance)
 
 
+def _maker(aval: Aval) -> Callable[[], np.ndarray]:
+    """Makes arrays of arbitrary contents."""
+    return partial(recycler.take, aval) if aval.nbytes >= LARGE else partial(np.empty, *aval)
+
+
+def _no_arena() -> np.ndarray:
+    return _NO_ARENA
+
+
+def _as(array: np.ndarray, aval: Aval) -> np.ndarray:
+    """The array itself if it has this shape, or else its memory in this shape."""
+    if array.dtype is aval.dtype and array.shape == aval.shape:
+        return array
+    return array.view(aval.dtype).reshape(aval.shape)
+
+
 def _prepared(leaf: Any, dtype: np.dtype) -> Any:
     """A leaf as the tape takes it: a Python float as it is, all else as an aligned array in C order of this very dtype."""
     if type(leaf) is float:
         return leaf
     array = np.require(np.asarray(leaf, dtype), None, ("C", "A"))
     return array if array.dtype is dtype else array.view(dtype)
+
+
+def _constants(plan: Plan) -> Iterator[np.ndarray]:
+    """The arrays that kernels read by reference, in loops and branches too."""
+    for node in plan.schedule.fused.graph.nodes:
+        if "value" in node.params and not is_literal(node):
+            yield node.params["value"]
+    for kernel in plan.schedule.kernels:
+        for inner in kernel.plans if isinstance(kernel, CallKernel) else ():
+            yield from _constants(inner)
+
+
+def _uses_library(plan: Plan) -> bool:
+    """Whether there are products by BLAS in a plan, or steps of NumPy, which may call it."""
+    for kernel in plan.schedule.kernels:
+        if isinstance(kernel, CallKernel):
+            if any(map(_uses_library, kernel.plans)):
+                return True
+        elif isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_scan):
+            return True
+    return False
 
 
 class Code(NamedTuple):
@@ -174,6 +260,11 @@ def assemble(plan: Plan) -> Code:
     return Code(plan, sources, codes, inner)
 
 
+def _is_checked(code: Code) -> bool:
+    """Whether a kernel may find an index out of bounds."""
+    return any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
+
+
 class _Instance:
     """Tables and tapes: the state that a running program writes to."""
 
@@ -199,7 +290,9 @@ class _Instance:
         runs = [make_tape(stretches[0], self._arguments(code.plan), release_gil=release)[0]]
         runs += [make_tape(stretch, release_gil=release)[0] for stretch in stretches[1:]]
         run = runs[0] if not steps and not self._copies else self._interleaved(runs, steps)
-        is_checked = any(slot.buffer is ERRORS for source in code.every_source() for slot in source.slots)
+        run = with_limited_library(run) if _uses_library(code.plan) else run
+        is_checked = _is_checked(code)
+        self.may_fail = is_checked or bool(steps)
         return self._checked(run) if is_checked else run
 
     def words(self, count: int) -> tuple[np.ndarray, int]:
@@ -307,6 +400,50 @@ class _Instance:
         return run
 
 
+class _TimedInstance(_Instance):
+    """Tables, and a tape for each kernel of each wave, so that they can be timed.
+
+    Attributes:
+        seconds: how long each kernel has taken in the runs so far.
+    """
+
+    def __init__(self, code: Code) -> None:
+        self.seconds = [0.0] * len(code.kernels)
+        super().__init__(code)
+
+    def _build(self, code: Code) -> Callable[..., bool]:
+        release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
+        parts: list[tuple[int, Step]] = []
+        for number, part in _Frame(self, code).parts():
+            parts.append((number, _alone(part, release=release) if isinstance(part, Wave) else part))
+        bind, _ = make_tape([], self._arguments(code.plan))
+
+        def run(*arrays: Any) -> bool:
+            for copy, original in self._copies:
+                np.copyto(copy, original)
+            if not bind(*arrays):
+                return False
+            with np.errstate(all="ignore"):
+                for number, part in parts:
+                    start = time.perf_counter()
+                    part(arrays)
+                    self.seconds[number] += time.perf_counter() - start
+            return True
+
+        limited = with_limited_library(run) if _uses_library(code.plan) else run
+        return self._checked(limited) if _is_checked(code) else limited
+
+
+def _alone(wave: Wave, *, release: bool) -> Step:
+    """A wave on a tape of its own."""
+    run, _ = make_tape([wave], release_gil=release)
+
+    def step(arrays: Sequence[Any]) -> None:
+        run()
+
+    return step
+
+
 def _release(histories: Sequence[np.ndarray]) -> None:
     for memory in histories:
         free(int(memory[0]))
@@ -346,14 +483,36 @@ class _Frame:
         stretches: list[list[Wave]] = [[]]
         steps: list[Step] = []
         for wave in self._plan.schedule.waves:
-            number = wave.kernels[0]
-            kernel = self._code.kernels[number]
-            if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
-                steps.append(self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel))
+            step = self._step_of(wave.kernels[0])
+            if step is not None:
+                steps.append(step)
                 stretches.append([])
             else:
                 stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
         return stretches, steps
+
+    def parts(self) -> Iterator[tuple[int, Wave | Step]]:
+        """For each kernel of each wave, its tasks, or the step of Python that it is."""
+        for wave in self._plan.schedule.waves:
+            for number in wave.kernels:
+                step = self._step_of(number)
+                if step is not None:
+                    yield number, step
+                else:
+                    tasks = [
+                        self._task(task._replace(parts=(part,)))
+                        for task in wave.tasks
+                        for part in task.parts
+                        if part.kernel == number
+                    ]
+                    yield number, Wave(tasks, wave.is_parallel and len(tasks) > 1)
+
+    def _step_of(self, number: int) -> Step | None:
+        """The step of Python that a kernel is; None if it runs natively."""
+        kernel = self._code.kernels[number]
+        if self._code.codes[number] or isinstance(kernel, NestKernel):
+            return None
+        return self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel)
 
     # -- tables ----------------------------------------------------------------------------------------------------
 
@@ -630,6 +789,19 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
         return Argument(targets)
     strides = tuple(stride * aval.dtype.itemsize for stride in contiguous(aval.shape).strides)
     return Argument(targets, aval.dtype, aval.shape, strides, writeable)
+
+
+def kernel_name(kernel: Kernel) -> str:
+    """What a kernel is called: by its source, or whose it is and what it does."""
+    source = _source(kernel)
+    if source is not None:
+        return source.name
+    assert not isinstance(kernel, NestKernel), "every nest has a source"
+    if isinstance(kernel, CallKernel):
+        return kernel.node.op.name
+    if kernel.is_contraction:
+        return contraction_kernel(kernel.contraction)[0]
+    return f"BLAS {kernel.node.op.name}" if kernel.is_product else f"NumPy {kernel.node.op.name}"
 
 
 def _source(kernel: Kernel) -> KernelSource | None:

@@ -1,0 +1,147 @@
+"""Which results are computed in the memory of an argument: one that the function changes, or that the caller has given away.
+
+An input node that may be written over has a parameter ``reuse``: the number of the output that is to be there at the end,
+or `ANY`. Updates of such an input are done in place by `materialise`. Here, once waves are known, the same is found for
+outputs that are computed anew: each element may be written only where nothing reads the input's element any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tracegraph.compiler.kernel import Kernel, NestKernel
+from tracegraph.compiler.materialise import Access, shares_memory
+from tracegraph.compiler.native import can_fail
+from tracegraph.compiler.nest import Instruction, Load, Pick
+from tracegraph.compiler.schedule import Schedule, Wave
+from tracegraph.ir import Graph, Node
+from tracegraph.ops.leaf import ANY
+from tracegraph.ops.shape import reshape
+
+__all__ = ["share"]
+
+
+def share(schedule: Schedule) -> Schedule:
+    """The schedule with kernels that read such an input from the memory of an output."""
+    graph = schedule.fused.graph
+    found: dict[int, int] = {}
+    waves = schedule.waves
+    inputs = [(number, node) for number, node in enumerate(graph.inputs) if "reuse" in node.params]
+    if inputs and any(map(can_fail, graph.nodes)):
+        inputs = [(number, node) for number, node in inputs if node.params["reuse"] == ANY]
+    for number, node in inputs:
+        for output in _candidates(graph, node):
+            if output in found:
+                continue
+            if not _is_root(node, graph.outputs[output]):
+                ordered = _ordered(node, graph.outputs[output], schedule.kernels, waves)
+                if ordered is None:
+                    continue
+                waves = ordered
+            found[output] = number
+            break
+    if not found:
+        return schedule
+    memory = {graph.inputs[number]: graph.outputs[output] for output, number in found.items()}
+    kernels = tuple(_moved(kernel, memory) for kernel in schedule.kernels)
+    return schedule._replace(fused=schedule.fused._replace(kernels=kernels), waves=waves, shared=found)
+
+
+def _candidates(graph: Graph, node: Node) -> list[int]:
+    """The outputs that an input's memory may be used for: those computed in it already, then those of its shape."""
+    wanted = node.params["reuse"]
+    if wanted != ANY:
+        return [wanted]
+    meant = {other.params.get("reuse") for other in graph.inputs}
+    fitting = [
+        number
+        for number, output in enumerate(graph.outputs)
+        if number not in meant and output.dtype == node.dtype and output.aval.size == node.aval.size
+    ]
+    return sorted(fitting, key=lambda k: (not _is_root(node, graph.outputs[k]), graph.outputs[k].shape != node.shape))
+
+
+def _is_root(node: Node, output: Node) -> bool:
+    """Whether updates of the input in place have made the output."""
+    while shares_memory(output):
+        output = output.inputs[0].base
+    return output is node
+
+
+def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequence[Wave]) -> tuple[Wave, ...] | None:
+    """The waves in an order in which the input is read for the last time before the output is written, or by the very kernel
+    that writes it and at the same places; None if there is none."""
+    if node.dtype != output.dtype or node.aval.size != output.aval.size or shares_memory(output):
+        return None
+    is_written = False
+    ordered: list[Wave] = []
+    for wave in waves:
+        readers = {number for number in wave.kernels if node in kernels[number].reads}
+        writers = {number for number in wave.kernels if output in kernels[number].writes}
+        if readers and is_written:
+            return None
+        if readers & writers and not (len(writers) == 1 and _is_pointwise(kernels[min(writers)], node, output)):
+            return None
+        ordered += _split(wave, writers) if writers and readers - writers else [wave]
+        is_written = is_written or bool(writers)
+    return tuple(ordered)
+
+
+def _split(wave: Wave, late: set[int]) -> list[Wave]:
+    """A wave in two: the kernels that have to wait for the others come last."""
+    sides = ([task for task in wave.tasks if (task.parts[0].kernel in late) == is_late] for is_late in (False, True))
+    return [Wave(tuple(tasks), wave.is_parallel and len(tasks) > 1) for tasks in sides]
+
+
+def _is_pointwise(kernel: Kernel, node: Node, output: Node) -> bool:
+    """Whether a kernel reads each element of an input only at the point at which it then writes that element's place: of the
+    body, or once a reduction is done, but then no partial results may wait in the output."""
+    if not isinstance(kernel, NestKernel):
+        return False
+    nest = kernel.nest
+    sides = ((nest.body, nest.body_stores), (nest.epilogue, nest.stores))
+    reads = [
+        [each.address for each in side if isinstance(each, (Load, Pick)) and _reads(each, node)] for side, _ in sides
+    ]
+    stores = [[store for store in side if store.address.buffer is output] for _, side in sides]
+    if all(reads) or all(stores) or bool(reads[0]) != bool(stores[0]):
+        return False
+    is_after = bool(reads[1])
+    if (is_after and nest.is_column) or any(
+        isinstance(each, Pick) and _reads(each, node) for each in sides[is_after][0]
+    ):
+        return False
+    axes = nest.kept if is_after else range(len(nest.axes))
+    (first, *others) = stores[is_after]
+    same = {address[1:] for address in (first.address, *reads[is_after])}
+    moves = all(first.address.strides[k] for k in axes if nest.axes[k].extent != 1)
+    return not others and not first.places and len(same) == 1 and moves
+
+
+def _reads(each: Instruction, node: Node) -> bool:
+    return isinstance(each, (Load, Pick)) and each.address.buffer is node
+
+
+def _moved(kernel: Kernel, memory: Mapping[Node, Node]) -> Kernel:
+    """A kernel that finds some inputs in the memory of outputs."""
+    if not any(node in memory for node in kernel.reads):
+        return kernel
+    if isinstance(kernel, NestKernel):
+        nest = kernel.nest
+        body, epilogue = (tuple(_moved_read(each, memory) for each in side) for side in (nest.body, nest.epilogue))
+        return kernel._replace(nest=nest._replace(body=body, epilogue=epilogue))
+    operands = tuple(_moved_access(operand, memory) for operand in kernel.operands)
+    return kernel._replace(operands=operands)
+
+
+def _moved_read(each: Instruction, memory: Mapping[Node, Node]) -> Instruction:
+    if isinstance(each, (Load, Pick)) and each.address.buffer in memory:
+        return each._replace(address=each.address._replace(buffer=memory[each.address.buffer]))
+    return each
+
+
+def _moved_access(operand: Access, memory: Mapping[Node, Node]) -> Access:
+    buffer = memory.get(operand.base)
+    if buffer is None:
+        return operand
+    return Access(buffer, (reshape(buffer, shape=operand.base.shape), *operand.views))
