@@ -270,7 +270,7 @@ class _Fuser:
             reads = memory in [source.base for source in operands(node)]
             return not reads or _is_same_place(node, group.root, whole, positions)
         assert region is not None, "what is written at indices was told apart"
-        is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
+        is_reduced = node.op.kind == "reduce" or bool(group.members.reductions)
         if node.op is pick and node.inputs[0].base is memory:
             return False
         for source in node.inputs:

@@ -138,11 +138,11 @@ def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     if pieces == 1:
         return [Task(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
-    grain = COLUMN_GRAIN if nest.is_column and nest.outer == len(nest.axes) - 1 else GRAIN
+    grain = COLUMN_GRAIN if nest.is_column and nest.outer == nest.loops - 1 else GRAIN
     if extent > pieces * GRAIN:
         step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]
-    needed = kernel.partials is not None
+    needed = bool(kernel.partials)
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 

@@ -40,6 +40,8 @@ Typed: TypeAlias = tuple[Signature, Callable[[Any, Builder, Signature, Values], 
 TABLE = types.CPointer(types.int64)
 WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
+#: Of memory that a kernel has of its own: that of the widest vectors.
+HELD_ALIGNMENT = 64
 
 ELEMENT_TYPES: dict[str, types.Type] = {
     "boolean": types.boolean,
@@ -167,6 +169,22 @@ def pointer(typing: Any, args: Any, slot: Any, dtype: Any) -> Typed:
         return builder.inttoptr(address, _storage(result.dtype).as_pointer())
 
     return result(TABLE, slot, dtype), generate
+
+
+@intrinsic(prefer_literal=True)
+def hold(typing: Any, slot: Any, dtype: Any, count: Any) -> Typed:
+    """`hold(slot, dtype, n)`: the typed pointer to memory of the kernel's own for n elements, in a slot of its own."""
+    if not all(isinstance(each, types.IntegerLiteral) for each in (slot, count)):
+        raise TypingError(f"hold() was given slot {slot} and count {count}, expected literals")
+    result = SlotPointer(dtype.dtype, slot.literal_value)
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        with builder.goto_entry_block():
+            memory = builder.alloca(ir.ArrayType(_storage(result.dtype), count.literal_value))
+            memory.align = HELD_ALIGNMENT
+        return builder.bitcast(memory, _storage(result.dtype).as_pointer())
+
+    return result(slot, dtype, count), generate
 
 
 @intrinsic
@@ -427,6 +445,7 @@ def pause(typing: Any) -> Typed:
 NAMESPACE: dict[str, Any] = {
     **ELEMENT_TYPES,
     "pointer": pointer,
+    "hold": hold,
     "load": load,
     "reload": reload,
     "store": store,

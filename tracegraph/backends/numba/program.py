@@ -372,7 +372,7 @@ class _Frame:
                 words.append(value)
             else:
                 own = 0
-                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
+                if isinstance(kernel, NestKernel) and buffer in kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
         table[:] = words
