@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -43,6 +43,9 @@ ERRORS = input_node(aval_of((1,), np.int64))
 BLOCK = 1024
 #: Columns of a column reduction that are carried together: they fit in the first-level cache.
 STRIP = 512
+#: Rows and columns of a tile of arrays that lie across each other, and where the next row of a copy begins: elements
+#: below each other must not compete for one place in the cache.
+TILE, PITCH = 64, 72
 #: Rows of a column reduction that are added up before its partial results are read and written, if a body has at most as
 #: much arithmetic.
 ROWS, LIGHT = 4, 12
@@ -123,6 +126,8 @@ class _Writer:
         self._numbers: dict[Pick | Store, int] = {}
         self._named: set[str] = set()
         self._literals: dict[str, str] = {}
+        self._copied: dict[Load, str] = {}
+        self._inner = [nest.loops - 1]
         self._width = math.prod(axis.extent for axis in nest.axes if axis.is_unrolled)
         self._counts = {"a": 0, "out": 0, "errors": 0}
         self.remarks: dict[str, np.ndarray] = {}
@@ -133,9 +138,49 @@ class _Writer:
 
     def plain(self) -> None:
         """Every loop is kept: the body runs at each point."""
+        across = self._crossing()
+        if across is not None:
+            self._tiled(across)
+            return
         with self.loops(self.nest.kept_loops):
             for _ in self.copies(is_reduced=False):
                 self.statements("v", self.nest.body, self.nest.body_stores)
+
+    def _crossing(self) -> int | None:
+        """The loop along which arrays lie that the innermost loop only visits in leaps, if there are such."""
+        *loops, last = self.nest.kept_loops or (0,)
+        if self.nest.is_ordered or not loops or self.nest.loops < len(self.nest.axes):
+            return None
+        leaps = [each.address.strides for each in self.nest.body if self._leaps(each, last)]
+        counts = {k: sum(strides[k] == 1 for strides in leaps) for k in loops}
+        best = max(loops, key=lambda k: counts[k])
+        return best if counts[best] else None
+
+    def _leaps(self, each: Instruction, last: int) -> TypeGuard[Load]:
+        return (
+            isinstance(each, Load)
+            and each.address.strides[last] not in (0, 1)
+            and all(each.address.buffer is not buffer for buffer, _ in self._written)
+        )
+
+    def _tiled(self, across: int) -> None:
+        """Tile by tile: what lies across the innermost loop is copied as it lies, and then read from the copy."""
+        nest = self.nest
+        last = nest.kept_loops[-1]
+        self._inner.append(across)
+        loads = [each for each in nest.body if self._leaps(each, last) and each.address.strides[across] == 1]
+        with ExitStack() as stack:
+            for k in nest.kept_loops:
+                stack.enter_context(self.strip(k, TILE) if k in (across, last) else self.loops([k]))
+            for k, each in enumerate(dict.fromkeys(loads)):
+                held = self._hold(f"tile{k}", each.address.buffer.dtype, TILE * PITCH)
+                place = f"({self._along(last)}) * {PITCH} + {self._along(across)}"
+                with self.across(last), self.across(across):
+                    value = f"load({self.pointer(each.address)}, {self.place(each.address)})"
+                    self.line(f"store({held}, {place}, {value})")
+                self._copied[each] = _from_bits(f"reload({held}, {place})", each.address)
+            with self.across(across), self.across(last):
+                self.statements("v", nest.body, nest.body_stores)
 
     def row(self) -> None:
         """The innermost loop is reduced: partial results stay in registers."""
@@ -253,11 +298,14 @@ class _Writer:
 
     def _held(self, fold: Fold, copy: str) -> str:
         """The name of the memory that holds a strip of partial results."""
-        name = f"held{self.nest.folds.index(fold)}{copy}"
+        dtype = np.dtype(np.float32) if fold.node.dtype == np.float16 else fold.node.dtype
+        return self._hold(f"held{self.nest.folds.index(fold)}{copy}", dtype, STRIP)
+
+    def _hold(self, name: str, dtype: np.dtype, count: int) -> str:
+        """The name of memory of the kernel's own."""
         if name not in self._named:
             self._named.add(name)
-            dtype = np.dtype(np.float32) if fold.node.dtype == np.float16 else fold.node.dtype
-            self.head.append(f"{name} = hold({len(self.slots)}, {_type(dtype)}, {STRIP})")
+            self.head.append(f"{name} = hold({len(self.slots)}, {_type(dtype)}, {count})")
             self.slots.append(Slot(None, 0))
         return name
 
@@ -275,22 +323,22 @@ class _Writer:
         self.depth -= 1
 
     @contextmanager
-    def strip(self, axis: int) -> Iterator[None]:
-        """A loop over strips of an axis, from `start` to `stop`."""
+    def strip(self, axis: int, count: int = STRIP) -> Iterator[None]:
+        """A loop over strips of an axis."""
         lo, hi = self.bounds(axis)
-        with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
-            self.line(f"stop = min(start + {STRIP}, {hi})")
+        with self.block(f"for start{axis} in range({lo}, {hi}, {count}):"):
+            self.line(f"stop{axis} = min(start{axis} + {count}, {hi})")
             yield
 
     @contextmanager
     def across(self, axis: int) -> Iterator[None]:
         """A loop over a strip."""
-        with self.block(f"for {self.index[axis]} in range(start, stop):"):
+        with self.block(f"for {self.index[axis]} in range(start{axis}, stop{axis}):"):
             yield
 
     def _along(self, axis: int) -> str:
         """How far a point lies from the start of its strip."""
-        return f"{self.index[axis]} - start"
+        return f"{self.index[axis]} - start{axis}"
 
     def copies(self, *, is_reduced: bool) -> Iterator[str]:
         """Goes over the points of the axes that are written out; gives what a name has behind it at each."""
@@ -350,6 +398,8 @@ class _Writer:
         return names
 
     def _expression(self, each: Instruction, names: Sequence[str], totals: Mapping[Node, str]) -> str:
+        if isinstance(each, Load) and each in self._copied:
+            return self._copied[each]
         if isinstance(each, Load):
             function = "reload" if each.address[:2] in self._written else "load"
             return _from_bits(f"{function}({self.pointer(each.address)}, {self.place(each.address)})", each.address)
@@ -436,9 +486,9 @@ class _Writer:
             index = self.index[axis]
             if stride == 0 or index == "0":
                 continue
-            if stride == 1 and (axis == self.nest.loops - 1 or self.nest.axes[axis].is_unrolled):
+            if stride == 1 and (axis in self._inner or self.nest.axes[axis].is_unrolled):
                 terms.append(index)
-            elif 1 < stride == self._width and axis == self.nest.loops - 1:
+            elif 1 < stride == self._width and axis in self._inner:
                 terms.append(f"{index} * {stride}")
             else:
                 terms.append(f"{index} * {self._number(f's{k}_{axis}', stride)}")
