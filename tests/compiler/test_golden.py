@@ -55,6 +55,8 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "points": (lambda x: np.sum((x[:, None] - x[None]) ** 2, axis=-1), (POINTS,)),
     "few_columns": (lambda x, b: (x * b, np.mean(x, axis=0)), (POINTS, np.ones(3))),
     "logsumexp": (lambda x: np.log(np.sum(np.exp(x), axis=1)), (MATRIX,)),
+    "column_statistics": (lambda x: (np.sum(x, axis=0), np.max(x, axis=0), np.mean(x, axis=0)), (MATRIX,)),
+    "extremes": (lambda x: (np.min(x), np.max(x)), (MATRIX,)),
     "any": (lambda x: np.any(x > 0, axis=1), (MATRIX,)),
     "long_sum": (lambda x: np.sqrt(np.sum(x * x)), (np.ones(1 << 20),)),
     "argmax": (lambda x: np.argmax(x, axis=1), (MATRIX,)),

@@ -104,6 +104,15 @@ class Membership:
             return self.space == node.inputs[0].shape and self.axes == node.params["axes"]
         return self.space == node.shape
 
+    def absorb(self, other: Membership) -> None:
+        """Takes in the nodes of another kernel, which reduces the same axes of the same space."""
+        for level, views in self.views.items():
+            views.update(other.views[level])
+        self.reductions += other.reductions
+        self.stored.update(other.stored)
+        self.count += other.count
+        self.repeated += other.repeated
+
     def positions(self, uses: Iterable[tuple[Node, Views]]) -> list[tuple[Level, Views]]:
         """The levels and chains of views through which some consumers, as far as they are members, need a value."""
         found: dict[tuple[Level, Views], None] = {}
