@@ -21,8 +21,8 @@ not grow with the length; a column reduction keeps its partial results in a stri
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any, NamedTuple, TypeGuard
 
@@ -46,9 +46,9 @@ STRIP = 512
 #: Rows and columns of a tile of arrays that lie across each other, and where the next row of a copy begins: elements
 #: below each other must not compete for one place in the cache.
 TILE, PITCH = 64, 72
-#: Rows of a column reduction that are added up before its partial results are read and written, if a body has at most as
-#: much arithmetic.
-ROWS, LIGHT = 4, 12
+#: Rows of a reduction that are taken together, if a body has at most as much arithmetic and there are no more reductions:
+#: partial results of columns are read and written less often, and rows are read from several places of memory at once.
+GROUP, LIGHT, MOST_GROUPED = 4, 12, 3
 #: An epilogue of more arithmetic has a loop of its own over a strip of results, which is vectorised.
 HEAVY = 10
 
@@ -96,6 +96,8 @@ _REDUCTIONS: dict[str, _Reduction] = {
     "reduce_max": _Reduction("accumulate_max", "maximum", {"f": -np.inf, "b": False}, "logical_or"),
     "reduce_min": _Reduction("accumulate_min", "minimum", {"f": np.inf, "b": True}, "logical_and"),
 }
+#: The loop of a maximum or minimum of numbers that are not NaN.
+_PEAKS = {"reduce_max": "peak_max", "reduce_min": "peak_min"}
 
 
 def write_nest(nest: Nest) -> KernelSource:
@@ -127,6 +129,7 @@ class _Writer:
         self._named: set[str] = set()
         self._literals: dict[str, str] = {}
         self._copied: dict[Load, str] = {}
+        self._group: int | None = None
         self._inner = [nest.loops - 1]
         self._width = math.prod(axis.extent for axis in nest.axes if axis.is_unrolled)
         self._counts = {"a": 0, "out": 0, "errors": 0}
@@ -187,59 +190,78 @@ class _Writer:
         nest = self.nest
         loops = nest.kept_loops
         weight = sum(weight_of(each.node) for each in nest.epilogue if isinstance(each, Apply))
-        is_apart = bool(loops and nest.reduced_loops) and weight > HEAVY
-        with self.loops(loops[:-1] if is_apart else loops), self.strip(loops[-1]) if is_apart else nullcontext():
-            with self.across(loops[-1]) if is_apart else nullcontext():
-                for copy in self.copies(is_reduced=False):
-                    for fold in nest.folds:
-                        self.line(f"{self._total(fold)}{copy} = {_start(fold.node)}", fold.node)
-                self._totals(nest.reduced_loops)
-                for copy in self.copies(is_reduced=False):
-                    if not is_apart:
-                        self._finish({fold.node: f"{self._total(fold)}{copy}" for fold in nest.folds})
-                    for fold in nest.folds if is_apart else ():
-                        self.line(
-                            f"store({self._held(fold, copy)}, {self._along(loops[-1])}, {self._total(fold)}{copy})"
-                        )
-            if is_apart:
-                self._finish_strip(loops[-1])
+        if not loops or not nest.reduced_loops:
+            with self.loops(loops):
+                self._row(None)
+        elif weight > HEAVY:
+            last = loops[-1]
+            with self.loops(loops[:-1]), self.strip(last):
+                self._grouped(last, f"start{last}", f"stop{last}", lambda: self._row(last))
+                self._finish_strip(last)
+        else:
+            with self.loops(loops[:-1]):
+                self._grouped(loops[-1], *self.bounds(loops[-1]), lambda: self._row(None))
+
+    def _row(self, held: int | None) -> None:
+        """A row, or several side by side: the results are held for a strip of an axis, or go on through the epilogue."""
+        folds = self.nest.folds
+        for copy in self.copies(is_reduced=False):
+            for fold in folds:
+                self.line(f"{self._total(fold)}{copy} = {_start(fold.node)}", fold.node)
+                if _is_peak(fold.node):
+                    self.line(f"{self._total(fold, 'noted')}{copy} = {_word_of(fold.node)}(0)")
+        self._totals(self.nest.reduced_loops)
+        for copy in self.copies(is_reduced=False):
+            for fold in filter(lambda fold: _is_peak(fold.node), folds):
+                total = f"{self._total(fold)}{copy}"
+                self.line(f"{total} = nan_if({self._total(fold, 'noted')}{copy}, {total})", fold.node)
+            if held is None:
+                self._finish({fold.node: f"{self._total(fold)}{copy}" for fold in folds})
+                continue
+            for fold in folds:
+                memory = self._held(fold, copy if self._group is None else "")
+                self.line(f"store({memory}, {self._along(held)}, {self._total(fold)}{copy})")
 
     def _totals(self, loops: Sequence[int]) -> None:
         """The reduced loops of a row, the innermost one in blocks if it is long and rounding matters."""
-        summed = [fold for fold in self.nest.folds if _rounds(fold.node)]
+        folds = self.nest.folds
+        summed = [fold for fold in folds if _rounds(fold.node)]
         is_short = bool(self.nest.kept_loops and loops) and self.nest.axes[loops[-1]].extent <= BLOCK
         if not loops or not summed or is_short:
             with self.loops(loops):
-                self._accumulate({fold: self._total(fold) for fold in self.nest.folds})
+                self._accumulate("total")
             return
         (lo, hi), i = self.bounds(loops[-1]), self.index[loops[-1]]
-        partial = {fold: self._total(fold).replace("total", "partial") for fold in summed}
-        copies = list(self.copies(is_reduced=False))
+        sums = [(fold, copy) for fold in summed for copy in self.copies(is_reduced=False)]
         with self.loops(loops[:-1]), self.block(f"for begin in range({lo}, {hi}, {BLOCK}):"):
-            for fold in summed:
-                for copy in copies:
-                    self.line(f"{partial[fold]}{copy} = {_start(fold.node)}")
+            for fold, copy in sums:
+                self.line(f"{self._total(fold, 'partial')}{copy} = {_start(fold.node)}")
             with self.block(f"for {i} in range(begin, min(begin + {BLOCK}, {hi})):"):
-                self._accumulate({fold: partial.get(fold, self._total(fold)) for fold in self.nest.folds})
-            for fold in summed:
-                for copy in copies:
-                    total = f"{self._total(fold)}{copy}"
-                    self.line(f"{total} = add({total}, {partial[fold]}{copy})")
+                self._accumulate("partial")
+            for fold, copy in sums:
+                total = f"{self._total(fold)}{copy}"
+                self.line(f"{total} = add({total}, {self._total(fold, 'partial')}{copy})")
 
-    def _accumulate(self, totals: dict[Fold, str]) -> None:
+    def _accumulate(self, sums: str) -> None:
         """What is done at a point of the loops: the body for each element that is written out."""
         for copy in self.copies(is_reduced=False):
             for _ in self.copies(is_reduced=True):
                 names = self.statements("v", self.nest.body, self.nest.body_stores)
-                for fold, total in totals.items():
-                    self.line(f"{total}{copy} = {_accumulate(fold.node, total + copy, names[fold.value])}", fold.node)
+                for fold in self.nest.folds:
+                    total = self._total(fold, sums if _rounds(fold.node) else "total") + copy
+                    value = names[fold.value]
+                    if _is_peak(fold.node):
+                        noted = f"{self._total(fold, 'noted')}{copy}"
+                        self.line(f"{total} = {_peak(fold.node)}({total}, {value})", fold.node)
+                        self.line(f"{noted} = note_nan({noted}, {value})")
+                    else:
+                        self.line(f"{total} = {_accumulate(fold.node, total, value)}", fold.node)
 
     def column(self) -> None:
         """The innermost loop is kept: partial results are held in memory, a strip of columns at a time."""
         nest = self.nest
         *outer, last = nest.kept_loops
         *loops, row = nest.reduced_loops
-        weight = sum(weight_of(each.node) for each in nest.body if isinstance(each, Apply))
         with self.loops(outer), self.strip(last):
             with self.across(last):
                 for copy in self.copies(is_reduced=False):
@@ -248,39 +270,42 @@ class _Writer:
                             f"store({self._held(fold, copy)}, {self._along(last)}, {_start(fold.node)})", fold.node
                         )
             with self.loops(loops):
-                lo, hi = self.bounds(row)
-                if weight <= LIGHT and nest.loops == len(nest.axes):
-                    whole = f"{lo} + ({hi} - {lo}) // {ROWS} * {ROWS}" if lo != "0" else f"{hi} // {ROWS} * {ROWS}"
-                    self.line(f"whole = {whole}")
-                    with self.block(f"for {self.index[row]} in range({lo}, whole, {ROWS}):"):
-                        self._rows(last, row, ROWS)
-                    lo = "whole"
-                with self.block(f"for {self.index[row]} in range({lo}, {hi}):"):
-                    self._rows(last, row, 1)
+                self._grouped(row, *self.bounds(row), lambda: self._columns(last))
             self._finish_strip(last)
 
-    def _rows(self, last: int, row: int, count: int) -> None:
-        """Adds rows to the results that are held for a strip."""
-        at, first = self._along(last), self.index[row]
+    def _columns(self, last: int) -> None:
+        """Adds a row, or several, to the results that are held for a strip."""
+        at = self._along(last)
         with self.across(last):
             for copy in self.copies(is_reduced=False):
                 totals: dict[Fold, str] = {}
-                for k in range(count):
-                    self.index[row] = f"({first} + {k})" if k else first
-                    for _ in self.copies(is_reduced=True):
-                        names = self.statements("v", self.nest.body, self.nest.body_stores)
-                        for fold in self.nest.folds:
-                            value = names[fold.value]
-                            if fold in totals:
-                                value = _accumulate(fold.node, totals[fold], value)
-                            totals[fold] = self._total(fold)
-                            self.line(f"{totals[fold]} = {value}", fold.node)
-                self.index[row] = first
+                for _ in self.copies(is_reduced=True):
+                    names = self.statements("v", self.nest.body, self.nest.body_stores)
+                    for fold in self.nest.folds:
+                        value = names[fold.value]
+                        if fold in totals:
+                            value = _accumulate(fold.node, totals[fold], value)
+                        totals[fold] = self._total(fold)
+                        self.line(f"{totals[fold]} = {value}", fold.node)
                 for fold, total in totals.items():
                     held = self._held(fold, copy)
                     self.line(
                         f"store({held}, {at}, {_accumulate(fold.node, f'reload({held}, {at})', total)})", fold.node
                     )
+
+    def _grouped(self, axis: int, lo: str, hi: str, emit: Callable[[], None]) -> None:
+        """A loop over an axis: with little to do at each point, several at a time and then the rest one by one."""
+        weight = sum(weight_of(each.node) for each in self.nest.body if isinstance(each, Apply))
+        if weight <= LIGHT and len(self.nest.folds) <= MOST_GROUPED and self.nest.loops == len(self.nest.axes):
+            whole = f"({hi} - {lo}) // {GROUP} * {GROUP}" if lo != "0" else f"{hi} // {GROUP} * {GROUP}"
+            self.line(f"whole{axis} = {whole if lo == '0' else f'{lo} + {whole}'}")
+            with self.block(f"for {self.index[axis]} in range({lo}, whole{axis}, {GROUP}):"):
+                self._group = axis
+                emit()
+                self._group = None
+            lo = f"whole{axis}"
+        with self.block(f"for {self.index[axis]} in range({f'{lo}, ' if lo != '0' else ''}{hi}):"):
+            emit()
 
     def _finish(self, totals: dict[Node, str]) -> None:
         self.statements("w", self.nest.epilogue, self.nest.stores, totals)
@@ -293,8 +318,8 @@ class _Writer:
                     {fold.node: f"reload({self._held(fold, copy)}, {self._along(last)})" for fold in self.nest.folds}
                 )
 
-    def _total(self, fold: Fold) -> str:
-        return f"total{self.nest.folds.index(fold)}" if len(self.nest.folds) > 1 else "total"
+    def _total(self, fold: Fold, word: str = "total") -> str:
+        return f"{word}{self.nest.folds.index(fold)}" if len(self.nest.folds) > 1 else word
 
     def _held(self, fold: Fold, copy: str) -> str:
         """The name of the memory that holds a strip of partial results."""
@@ -341,12 +366,15 @@ class _Writer:
         return f"{self.index[axis]} - start{axis}"
 
     def copies(self, *, is_reduced: bool) -> Iterator[str]:
-        """Goes over the points of the axes that are written out; gives what a name has behind it at each."""
-        axes = [k for k, axis in enumerate(self.nest.axes) if axis.is_unrolled and axis.is_reduced == is_reduced]
+        """Goes over the points that are written out; gives what a name has behind it at each."""
+        axes = [axis for axis in enumerate(self.nest.axes) if axis[1].is_reduced == is_reduced]
+        extents = {
+            k: GROUP if k == self._group else axis.extent for k, axis in axes if k == self._group or axis.is_unrolled
+        }
         letters = list(self.index)
-        for point in np.ndindex(*(self.nest.axes[k].extent for k in axes)):
-            for k, at in zip(axes, point, strict=True):
-                self.index[k] = str(at)
+        for point in np.ndindex(*extents.values()):
+            for k, at in zip(extents, point, strict=True):
+                self.index[k] = str(at) if k != self._group else f"({letters[k]} + {at})" if at else letters[k]
             yield "".join(f"_{at}" for at in point)
         self.index[:] = letters
 
@@ -555,6 +583,20 @@ def _start(node: Node) -> str:
 def _rounds(node: Node) -> bool:
     """Whether the error of a reduction grows with the length."""
     return node.op.name == "reduce_sum" and node.dtype.kind in "fc"
+
+
+def _is_peak(node: Node) -> bool:
+    """Whether a reduction must watch for NaN, which it does apart, for then the rest is one instruction."""
+    return node.op.name in _PEAKS and node.dtype.kind == "f"
+
+
+def _peak(node: Node) -> str:
+    return _PEAKS[node.op.name]
+
+
+def _word_of(node: Node) -> str:
+    """An integer as wide as the numbers of a reduction."""
+    return "int64" if node.dtype == np.float64 else "int32"
 
 
 def _accumulate(node: Node, total: str, value: str) -> str:
