@@ -15,8 +15,9 @@ import tracegraph as tg
 
 FOLDER = Path(__file__).parent / "golden"
 
-MATRIX = np.ones((6, 8))
-VECTOR = np.ones(8)
+MATRIX = np.ones((12, 16))
+VECTOR = np.ones(16)
+POINTS = np.ones((12, 3))
 SINGLE = MATRIX.astype(np.float32)
 
 
@@ -39,7 +40,7 @@ def in_place(x: Any) -> Any:
 
 def at_indices(x: Any, i: Any) -> Any:
     x[i] = np.exp(x[i]) + 1
-    np.add.at(x, (slice(None), i), x[:, ::-1][:, :6])
+    np.add.at(x, (slice(None), i), x[:, ::-1][:, :12])
     return x, np.sum(x[i] * x, axis=1)
 
 
@@ -51,6 +52,11 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "transpose": (lambda x: x.T + 1, (MATRIX,)),
     "row_sum": (lambda x: np.sum(x * x, axis=1), (MATRIX,)),
     "column_mean": (lambda x: np.mean(x, axis=0), (MATRIX,)),
+    "points": (lambda x: np.sum((x[:, None] - x[None]) ** 2, axis=-1), (POINTS,)),
+    "few_columns": (lambda x, b: (x * b, np.mean(x, axis=0)), (POINTS, np.ones(3))),
+    "logsumexp": (lambda x: np.log(np.sum(np.exp(x), axis=1)), (MATRIX,)),
+    "column_statistics": (lambda x: (np.sum(x, axis=0), np.max(x, axis=0), np.mean(x, axis=0)), (MATRIX,)),
+    "extremes": (lambda x: (np.min(x), np.max(x)), (MATRIX,)),
     "any": (lambda x: np.any(x > 0, axis=1), (MATRIX,)),
     "long_sum": (lambda x: np.sqrt(np.sum(x * x)), (np.ones(1 << 20),)),
     "argmax": (lambda x: np.argmax(x, axis=1), (MATRIX,)),
@@ -58,7 +64,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "concatenate": (lambda x, b: np.concatenate([x, x * b]), (MATRIX, VECTOR)),
     "stencil": (stencil, (VECTOR,)),
     "in_place": (in_place, (MATRIX,)),
-    "at_indices": (at_indices, (MATRIX, np.arange(6))),
+    "at_indices": (at_indices, (MATRIX, np.arange(12))),
     "mixed_dtypes": (lambda x: x.astype(np.int32) // 2 > 1, (SINGLE,)),
     "scan_rows": (lambda x: np.cumsum(x, axis=1), (MATRIX,)),
     "scan_columns": (lambda x: np.maximum.accumulate(x), (MATRIX,)),

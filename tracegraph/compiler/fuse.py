@@ -32,10 +32,11 @@ from tracegraph.compiler.materialise import (
 from tracegraph.compiler.native import has_kernel
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.split import split
-from tracegraph.ir import Graph, Node, aval_of
+from tracegraph.ir import Graph, Node, Shape, aval_of
 from tracegraph.ir.layout import Layout
 from tracegraph.ops.call import again, result, results
 from tracegraph.ops.leaf import input_node
+from tracegraph.ops.rules import Ints
 from tracegraph.ops.shape import reshape
 
 __all__ = ["fuse"]
@@ -48,6 +49,8 @@ RECOMPUTE = 8
 FARTHEST = 500
 #: Groups that are tried for a value that many groups need.
 MOST_TRIED = 64
+#: Values that are looked at to find which arrays two reductions share.
+MOST_SOURCES = 32
 
 
 class _Use(NamedTuple):
@@ -102,6 +105,18 @@ class _Group:
         for other in others:
             other.leaders.add(self)
         return True
+
+    def can_absorb(self, other: _Group) -> bool:
+        """Whether two groups can be one: neither leads to the other, and then what leads to one or follows it is made to
+        lead to both, or follow both."""
+        size = self.members.count + other.members.count
+        if size > LARGEST_NEST or self.members.assembled is not None or other.members.assembled is not None:
+            return False
+        first, last = sorted((self, other), key=_rank)
+        between = _reached([first], lambda group: group.followers, lambda group: group.rank <= last.rank)
+        if between is None or last in between:
+            return False
+        return self.lead(other.followers) and all(leader.lead([self]) for leader in other.leaders)
 
 
 def _rank(group: _Group) -> int:
@@ -162,6 +177,7 @@ class _Fuser:
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
         self.users_of: dict[Node, set[_Group]] = {}
+        self.reducing: dict[tuple[Shape, Ints], dict[Node, set[Node]]] = {}
 
     def run(self) -> list[_Group]:
         for node in reversed(self.order):
@@ -209,13 +225,13 @@ class _Fuser:
         group = _Group(len(self.groups), node, is_nest=has_kernel(node))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
-        if node.op.kind == "reduce" and group.is_nest:
-            group.members.reduce(node)
-        elif node.op.kind == "part":
+        if node.op.kind == "part":
             group.members.assembled = self.uses[node][0].consumer, self.places.get(node)
         group.lead(followers)
         self.groups.append(group)
         self.group_of[node] = group
+        if node.op.kind == "reduce" and group.is_nest:
+            self._reduce(node, group)
 
     def _join(
         self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group], *, is_stored: bool
@@ -243,10 +259,39 @@ class _Fuser:
             members.add(node, level, {views})
         if is_stored:
             members.store(node, positions[0][0])
-        if node.op.kind == "reduce":
-            members.reduce(node)
         self.group_of[node] = group
+        if node.op.kind == "reduce":
+            self._reduce(node, group)
         return True
+
+    def _reduce(self, node: Node, group: _Group) -> None:
+        """Makes a node a reduction of its group, and of the group of another one over the same axes that reads some of the
+        same arrays: they are read once."""
+        group.members.reduce(node)
+        self.group_of[node] = group
+        beside = self.reducing.setdefault((group.members.space, group.members.axes), {})
+        sources = _sources(node)
+        others = {self.group_of[each]: None for each, found in beside.items() if not sources.isdisjoint(found)}
+        beside[node] = sources
+        for other in [each for each in others if each is not group][:MOST_TRIED]:
+            if other.can_absorb(group):
+                self._absorb(other, group)
+                return
+
+    def _absorb(self, group: _Group, other: _Group) -> None:
+        """Makes one group of two."""
+        group.members.absorb(other.members)
+        for each in other.leaders:
+            each.followers.remove(other)
+        for each in other.followers:
+            each.leaders.remove(other)
+        for views in other.members.views.values():
+            self.group_of.update(dict.fromkeys(views, group))
+        for users in self.users_of.values():
+            if other in users:
+                users.discard(other)
+                users.add(group)
+        self.groups.remove(other)
 
     def _readable(self, node: Node, positions: Iterable[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether strides can say how the node's own operands are read from where it is evaluated."""
@@ -270,7 +315,7 @@ class _Fuser:
             reads = memory in [source.base for source in operands(node)]
             return not reads or _is_same_place(node, group.root, whole, positions)
         assert region is not None, "what is written at indices was told apart"
-        is_reduced = node.op.kind == "reduce" or group.members.reduction is not None
+        is_reduced = node.op.kind == "reduce" or bool(group.members.reductions)
         if node.op is pick and node.inputs[0].base is memory:
             return False
         for source in node.inputs:
@@ -295,6 +340,19 @@ class _Fuser:
             return False
         members.repeated += again
         return True
+
+
+def _sources(node: Node) -> set[Node]:
+    """The arrays of a reduction's full shape that it reads or works out on the way."""
+    shape = node.inputs[0].shape
+    found = {node.inputs[0]}
+    stack = [node.inputs[0]]
+    while stack and len(found) < MOST_SOURCES:
+        each = stack.pop()
+        fresh = {source for source in each.inputs if source.shape == shape} if each.op.kind == "elementwise" else set()
+        stack.extend(fresh - found)
+        found |= fresh
+    return {each for each in found if each.op.name != "broadcast_to" and each.op.kind != "leaf"}
 
 
 def _is_same_place(node: Node, piece: Node, whole: Node, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:

@@ -25,13 +25,13 @@ class NestKernel(NamedTuple):
     Attributes:
         nest: what it computes.
         pieces: into how many it must be cut because each leaves a partial result; 1 if any cut will do.
-        partials: the buffer of those partial results, one element a piece.
+        partials: the buffers of those partial results, one for each reduction.
         after: buffers that are written before, although it does not read them.
     """
 
     nest: Nest
     pieces: int = 1
-    partials: Node | None = None
+    partials: tuple[Node, ...] = ()
     after: tuple[Node, ...] = ()
 
     def __str__(self) -> str:

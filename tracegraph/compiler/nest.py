@@ -2,7 +2,8 @@
 strides are arguments of the kernel, so one source serves all of them.
 
 A nest runs over the axes of its space, some of them kept and some reduced. At each point it evaluates its instructions;
-values that the reductions have taken up go on through a second list, the epilogue, at each point of the kept axes.
+values that the reductions have taken up go on through a second list, the epilogue, at each point of the kept axes. Axes
+of a few elements stand last and are written out in the text: there is no loop over them.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import numpy as np
 from tracegraph.ir import Node
 
 __all__ = [
-    "Address", "Apply", "Axis", "Index", "Instruction", "Literal", "Load", "Nest", "Pick", "Place", "Reduce", "Store",
+    "Address", "Apply", "Axis", "Fold", "Index", "Instruction", "Literal", "Load", "Nest", "Pick", "Place", "Reduce",
+    "Store",
 ]  # fmt: skip
 
 
 class Axis(NamedTuple):
-    """One loop: its extent, and whether a reduction runs over it."""
+    """One loop: its extent, whether a reduction runs over it, and whether it is written out instead of looped over."""
 
     extent: int
     is_reduced: bool
+    is_unrolled: bool = False
 
 
 class Address(NamedTuple):
@@ -77,9 +80,16 @@ class Pick(NamedTuple):
 
 
 class Reduce(NamedTuple):
-    """The result of the nest's reduction, at the start of the epilogue."""
+    """The result of one of the nest's reductions, in the epilogue."""
 
     node: Node
+
+
+class Fold(NamedTuple):
+    """One reduction of a nest: the reducing node, and the instruction of the body that it takes."""
+
+    node: Node
+    value: int
 
 
 Instruction = Load | Pick | Literal | Index | Apply | Reduce
@@ -98,13 +108,13 @@ class Nest(NamedTuple):
     """A kernel, all but its text.
 
     Attributes:
-        axes: outer to inner, as the loops run.
+        axes: outer to inner, as the loops run; then those that are unrolled.
         body: instructions at each point.
         body_stores: what is written at each point.
-        reduction: the reducing node and which instruction it takes, if there is one.
-        epilogue: instructions at each point of the kept axes, once the reduction is done.
+        folds: its reductions, all over the same axes.
+        epilogue: instructions at each point of the kept axes, once the reductions are done.
         stores: what is written there.
-        is_column: the innermost loop runs over a kept axis, and partial results of the reduction wait in memory.
+        is_column: the innermost loop runs over a kept axis, and partial results of the reductions wait in memory.
         is_ordered: what comes later may write over what came before, so that the loops must run in order.
         outer: the axis that is cut into slices for tasks; -1 if there are no axes.
     """
@@ -112,7 +122,7 @@ class Nest(NamedTuple):
     axes: tuple[Axis, ...]
     body: tuple[Instruction, ...]
     body_stores: tuple[Store, ...]
-    reduction: tuple[Node, int] | None
+    folds: tuple[Fold, ...]
     epilogue: tuple[Instruction, ...]
     stores: tuple[Store, ...]
     is_column: bool
@@ -122,11 +132,10 @@ class Nest(NamedTuple):
     @property
     def nodes(self) -> list[Node]:
         """The nodes that it computes, in the order in which it does so."""
-        reduction = [] if self.reduction is None else [self.reduction[0]]
         body, epilogue = (
             [each.node for each in side if isinstance(each, (Apply, Pick))] for side in (self.body, self.epilogue)
         )
-        return [*body, *reduction, *epilogue]
+        return [*body, *(fold.node for fold in self.folds), *epilogue]
 
     @property
     def outer_extent(self) -> int:
@@ -152,6 +161,19 @@ class Nest(NamedTuple):
         """How many bytes a turn of the outer loop moves on in a buffer."""
         address = next(each for each in self.addresses if each.buffer is buffer)
         return address.strides[self.outer] * buffer.dtype.itemsize
+
+    @property
+    def kept_loops(self) -> tuple[int, ...]:
+        return tuple(k for k in self.kept if not self.axes[k].is_unrolled)
+
+    @property
+    def reduced_loops(self) -> tuple[int, ...]:
+        return tuple(k for k, axis in enumerate(self.axes) if axis.is_reduced and not axis.is_unrolled)
+
+    @property
+    def loops(self) -> int:
+        """How many axes are looped over."""
+        return sum(not axis.is_unrolled for axis in self.axes)
 
     @property
     def points(self) -> int:

@@ -2,7 +2,8 @@
 
 `Membership` says which nodes those are, at which level and through which views each is evaluated. `build_nest` writes down
 the instructions, reads the index maps off the views, and brings the loops into canonical form: axes that all arrays walk
-as one are merged, and reduced axes go inside or outside according to how memory lies.
+as one are merged, reduced axes go inside or outside according to how memory lies, and axes of a few elements are written
+out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tracegraph.compiler.nest import (
     Address,
     Apply,
     Axis,
+    Fold,
     Index,
     Instruction,
     Literal,
@@ -35,9 +37,13 @@ __all__ = ["Level", "Membership", "build_nest"]
 
 Views = tuple[Node, ...]
 
+#: Axes of so few elements are written out, as long as there are no more instructions than that: a loop would take longer to
+#: begin and to end than to run, and of the loop around it, then the innermost one, whole vectors are computed.
+UNROLLED, MOST_UNROLLED = 8, 64
+
 
 class Level(enum.IntEnum):
-    """Where in a nest a node is evaluated: at every point, or once the reduction is done."""
+    """Where in a nest a node is evaluated: at every point, or once the reductions are done."""
 
     BODY = 0
     EPILOGUE = 1
@@ -48,7 +54,7 @@ class Membership:
 
     Attributes:
         space: the shape that the loops run over.
-        reduction: the node that reduces it, if there is one.
+        reductions: the nodes that reduce it, all over the same axes.
         views: for each level and node, the chains of views through which its value is needed there.
         stored: the nodes whose values are kept, with the level at which they are written.
         assembled: the buffer that a stored `part` is a region of, and, unless it is written at indices, where it lies there.
@@ -58,7 +64,7 @@ class Membership:
 
     def __init__(self, space: Shape) -> None:
         self.space = space
-        self.reduction: Node | None = None
+        self.reductions: list[Node] = []
         self.views: dict[Level, dict[Node, set[Views]]] = {Level.BODY: {}, Level.EPILOGUE: {}}
         self.stored: dict[Node, Level] = {}
         self.assembled: tuple[Node, Layout | None] | None = None
@@ -68,7 +74,7 @@ class Membership:
     @property
     def axes(self) -> tuple[int, ...]:
         """The reduced axes of the space."""
-        return () if self.reduction is None else self.reduction.params["axes"]
+        return self.reductions[0].params["axes"] if self.reductions else ()
 
     def shape(self, level: Level) -> Shape:
         """The shape over which a level is evaluated."""
@@ -82,23 +88,36 @@ class Membership:
         self.stored[node] = level
 
     def reduce(self, node: Node) -> None:
-        """Makes a member the reduction of the nest: what was the body becomes the epilogue."""
-        self.reduction = node
-        self.space = node.inputs[0].shape
-        self.views = {Level.BODY: {}, Level.EPILOGUE: self.views[Level.BODY]}
-        self.stored = dict.fromkeys(self.stored, Level.EPILOGUE)
+        """Makes a member a reduction of the nest. With the first one, what was the body becomes the epilogue."""
+        if not self.reductions:
+            self.space = node.inputs[0].shape
+            self.views = {Level.BODY: {}, Level.EPILOGUE: self.views[Level.BODY]}
+            self.stored = dict.fromkeys(self.stored, Level.EPILOGUE)
+        self.reductions.append(node)
 
     def can_reduce(self, node: Node, positions: Sequence[tuple[Level, Views]]) -> bool:
-        """Whether a reduction can take this nest as its epilogue."""
-        if self.reduction is not None or self.space != node.shape:
+        """Whether a reduction can take this nest as its epilogue, or join those that it has."""
+        level = Level.EPILOGUE if self.reductions else Level.BODY
+        if any(position != (level, ()) for position in positions):
             return False
-        return all(level is Level.BODY and not views for level, views in positions)
+        if self.reductions:
+            return self.space == node.inputs[0].shape and self.axes == node.params["axes"]
+        return self.space == node.shape
+
+    def absorb(self, other: Membership) -> None:
+        """Takes in the nodes of another kernel, which reduces the same axes of the same space."""
+        for level, views in self.views.items():
+            views.update(other.views[level])
+        self.reductions += other.reductions
+        self.stored.update(other.stored)
+        self.count += other.count
+        self.repeated += other.repeated
 
     def positions(self, uses: Iterable[tuple[Node, Views]]) -> list[tuple[Level, Views]]:
         """The levels and chains of views through which some consumers, as far as they are members, need a value."""
         found: dict[tuple[Level, Views], None] = {}
         for consumer, views in uses:
-            if consumer is self.reduction:
+            if consumer in self.reductions:
                 found[Level.BODY, views] = None
                 continue
             for level, members in self.views.items():
@@ -117,11 +136,7 @@ def build_nest(members: Membership, memory: Mapping[Node, Node]) -> Nest:
         memory: for nodes that share a buffer, the one that stands for it.
     """
     body, epilogue = (_Emitter(members, level, memory) for level in Level)
-    taken = None
-    if members.reduction is not None:
-        taken = body.value(members.reduction.inputs[0], ())
-        if members.reduction not in members.stored and not _is_row(members, body.loads):
-            members.store(members.reduction, Level.EPILOGUE)
+    folds = tuple(Fold(node, body.value(node.inputs[0], ())) for node in members.reductions)
     for node, level in members.stored.items():
         (body if level is Level.BODY else epilogue).store(node)
     axes, place = _loops(members, body, epilogue)
@@ -129,12 +144,14 @@ def build_nest(members: Membership, memory: Mapping[Node, Node]) -> Nest:
         axes=axes,
         body=tuple(_instruction(each, place) for each in body.instructions),
         body_stores=tuple(_store(each, place) for each in body.stores),
-        reduction=None if members.reduction is None or taken is None else (members.reduction, taken),
+        folds=folds,
         epilogue=tuple(_instruction(each, place) for each in epilogue.instructions),
         stores=tuple(_store(each, place) for each in epilogue.stores),
-        is_column=members.reduction is not None and bool(axes) and not axes[-1].is_reduced,
+        is_column=_is_column(axes),
         is_ordered=any(node.op is part_at and not node.params["distinct"] for node in members.stored),
-        outer=next((k for k, axis in enumerate(axes) if not axis.is_reduced), 0 if axes else -1),
+        outer=next(
+            (k for k, axis in enumerate(axes) if not axis.is_reduced and not axis.is_unrolled), 0 if axes else -1
+        ),
     )
 
 
@@ -175,7 +192,7 @@ class _Emitter:
     def _emit(self, node: Node, views: Views, layout: Layout) -> int:
         if node.op is iota:
             return self._append(Index(self._address(node, layout), node.dtype))
-        if node is self.members.reduction and self.level is Level.EPILOGUE:
+        if node in self.members.reductions and self.level is Level.EPILOGUE:
             return self._append(Reduce(node))
         if node not in self.members.views[self.level]:
             return self._append(Load(self._address(node, layout)))
@@ -258,20 +275,6 @@ def _target(node: Node, members: Membership) -> tuple[Node, Layout]:
 # -- canonical loops ---------------------------------------------------------------------------------------------------
 
 
-def _is_row(members: Membership, loads: Sequence[Address]) -> bool:
-    """Whether more of the largest arrays lie along the reduced axes than along the kept ones.
-
-    The largest are those that move along the most axes: extents must have no say, or another size would be another kernel.
-    """
-    axes = members.axes
-    if len(axes) == len(members.space):
-        return True
-    moving = [sum(map(bool, address.strides)) for address in loads]
-    largest = [address.strides for address, count in zip(loads, moving, strict=True) if count == max(moving)]
-    along = [k in axes for strides in largest for k, stride in enumerate(strides) if stride == 1]
-    return 2 * sum(along) >= len(along)
-
-
 def _loops(members: Membership, body: _Emitter, epilogue: _Emitter) -> tuple[tuple[Axis, ...], list[list[int]]]:
     """The loops, outer to inner, and for each the axes of the space that it runs over; the last of those gives strides."""
     addresses = [*body.addresses, *epilogue.addresses]
@@ -282,7 +285,9 @@ def _loops(members: Membership, body: _Emitter, epilogue: _Emitter) -> tuple[tup
         else:
             merged.append([k])
     axes = [Axis(math.prod(members.space[k] for k in group), group[0] in members.axes) for group in merged]
-    order = _loop_order(axes, is_row=_is_row(members, body.loads))
+    unrolled = _unrolled(axes, len(body.instructions))
+    axes = [axis._replace(is_unrolled=k in unrolled) for k, axis in enumerate(axes)]
+    order = _loop_order(axes, [_over_loops(each, merged).strides for each in body.loads])
     return tuple(axes[k] for k in order), [merged[k] for k in order]
 
 
@@ -293,13 +298,50 @@ def _walk_as_one(members: Membership, addresses: Iterable[Address], outer: int, 
     return all(address.strides[outer] == address.strides[inner] * extent for address in addresses)
 
 
-def _loop_order(axes: Sequence[Axis], *, is_row: bool) -> list[int]:
-    """Kept axes outside, reduced ones inside; of a column reduction the last kept axis goes innermost."""
-    kept = [k for k, axis in enumerate(axes) if not axis.is_reduced]
-    reduced = [k for k, axis in enumerate(axes) if axis.is_reduced]
-    if is_row or not reduced:
-        return kept + reduced
-    return kept[:-1] + reduced + kept[-1:]
+def _unrolled(axes: Sequence[Axis], instructions: int) -> list[int]:
+    """The axes that are written out: the last ones, which are coordinates or channels, but never the first, which may be of
+    any length."""
+    room = min(UNROLLED, MOST_UNROLLED // max(instructions, 1))
+    found: list[int] = []
+    for k in range(len(axes) - 1, 0, -1):
+        if not 1 < axes[k].extent <= room:
+            break
+        room //= axes[k].extent
+        found.append(k)
+    return found
+
+
+def _loop_order(axes: Sequence[Axis], loads: Sequence[tuple[int, ...]]) -> list[int]:
+    """Kept axes outside, reduced ones inside; of a column reduction the last kept axis goes innermost of all loops."""
+    kept, reduced, unrolled = (
+        [k for k, axis in enumerate(axes) if (axis.is_unrolled, axis.is_reduced) in kinds]
+        for kinds in (((False, False),), ((False, True),), ((True, False), (True, True)))
+    )
+    if not kept or not reduced or _is_row(axes, loads):
+        return kept + reduced + unrolled
+    return kept[:-1] + reduced + kept[-1:] + unrolled
+
+
+def _is_row(axes: Sequence[Axis], loads: Sequence[tuple[int, ...]]) -> bool:
+    """Whether more of the largest arrays lie along the reduced loops than along the kept ones.
+
+    The largest are those that move along the most loops: extents must have no say, or another size would be another kernel.
+    """
+    loops = [k for k, axis in enumerate(axes) if not axis.is_unrolled]
+    moving = [[k for k in loops if strides[k]] for strides in loads]
+    most = max(map(len, moving), default=0)
+    along = [
+        axes[min(reversed(moves), key=lambda k: abs(strides[k]))].is_reduced
+        for moves, strides in zip(moving, loads, strict=True)
+        if moves and len(moves) == most
+    ]
+    return 2 * sum(along) >= len(along)
+
+
+def _is_column(axes: Sequence[Axis]) -> bool:
+    """Whether a kept loop runs inside a reduced one."""
+    loops = [axis.is_reduced for axis in axes if not axis.is_unrolled]
+    return any(loops) and not loops[-1]
 
 
 def _over_loops(address: Address, place: Sequence[Sequence[int]]) -> Address:

@@ -204,11 +204,11 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     if pieces == 1:
         return [Part(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
-    grain = COLUMN_GRAIN if nest.is_column and nest.outer == len(nest.axes) - 1 else GRAIN
+    grain = COLUMN_GRAIN if nest.is_column and nest.outer == nest.loops - 1 else GRAIN
     if extent > pieces * GRAIN:
         step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]
-    needed = kernel.partials is not None
+    needed = bool(kernel.partials)
     return [Part(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from tracegraph.compiler.kernel import NestKernel
-from tracegraph.compiler.nest import Address, Axis, Index, Instruction, Load, Nest, Pick, Reduce, Store
+from tracegraph.compiler.nest import Address, Axis, Fold, Index, Instruction, Load, Nest, Pick, Reduce, Store
 from tracegraph.ir import Aval
 from tracegraph.ops.leaf import input_node
 
@@ -23,43 +23,45 @@ COLUMNS = 512
 
 
 def split(nest: Nest) -> tuple[NestKernel, ...]:
-    """One kernel, or two for a long reduction that keeps little."""
+    """One kernel, or two for long reductions that keep little."""
     slices = _slices(nest)
-    if slices < 2 or nest.reduction is None:
+    if slices < 2:
         return (NestKernel(nest),)
-    node, _ = nest.reduction
     kept = nest.kept
     extents = tuple(nest.axes[k].extent for k in kept)
-    partials = input_node(Aval((slices, *extents), node.dtype), node.where)
+    nodes = [fold.node for fold in nest.folds]
+    partials = tuple(input_node(Aval((slices, *extents), node.dtype), node.where) for node in nodes)
     inside = _strides(nest, extents)
     first = nest._replace(
-        epilogue=(Reduce(node),),
-        stores=(Store(Address(partials, 0, inside), 0),),
-        outer=next(k for k, axis in enumerate(nest.axes) if axis.is_reduced),
+        epilogue=tuple(map(Reduce, nodes)),
+        stores=tuple(Store(Address(each, 0, inside), k) for k, each in enumerate(partials)),
+        outer=nest.reduced_loops[0],
     )
-    order = [*kept[:-1], -1, *kept[-1:]] if nest.is_column else [*kept, -1]
+    across = nest.reduced_loops[0]
+    order = [-1 if k == across else k for k, axis in enumerate(nest.axes) if k == across or not axis.is_reduced]
+    strides = tuple(math.prod(extents) if k < 0 else inside[k] for k in order)
     last = Nest(
         axes=tuple(Axis(slices, is_reduced=True) if k < 0 else nest.axes[k] for k in order),
-        body=(Load(Address(partials, 0, tuple(math.prod(extents) if k < 0 else inside[k] for k in order))),),
+        body=tuple(Load(Address(each, 0, strides)) for each in partials),
         body_stores=(),
-        reduction=(node, 0),
+        folds=tuple(Fold(node, k) for k, node in enumerate(nodes)),
         epilogue=tuple([_reordered(each, order) for each in nest.epilogue]),
         stores=tuple([store._replace(address=_along(store.address, order)) for store in nest.stores]),
         is_column=nest.is_column,
         is_ordered=nest.is_ordered,
-        outer=1 if order[0] < 0 and kept else 0,
+        outer=next((place for place, k in enumerate(order) if k in nest.kept_loops), 0),
     )
     return NestKernel(first, slices, partials), NestKernel(last)
 
 
 def _slices(nest: Nest) -> int:
-    reduced = [axis.extent for axis in nest.axes if axis.is_reduced]
-    if nest.reduction is None or not reduced or nest.points < LEAST_POINTS:
+    loops = nest.reduced_loops
+    if not loops or nest.points < LEAST_POINTS:
         return 1
-    tasks = nest.outer_extent if nest.kept else 1
-    if nest.is_column and len(nest.kept) == 1:
+    tasks = nest.outer_extent if nest.kept_loops else 1
+    if nest.is_column and len(nest.kept_loops) == 1:
         tasks = -(-tasks // COLUMNS)
-    return 1 if tasks >= ENOUGH_TASKS else min(MOST_SLICES, nest.points // SLICE_POINTS, reduced[0])
+    return 1 if tasks >= ENOUGH_TASKS else min(MOST_SLICES, nest.points // SLICE_POINTS, nest.axes[loops[0]].extent)
 
 
 def _strides(nest: Nest, extents: tuple[int, ...]) -> tuple[int, ...]:

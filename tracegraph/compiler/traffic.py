@@ -79,7 +79,7 @@ def _of_nest(nest: Nest) -> Traffic:
     body, after = (
         sum(weight_of(each.node) for each in side if isinstance(each, Apply)) for side in (nest.body, nest.epilogue)
     )
-    operations = float(nest.points * (body + (nest.reduction is not None)) + kept * after)
+    operations = float(nest.points * (body + len(nest.folds)) + kept * after)
     floats = [node.dtype for node in (*read, *written) if node.dtype.kind in "fc"]
     dtype = max(floats, key=lambda each: each.itemsize, default=np.dtype(float))
     return Traffic(nbytes, operations, operations, dtype)

@@ -21,6 +21,7 @@ Rules of aliasing that the caller vouches for: `load` never sees what a `store` 
 # mypy: disable-error-code="untyped-decorator"
 # (numba gives its decorators no types)
 
+import math
 import platform
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -40,6 +41,8 @@ Typed: TypeAlias = tuple[Signature, Callable[[Any, Builder, Signature, Values], 
 TABLE = types.CPointer(types.int64)
 WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
+#: Of memory that a kernel has of its own: that of the widest vectors.
+HELD_ALIGNMENT = 64
 
 ELEMENT_TYPES: dict[str, types.Type] = {
     "boolean": types.boolean,
@@ -169,6 +172,22 @@ def pointer(typing: Any, args: Any, slot: Any, dtype: Any) -> Typed:
     return result(TABLE, slot, dtype), generate
 
 
+@intrinsic(prefer_literal=True)
+def hold(typing: Any, slot: Any, dtype: Any, count: Any) -> Typed:
+    """`hold(slot, dtype, n)`: the typed pointer to memory of the kernel's own for n elements, in a slot of its own."""
+    if not all(isinstance(each, types.IntegerLiteral) for each in (slot, count)):
+        raise TypingError(f"hold() was given slot {slot} and count {count}, expected literals")
+    result = SlotPointer(dtype.dtype, slot.literal_value)
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        with builder.goto_entry_block():
+            memory = builder.alloca(ir.ArrayType(_storage(result.dtype), count.literal_value))
+            memory.align = HELD_ALIGNMENT
+        return builder.bitcast(memory, _storage(result.dtype).as_pointer())
+
+    return result(slot, dtype, count), generate
+
+
 @intrinsic
 def load(typing: Any, pointer: Any, index: Any) -> Typed:
     """`load(p, i)`: element `i` of memory that this kernel does not write (or writes at `i` only later)."""
@@ -294,6 +313,49 @@ def _extremum(name: str, suffix: str) -> Any:
 
 accumulate_max = _extremum("accumulate_max", "max")
 accumulate_min = _extremum("accumulate_min", "min")
+
+
+def _peak(name: str, comparison: str) -> Any:
+    """An intrinsic `name(acc, v)`: one instruction, and any value at all if either is NaN, which `note_nan` is there for."""
+
+    def accumulate(typing: Any, accumulator: Any, value: Any) -> Typed:
+        if not isinstance(accumulator, types.Float):
+            raise TypingError(f"{name}() was given {accumulator}, expected a float")
+
+        def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+            flags = ("nnan", "nsz")
+            is_better = builder.fcmp_ordered(comparison, values[1], values[0], flags=flags)
+            return builder.select(is_better, values[1], values[0], flags=flags)
+
+        return accumulator(accumulator, accumulator), generate
+
+    return _named(accumulate, name, f"`{name}(acc, v)`: the more extreme of two numbers that are not NaN.")
+
+
+peak_max = _peak("peak_max", ">")
+peak_min = _peak("peak_min", "<")
+
+
+@intrinsic
+def note_nan(typing: Any, noted: Any, value: Any) -> Typed:
+    """`note_nan(noted, v)`: not zero from the first NaN on."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        is_nan = builder.fcmp_unordered("uno", values[1], values[1])
+        return builder.or_(values[0], builder.zext(is_nan, values[0].type))
+
+    return noted(noted, value), generate
+
+
+@intrinsic
+def nan_if(typing: Any, noted: Any, value: Any) -> Typed:
+    """`nan_if(noted, v)`: NaN if one was noted, else the value."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        is_noted = builder.icmp_unsigned("!=", values[0], ir.Constant(values[0].type, 0))
+        return builder.select(is_noted, ir.Constant(values[1].type, math.nan), values[1])
+
+    return value(noted, value), generate
 
 
 @intrinsic
@@ -427,6 +489,7 @@ def pause(typing: Any) -> Typed:
 NAMESPACE: dict[str, Any] = {
     **ELEMENT_TYPES,
     "pointer": pointer,
+    "hold": hold,
     "load": load,
     "reload": reload,
     "store": store,
@@ -436,6 +499,10 @@ NAMESPACE: dict[str, Any] = {
     "accumulate_mul": accumulate_mul,
     "accumulate_max": accumulate_max,
     "accumulate_min": accumulate_min,
+    "peak_max": peak_max,
+    "peak_min": peak_min,
+    "note_nan": note_nan,
+    "nan_if": nan_if,
     "call_kernel": call_kernel,
     "table": table,
     "address_of": address_of,

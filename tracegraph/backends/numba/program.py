@@ -145,7 +145,7 @@ class Executable:
     def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
         """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
 
-        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other: what it would find in the cache,
+        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other: what it would find in cache,
         because another kernel of its task has just written it, it may have to fetch.
         """
         arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
@@ -561,7 +561,7 @@ class _Frame:
                 words.append(0)
             else:
                 own = 0
-                if isinstance(kernel, NestKernel) and buffer is kernel.partials:
+                if isinstance(kernel, NestKernel) and buffer in kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
         table[:] = words

@@ -13,21 +13,23 @@ outermost loop that this call runs. ``exp(x) + 1`` of a float64 array of any ran
             v3 = add(v1, c0)
             store(out0, i, v3)
 
-The text depends on operations, dtypes, loops and which strides are 0 or 1, never on extents or numbers. Sums of floats
-are taken in blocks, each vectorised, so that their error does not grow with the length; a column reduction keeps its
-partial results in its output, strip by strip.
+The text depends on operations, dtypes, loops and which strides are 0 or 1, never on extents or numbers, but for axes of so
+few elements that they are written out. Long sums of floats are taken in blocks, each vectorised, so that their error does
+not grow with the length; a column reduction keeps its partial results in a strip of memory of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from tracegraph.compiler.nest import Address, Apply, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
+from tracegraph.compiler.cost import weight_of
+from tracegraph.compiler.nest import Address, Apply, Fold, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
 from tracegraph.ir import Node, aval_of
 from tracegraph.ops.leaf import input_node
 from tracegraph.ops.rules import real_of
@@ -41,6 +43,14 @@ ERRORS = input_node(aval_of((1,), np.int64))
 BLOCK = 1024
 #: Columns of a column reduction that are carried together: they fit in the first-level cache.
 STRIP = 512
+#: Rows and columns of a tile of arrays that lie across each other, and where the next row of a copy begins: elements
+#: below each other must not compete for one place in the cache.
+TILE, PITCH = 64, 72
+#: Rows of a reduction that are taken together, if a body has at most as much arithmetic and there are no more reductions:
+#: partial results of columns are read and written less often, and rows are read from several places of memory at once.
+GROUP, LIGHT, MOST_GROUPED = 4, 12, 3
+#: An epilogue of more arithmetic has a loop of its own over a strip of results, which is vectorised.
+HEAVY = 10
 
 
 class Slot(NamedTuple):
@@ -86,17 +96,19 @@ _REDUCTIONS: dict[str, _Reduction] = {
     "reduce_max": _Reduction("accumulate_max", "maximum", {"f": -np.inf, "b": False}, "logical_or"),
     "reduce_min": _Reduction("accumulate_min", "minimum", {"f": np.inf, "b": True}, "logical_and"),
 }
+#: The loop of a maximum or minimum of numbers that are not NaN.
+_PEAKS = {"reduce_max": "peak_max", "reduce_min": "peak_min"}
 
 
 def write_nest(nest: Nest) -> KernelSource:
     """The kernel of a loop nest."""
     writer = _Writer(nest)
-    if nest.reduction is None:
+    if not nest.folds:
         writer.plain()
     elif nest.is_column:
-        writer.column(nest.reduction)
+        writer.column()
     else:
-        writer.row(nest.reduction)
+        writer.row()
     return writer.finish()
 
 
@@ -115,6 +127,11 @@ class _Writer:
         self._is_checked = False
         self._numbers: dict[Pick | Store, int] = {}
         self._named: set[str] = set()
+        self._literals: dict[str, str] = {}
+        self._copied: dict[Load, str] = {}
+        self._group: int | None = None
+        self._inner = [nest.loops - 1]
+        self._width = math.prod(axis.extent for axis in nest.axes if axis.is_unrolled)
         self._counts = {"a": 0, "out": 0, "errors": 0}
         self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
@@ -124,62 +141,198 @@ class _Writer:
 
     def plain(self) -> None:
         """Every loop is kept: the body runs at each point."""
-        with self.loops(range(len(self.nest.axes))):
-            self.statements("v", self.nest.body, self.nest.body_stores)
-
-    def row(self, reduction: tuple[Node, int]) -> None:
-        """The innermost loop is reduced: the partial result stays in a register."""
-        nest, (node, taken) = self.nest, reduction
-        reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
-        with self.loops(nest.kept):
-            self.line(f"total = {_start(node)}", node)
-            if reduced:
-                with self.loops(reduced[:-1]):
-                    self._innermost(node, taken, reduced[-1])
-            else:
-                names = self.statements("v", nest.body, nest.body_stores)
-                self.line(f"total = {_accumulate(node, 'total', names[taken])}", node)
-            self.statements("w", nest.epilogue, nest.stores, total="total")
-
-    def _innermost(self, node: Node, taken: int, axis: int) -> None:
-        """The innermost reduced loop, in blocks if rounding matters."""
-        lo, hi = self.bounds(axis)
-        i = self.index[axis]
-        if node.op.name != "reduce_sum" or node.dtype.kind not in "fc":
-            with self.block(f"for {i} in range({lo}, {hi}):"):
-                names = self.statements("v", self.nest.body, self.nest.body_stores)
-                self.line(f"total = {_accumulate(node, 'total', names[taken])}", node)
+        across = self._crossing()
+        if across is not None:
+            self._tiled(across)
             return
-        with self.block(f"for start in range({lo}, {hi}, {BLOCK}):"):
-            self.line(f"partial = {_start(node)}")
-            with self.block(f"for {i} in range(start, min(start + {BLOCK}, {hi})):"):
-                names = self.statements("v", self.nest.body, self.nest.body_stores)
-                self.line(f"partial = {_accumulate(node, 'partial', names[taken])}", node)
-            self.line("total = add(total, partial)")
+        with self.loops(self.nest.kept_loops):
+            for _ in self.copies(is_reduced=False):
+                self.statements("v", self.nest.body, self.nest.body_stores)
 
-    def column(self, reduction: tuple[Node, int]) -> None:
-        """The innermost loop is kept: partial results stay in the output, a strip of columns at a time."""
-        nest, (node, taken) = self.nest, reduction
-        *outer, last = nest.kept
-        held = next(store for store in nest.stores if isinstance(nest.epilogue[store.value], Reduce))
-        out, at = self.pointer(held.address), self.place(held.address)
-        before = _from_bits(f"reload({out}, {at})", held.address)
-        reduced = [k for k in range(len(nest.axes)) if nest.axes[k].is_reduced]
-        across = f"for {self.index[last]} in range(start, stop):"
-        with self.loops(outer):
-            lo, hi = self.bounds(last)
-            with self.block(f"for start in range({lo}, {hi}, {STRIP}):"):
-                self.line(f"stop = min(start + {STRIP}, {hi})")
-                with self.block(across):
-                    self.line(f"store({out}, {at}, {_to_bits(_start(node), held.address)})", node)
-                with self.loops(reduced), self.block(across):
-                    names = self.statements("v", nest.body, nest.body_stores)
-                    after = _to_bits(_accumulate(node, before, names[taken]), held.address)
-                    self.line(f"store({out}, {at}, {after})", node)
-                rest = [store for store in nest.stores if store is not held]
-                if rest:
-                    with self.block(across):
-                        self.statements("w", nest.epilogue, rest, total=before)
+    def _crossing(self) -> int | None:
+        """The loop along which arrays lie that the innermost loop only visits in leaps, if there are such."""
+        *loops, last = self.nest.kept_loops or (0,)
+        if self.nest.is_ordered or not loops or self.nest.loops < len(self.nest.axes):
+            return None
+        leaps = [each.address.strides for each in self.nest.body if self._leaps(each, last)]
+        counts = {k: sum(strides[k] == 1 for strides in leaps) for k in loops}
+        best = max(loops, key=lambda k: counts[k])
+        return best if counts[best] else None
+
+    def _leaps(self, each: Instruction, last: int) -> TypeGuard[Load]:
+        return (
+            isinstance(each, Load)
+            and each.address.strides[last] not in (0, 1)
+            and all(each.address.buffer is not buffer for buffer, _ in self._written)
+        )
+
+    def _tiled(self, across: int) -> None:
+        """Tile by tile: what lies across the innermost loop is copied as it lies, and then read from the copy."""
+        nest = self.nest
+        last = nest.kept_loops[-1]
+        self._inner.append(across)
+        loads = [each for each in nest.body if self._leaps(each, last) and each.address.strides[across] == 1]
+        with ExitStack() as stack:
+            for k in nest.kept_loops:
+                stack.enter_context(self.strip(k, TILE) if k in (across, last) else self.loops([k]))
+            for k, each in enumerate(dict.fromkeys(loads)):
+                held = self._hold(f"tile{k}", each.address.buffer.dtype, TILE * PITCH)
+                place = f"({self._along(last)}) * {PITCH} + {self._along(across)}"
+                with self.across(last), self.across(across):
+                    value = f"load({self.pointer(each.address)}, {self.place(each.address)})"
+                    self.line(f"store({held}, {place}, {value})")
+                self._copied[each] = _from_bits(f"reload({held}, {place})", each.address)
+            with self.across(across), self.across(last):
+                self.statements("v", nest.body, nest.body_stores)
+
+    def row(self) -> None:
+        """The innermost loop is reduced: partial results stay in registers."""
+        nest = self.nest
+        loops = nest.kept_loops
+        weight = sum(weight_of(each.node) for each in nest.epilogue if isinstance(each, Apply))
+        if not loops or not nest.reduced_loops:
+            with self.loops(loops):
+                self._row(None)
+        elif weight > HEAVY:
+            last = loops[-1]
+            with self.loops(loops[:-1]), self.strip(last):
+                self._grouped(last, f"start{last}", f"stop{last}", lambda: self._row(last))
+                self._finish_strip(last)
+        else:
+            with self.loops(loops[:-1]):
+                self._grouped(loops[-1], *self.bounds(loops[-1]), lambda: self._row(None))
+
+    def _row(self, held: int | None) -> None:
+        """A row, or several side by side: the results are held for a strip of an axis, or go on through the epilogue."""
+        folds = self.nest.folds
+        for copy in self.copies(is_reduced=False):
+            for fold in folds:
+                self.line(f"{self._total(fold)}{copy} = {_start(fold.node)}", fold.node)
+                if _is_peak(fold.node):
+                    self.line(f"{self._total(fold, 'noted')}{copy} = {_word_of(fold.node)}(0)")
+        self._totals(self.nest.reduced_loops)
+        for copy in self.copies(is_reduced=False):
+            for fold in filter(lambda fold: _is_peak(fold.node), folds):
+                total = f"{self._total(fold)}{copy}"
+                self.line(f"{total} = nan_if({self._total(fold, 'noted')}{copy}, {total})", fold.node)
+            if held is None:
+                self._finish({fold.node: f"{self._total(fold)}{copy}" for fold in folds})
+                continue
+            for fold in folds:
+                memory = self._held(fold, copy if self._group is None else "")
+                self.line(f"store({memory}, {self._along(held)}, {self._total(fold)}{copy})")
+
+    def _totals(self, loops: Sequence[int]) -> None:
+        """The reduced loops of a row, the innermost one in blocks if it is long and rounding matters."""
+        folds = self.nest.folds
+        summed = [fold for fold in folds if _rounds(fold.node)]
+        is_short = bool(self.nest.kept_loops and loops) and self.nest.axes[loops[-1]].extent <= BLOCK
+        if not loops or not summed or is_short:
+            with self.loops(loops):
+                self._accumulate("total")
+            return
+        (lo, hi), i = self.bounds(loops[-1]), self.index[loops[-1]]
+        sums = [(fold, copy) for fold in summed for copy in self.copies(is_reduced=False)]
+        with self.loops(loops[:-1]), self.block(f"for begin in range({lo}, {hi}, {BLOCK}):"):
+            for fold, copy in sums:
+                self.line(f"{self._total(fold, 'partial')}{copy} = {_start(fold.node)}")
+            with self.block(f"for {i} in range(begin, min(begin + {BLOCK}, {hi})):"):
+                self._accumulate("partial")
+            for fold, copy in sums:
+                total = f"{self._total(fold)}{copy}"
+                self.line(f"{total} = add({total}, {self._total(fold, 'partial')}{copy})")
+
+    def _accumulate(self, sums: str) -> None:
+        """What is done at a point of the loops: the body for each element that is written out."""
+        for copy in self.copies(is_reduced=False):
+            for _ in self.copies(is_reduced=True):
+                names = self.statements("v", self.nest.body, self.nest.body_stores)
+                for fold in self.nest.folds:
+                    total = self._total(fold, sums if _rounds(fold.node) else "total") + copy
+                    value = names[fold.value]
+                    if _is_peak(fold.node):
+                        noted = f"{self._total(fold, 'noted')}{copy}"
+                        self.line(f"{total} = {_peak(fold.node)}({total}, {value})", fold.node)
+                        self.line(f"{noted} = note_nan({noted}, {value})")
+                    else:
+                        self.line(f"{total} = {_accumulate(fold.node, total, value)}", fold.node)
+
+    def column(self) -> None:
+        """The innermost loop is kept: partial results are held in memory, a strip of columns at a time."""
+        nest = self.nest
+        *outer, last = nest.kept_loops
+        *loops, row = nest.reduced_loops
+        with self.loops(outer), self.strip(last):
+            with self.across(last):
+                for copy in self.copies(is_reduced=False):
+                    for fold in nest.folds:
+                        self.line(
+                            f"store({self._held(fold, copy)}, {self._along(last)}, {_start(fold.node)})", fold.node
+                        )
+            with self.loops(loops):
+                self._grouped(row, *self.bounds(row), lambda: self._columns(last))
+            self._finish_strip(last)
+
+    def _columns(self, last: int) -> None:
+        """Adds a row, or several, to the results that are held for a strip."""
+        at = self._along(last)
+        with self.across(last):
+            for copy in self.copies(is_reduced=False):
+                totals: dict[Fold, str] = {}
+                for _ in self.copies(is_reduced=True):
+                    names = self.statements("v", self.nest.body, self.nest.body_stores)
+                    for fold in self.nest.folds:
+                        value = names[fold.value]
+                        if fold in totals:
+                            value = _accumulate(fold.node, totals[fold], value)
+                        totals[fold] = self._total(fold)
+                        self.line(f"{totals[fold]} = {value}", fold.node)
+                for fold, total in totals.items():
+                    held = self._held(fold, copy)
+                    self.line(
+                        f"store({held}, {at}, {_accumulate(fold.node, f'reload({held}, {at})', total)})", fold.node
+                    )
+
+    def _grouped(self, axis: int, lo: str, hi: str, emit: Callable[[], None]) -> None:
+        """A loop over an axis: with little to do at each point, several at a time and then the rest one by one."""
+        weight = sum(weight_of(each.node) for each in self.nest.body if isinstance(each, Apply))
+        if weight <= LIGHT and len(self.nest.folds) <= MOST_GROUPED and self.nest.loops == len(self.nest.axes):
+            whole = f"({hi} - {lo}) // {GROUP} * {GROUP}" if lo != "0" else f"{hi} // {GROUP} * {GROUP}"
+            self.line(f"whole{axis} = {whole if lo == '0' else f'{lo} + {whole}'}")
+            with self.block(f"for {self.index[axis]} in range({lo}, whole{axis}, {GROUP}):"):
+                self._group = axis
+                emit()
+                self._group = None
+            lo = f"whole{axis}"
+        with self.block(f"for {self.index[axis]} in range({f'{lo}, ' if lo != '0' else ''}{hi}):"):
+            emit()
+
+    def _finish(self, totals: dict[Node, str]) -> None:
+        self.statements("w", self.nest.epilogue, self.nest.stores, totals)
+
+    def _finish_strip(self, last: int) -> None:
+        """The epilogue for the results that are held for a strip."""
+        with self.across(last):
+            for copy in self.copies(is_reduced=False):
+                self._finish(
+                    {fold.node: f"reload({self._held(fold, copy)}, {self._along(last)})" for fold in self.nest.folds}
+                )
+
+    def _total(self, fold: Fold, word: str = "total") -> str:
+        return f"{word}{self.nest.folds.index(fold)}" if len(self.nest.folds) > 1 else word
+
+    def _held(self, fold: Fold, copy: str) -> str:
+        """The name of the memory that holds a strip of partial results."""
+        dtype = np.dtype(np.float32) if fold.node.dtype == np.float16 else fold.node.dtype
+        return self._hold(f"held{self.nest.folds.index(fold)}{copy}", dtype, STRIP)
+
+    def _hold(self, name: str, dtype: np.dtype, count: int) -> str:
+        """The name of memory of the kernel's own."""
+        if name not in self._named:
+            self._named.add(name)
+            self.head.append(f"{name} = hold({len(self.slots)}, {_type(dtype)}, {count})")
+            self.slots.append(Slot(None, 0))
+        return name
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -193,6 +346,37 @@ class _Writer:
         self.depth += 1
         yield
         self.depth -= 1
+
+    @contextmanager
+    def strip(self, axis: int, count: int = STRIP) -> Iterator[None]:
+        """A loop over strips of an axis."""
+        lo, hi = self.bounds(axis)
+        with self.block(f"for start{axis} in range({lo}, {hi}, {count}):"):
+            self.line(f"stop{axis} = min(start{axis} + {count}, {hi})")
+            yield
+
+    @contextmanager
+    def across(self, axis: int) -> Iterator[None]:
+        """A loop over a strip."""
+        with self.block(f"for {self.index[axis]} in range(start{axis}, stop{axis}):"):
+            yield
+
+    def _along(self, axis: int) -> str:
+        """How far a point lies from the start of its strip."""
+        return f"{self.index[axis]} - start{axis}"
+
+    def copies(self, *, is_reduced: bool) -> Iterator[str]:
+        """Goes over the points that are written out; gives what a name has behind it at each."""
+        axes = [axis for axis in enumerate(self.nest.axes) if axis[1].is_reduced == is_reduced]
+        extents = {
+            k: GROUP if k == self._group else axis.extent for k, axis in axes if k == self._group or axis.is_unrolled
+        }
+        letters = list(self.index)
+        for point in np.ndindex(*extents.values()):
+            for k, at in zip(extents, point, strict=True):
+                self.index[k] = str(at) if k != self._group else f"({letters[k]} + {at})" if at else letters[k]
+            yield "".join(f"_{at}" for at in point)
+        self.index[:] = letters
 
     @contextmanager
     def loops(self, axes: Sequence[int]) -> Iterator[None]:
@@ -213,16 +397,23 @@ class _Writer:
         return "0", self._number(f"n{axis}", self.nest.axes[axis].extent)
 
     def statements(
-        self, prefix: str, body: Sequence[Instruction], stores: Sequence[Store], total: str = ""
+        self,
+        prefix: str,
+        body: Sequence[Instruction],
+        stores: Sequence[Store],
+        totals: Mapping[Node, str] | None = None,
     ) -> Sequence[str]:
         """The instructions of one level, and what is stored of them. Gives the names of their values."""
-        names = [self.literal(each) if isinstance(each, Literal) else f"{prefix}{k}" for k, each in enumerate(body)]
+        names = [
+            self.literal(each, f"{prefix}{k}") if isinstance(each, Literal) else f"{prefix}{k}"
+            for k, each in enumerate(body)
+        ]
         for k, each in enumerate(body):
             if isinstance(each, Pick):
                 self._check(each, names)
             if not isinstance(each, Literal):
                 self.line(
-                    f"{names[k]} = {self._expression(each, names, total)}",
+                    f"{names[k]} = {self._expression(each, names, totals or {})}",
                     each.node if isinstance(each, (Apply, Pick)) else None,
                 )
         for store in stores:
@@ -234,7 +425,9 @@ class _Writer:
             self.line(f"store({pointer}, {place}, {_to_bits(value, store.address)})")
         return names
 
-    def _expression(self, each: Instruction, names: Sequence[str], total: str) -> str:
+    def _expression(self, each: Instruction, names: Sequence[str], totals: Mapping[Node, str]) -> str:
+        if isinstance(each, Load) and each in self._copied:
+            return self._copied[each]
         if isinstance(each, Load):
             function = "reload" if each.address[:2] in self._written else "load"
             return _from_bits(f"{function}({self.pointer(each.address)}, {self.place(each.address)})", each.address)
@@ -248,7 +441,7 @@ class _Writer:
             text: str = each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
             return f"round_to_half({text})" if each.node.dtype == np.float16 else text
         assert isinstance(each, Reduce)
-        return total
+        return totals[each.node]
 
     def _place_of(self, each: Pick | Store, names: Sequence[str]) -> str:
         """How far what is read or written lies from the address's first element."""
@@ -276,9 +469,11 @@ class _Writer:
             moves.append(move if stride == 1 else f"{move} * {self._number(f't{number}_{k}', stride)}")
         return moves
 
-    def literal(self, each: Literal) -> str:
+    def literal(self, each: Literal, use: str) -> str:
         """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
-        name = f"c{len(self.remarks)}"
+        if use in self._literals:
+            return self._literals[use]
+        name = self._literals[use] = f"c{len(self._literals)}"
         if each.dtype.kind == "c":
             re, im = (self._word(part) for part in (each.value.real, each.value.imag))
             text = f"make_complex({re}, {im})"
@@ -316,10 +511,15 @@ class _Writer:
         k = self._places[address]
         terms = []
         for axis, stride in enumerate(address.strides):
-            if stride == 1 and axis == len(address.strides) - 1:
-                terms.append(self.index[axis])
-            elif stride != 0:
-                terms.append(f"{self.index[axis]} * {self._number(f's{k}_{axis}', stride)}")
+            index = self.index[axis]
+            if stride == 0 or index == "0":
+                continue
+            if stride == 1 and (axis in self._inner or self.nest.axes[axis].is_unrolled):
+                terms.append(index)
+            elif 1 < stride == self._width and axis in self._inner:
+                terms.append(f"{index} * {stride}")
+            else:
+                terms.append(f"{index} * {self._number(f's{k}_{axis}', stride)}")
         return " + ".join(terms) or "0"
 
     def _number(self, name: str, value: int) -> str:
@@ -380,6 +580,25 @@ def _start(node: Node) -> str:
     return f"{_type(node.dtype)}({value!r})"
 
 
+def _rounds(node: Node) -> bool:
+    """Whether the error of a reduction grows with the length."""
+    return node.op.name == "reduce_sum" and node.dtype.kind in "fc"
+
+
+def _is_peak(node: Node) -> bool:
+    """Whether a reduction must watch for NaN, which it does apart, for then the rest is one instruction."""
+    return node.op.name in _PEAKS and node.dtype.kind == "f"
+
+
+def _peak(node: Node) -> str:
+    return _PEAKS[node.op.name]
+
+
+def _word_of(node: Node) -> str:
+    """An integer as wide as the numbers of a reduction."""
+    return "int64" if node.dtype == np.float64 else "int32"
+
+
 def _accumulate(node: Node, total: str, value: str) -> str:
     reduction = _REDUCTIONS[node.op.name]
     function = reduction.for_bool if node.dtype.kind == "b" else reduction.accumulate
@@ -389,6 +608,5 @@ def _accumulate(node: Node, total: str, value: str) -> str:
 def _name(nest: Nest) -> str:
     """After the operations, last first, so that profiles and tracebacks can be read; never that of a scalar function."""
     words = [each.node.op.name for each in reversed((*nest.body, *nest.epilogue)) if isinstance(each, (Apply, Pick))]
-    if nest.reduction is not None:
-        words.insert(0, nest.reduction[0].op.name)
+    words = [*(fold.node.op.name for fold in nest.folds), *words]
     return "_".join([*dict.fromkeys(words[:6]), "loop"])
