@@ -1,6 +1,8 @@
 """Every scalar function's loop is vector code without calls; what is rare stands apart and is vector code, too."""
 
+import platform
 import re
+from collections.abc import Callable
 
 import pytest
 from backends.numba.test_vecmath_cases import FLOATS, loops
@@ -84,3 +86,45 @@ def test_faults_are_seen() -> None:
     assert faults("\neach:\n vmulpd %zmm1, %zmm2\n callq expf\n.Lfunc_end0", may_call=False) == ["expf"]
     assert faults("\neach:\n mulsd %xmm1, %xmm2\n.Lfunc_end0", may_call=False) == ["no vectors"]
     assert not faults("\neach:\n vmulps %ymm1, %ymm2\n callq lanes.cold_sin.8\n.Lfunc_end0", may_call=False)
+
+
+#: CPUs without AVX-512, with and without fused multiplications.
+OLDER = {"haswell": "+sse2,+avx,+avx2,+fma,+f16c", "x86-64": "+sse2"}
+#: Each function beside NumPy's, on a CPU that is told.
+BESIDE_NUMPY = """
+import numpy as np
+from tracegraph.backends.numba import loader
+loader.host_cpu = lambda: ({name!r}, {features!r})
+import ctypes
+from tracegraph.backends.numba.jit import compile_source
+from tracegraph.backends.numba.vecmath.scaling import HAS_AVX512
+assert not HAS_AVX512
+names = "exp log log2 log10 log1p sin cos tan arctan arcsinh arctanh sinh cosh tanh cbrt power fmod".split()
+kernel = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+libraries = loader.Loader()
+for dtype in ("float32", "float64"):
+    x = [0.3, 0.9, 1e-40, 7.0, 1e10, 1e30, -0.5, -3.0, -0.0, 0.0, np.inf, -np.inf, np.nan, 0.99, 2.5, 80.0, 1.0]
+    y = [0.2, 3.0, 2.0, 1e-3, 0.7, 1e-5, -3.0, 2.0, -1.0, 0.5, 0.0, 3.0, 0.0, np.inf, -9.5, np.nan, 1e38]
+    x, y = np.array(x, dtype), np.array(y, dtype)
+    for name in names:
+        binary = name in ("power", "fmod")
+        operands = [x, y] if binary else [x]
+        pointers = "".join(f"    p{{k}} = pointer(args, {{k}}, {{dtype}})\\n" for k in range(len(operands) + 1))
+        loads = ", ".join(f"load(p{{k}}, i)" for k in range(len(operands)))
+        body = f"    for i in range(lo, hi):\\n        store(p{{len(operands)}}, i, {{name}}({{loads}}))\\n"
+        code = compile_source(f"def {{name}}_{{dtype}}(args, lo, hi):\\n{{pointers}}{{body}}", f"{{name}}_{{dtype}}")
+        out = np.empty_like(x)
+        table = np.array([each.ctypes.data for each in (*operands, out)], np.int64)
+        kernel(libraries.load(code, f"{{name}}_{{dtype}}"))(table.ctypes.data, 0, x.size)
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(*operands)
+        np.testing.assert_allclose(out, expected, rtol=4 * np.finfo(dtype).eps, err_msg=name)
+print("same")
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are CPUs by Intel")
+@pytest.mark.parametrize("name", OLDER)
+def test_older_cpus_get_the_same(python: Callable[..., str], name: str) -> None:
+    """What has no instruction of its own there is computed otherwise, rare operands included."""
+    assert python(BESIDE_NUMPY.format(name=name, features=OLDER[name])) == "same"

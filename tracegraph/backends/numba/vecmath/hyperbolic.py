@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .exponential import CONSTANTS, power_of_two, reduce
+from .exponential import CONSTANTS, reduce
 from .logarithm import log1p
 from .rows import FLOATS, Row, row
 from .scaling import inverse_root
@@ -31,29 +31,29 @@ _COSH: dict[Kind, tuple[float, ...]] = {
     ),
     FLOAT32: (4.166666682e-2, 1.388883043e-3, 2.487297989e-5),
 }  # fmt: skip
-_LIFT = 64  # large results are computed so many powers of two lower, for 2**n overflows before they do
-_INFINITE: dict[Kind, float] = {FLOAT64: 720.0, FLOAT32: 96.0}  # sinh and cosh overflow below these
+_INFINITE: dict[Kind, float] = {FLOAT64: 710.6, FLOAT32: 89.6}  # sinh and cosh overflow just below these
 _HUGE: dict[Kind, float] = {FLOAT64: 2.0**500, FLOAT32: 2.0**60}  # above these, squares could overflow
 
 
 def _combine(x: Value, is_sine: bool) -> Value:
-    """(e**|x| -+ e**-|x|) / 2 = a + (a * (cosh(r) - 1) + b * sinh(r)), a and b sum and difference of 2**(+-n - 1)."""
-    constants, limit = CONSTANTS[x.kind], _INFINITE[x.kind]
+    """(e**|x| -+ e**-|x|) / 2 = 2 (a + (a * (cosh(r) - 1) + b * sinh(r))), a and b sum and difference of 2**(+-n - 2)."""
+    kind, constants, limit = x.kind, CONSTANTS[x.kind], _INFINITE[x.kind]
     size = abs(x)
     size = select(size > limit, limit, size)
-    is_large = size > float(_LIFT)
     bits, n = reduce(size)
     high, rest = fma(n, -constants.ln2_high, size), n * -constants.ln2_low
     r = high + rest
     low = (high - r) + rest
     z = r * r
-    sine = r + fma(z * r, horner(z, _SINH[x.kind]), low)
-    cosine = fma(z * z, horner(z, _COSH[x.kind]), 0.5 * z)
-    grown = power_of_two(bits - select(is_large, bits.constant(_LIFT + 1), 1))
-    shrunk = select(is_large, 0.0, power_of_two(-1 - bits))
+    sine = r + fma(z * r, horner(z, _SINH[kind]), low)
+    cosine = fma(z * z, horner(z, _COSH[kind]), 0.5 * z)
+    quarter, power = kind.one - (2 << kind.fraction), bits << kind.fraction
+    small = quarter - power
+    grown, shrunk = (power + quarter).as_float(), select(small > 0, small, 0).as_float()
     total, difference = grown + shrunk, grown - shrunk
     a, b = (difference, total) if is_sine else (total, difference)
-    return (a + fma(a, cosine, b * sine)) * select(is_large, x.constant(2.0**_LIFT), 1.0)
+    half = a + fma(a, cosine, b * sine)
+    return half + half
 
 
 def sinh(x: Value) -> Value:

@@ -18,6 +18,7 @@ from .scaling import normalised, times_power
 from .value import (
     FLOAT32,
     FLOAT64,
+    HAS_FMA,
     UNSIGNED,
     Kind,
     Value,
@@ -133,6 +134,9 @@ def _is_unusual(x: Value, y: Value, p: Value, magnitude: Value) -> Value:
     """Whether x is not positive and finite, or the result may be infinite or 0, or y is not finite."""
     infinite = x.constant(math.inf).bits()
     is_outside = (x.bits() - 1).seen_as(UNSIGNED[x.kind.bits]) >= (infinite - 1).seen_as(UNSIGNED[x.kind.bits])
+    if not HAS_FMA:
+        # Without it, what a product of huge numbers lacks is nan.
+        is_outside = is_outside | magnitude.is_nan()
     return is_outside | (abs(p).bits() >= x.constant(_CONSTANTS[x.kind].limit).bits())
 
 
