@@ -143,6 +143,17 @@ class Nest(NamedTuple):
         return tuple(k for k, axis in enumerate(self.axes) if not axis.is_reduced)
 
     @property
+    def addresses(self) -> list[Address]:
+        """All that it reads and writes without looking at indices."""
+        loads = [each.address for each in (*self.body, *self.epilogue) if isinstance(each, Load)]
+        return loads + [store.address for store in (*self.body_stores, *self.stores) if not store.places]
+
+    def pace(self, buffer: Node) -> int:
+        """How many bytes a turn of the outer loop moves on in a buffer."""
+        address = next(each for each in self.addresses if each.buffer is buffer)
+        return address.strides[self.outer] * buffer.dtype.itemsize
+
+    @property
     def points(self) -> int:
         """How many times the body is evaluated."""
         count = 1

@@ -21,9 +21,8 @@ from tracegraph.ops.shape import reshape
 __all__ = ["share"]
 
 
-def share(schedule: Schedule) -> tuple[Schedule, dict[int, int]]:
-    """The schedule with kernels that read such an input from the memory of an output; and for each such output, by its
-    number, the number of the input."""
+def share(schedule: Schedule) -> Schedule:
+    """The schedule with kernels that read such an input from the memory of an output."""
     graph = schedule.fused.graph
     found: dict[int, int] = {}
     waves = schedule.waves
@@ -42,10 +41,11 @@ def share(schedule: Schedule) -> tuple[Schedule, dict[int, int]]:
             found[output] = number
             break
     if not found:
-        return schedule, found
+        return schedule
     memory = {graph.inputs[number]: graph.outputs[output] for output, number in found.items()}
     kernels = tuple(_moved(kernel, memory) for kernel in schedule.kernels)
-    return schedule._replace(fused=schedule.fused._replace(kernels=kernels), waves=waves), found
+    fused = schedule.fused._replace(kernels=kernels)
+    return schedule._replace(fused=fused, waves=waves, shared=tuple(found.items()))
 
 
 def _candidates(graph: Graph, node: Node) -> list[int]:
@@ -77,7 +77,7 @@ def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequenc
     is_written = False
     ordered: list[Wave] = []
     for wave in waves:
-        numbers = {task.kernel for task in wave.tasks}
+        numbers = set(wave.kernels)
         readers = {number for number in numbers if node in kernels[number].reads}
         writers = {number for number in numbers if output in kernels[number].writes}
         if readers and is_written:
@@ -90,8 +90,8 @@ def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequenc
 
 
 def _split(wave: Wave, late: set[int]) -> list[Wave]:
-    """A wave in two: the kernels that have to wait for the others come last."""
-    sides = ([task for task in wave.tasks if (task.kernel in late) == is_late] for is_late in (False, True))
+    """A wave in two: the kernels that have to wait for the others come last. No task has parts of several yet."""
+    sides = ([task for task in wave.tasks if (task.parts[0].kernel in late) == is_late] for is_late in (False, True))
     return [Wave(tuple(tasks), wave.is_parallel and len(tasks) > 1) for tasks in sides]
 
 

@@ -40,18 +40,21 @@ from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
+from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
+from tracegraph.compiler.schedule import Part
 from tracegraph.compiler.schedule import Task as ScheduledTask
+from tracegraph.compiler.schedule import Wave as ScheduledWave
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.control import Loop, loop
 from tracegraph.ops.leaf import iota, is_literal
 
-__all__ = ["Executable", "kernel_counts", "kernel_name", "link"]
+__all__ = ["Executable", "kernel_counts", "kernel_name", "link", "swept_together"]
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
@@ -89,7 +92,7 @@ class Executable:
         self._inputs = [node.aval for node in graph.inputs]
         self._outputs = plan.schedule.fused.outputs
         self._makers = list(map(_maker, self._outputs))
-        shared = plan.shared
+        self._shared = shared = dict(plan.schedule.shared)
         self._places = [(None, shared[k]) if k in shared else (make, 0) for k, make in enumerate(self._makers)]
         self._arena = _maker(aval_of((plan.arena_bytes,), np.uint8)) if plan.arena_bytes else _no_arena
         self._idle = [_Instance(self._code)]
@@ -121,7 +124,7 @@ class Executable:
                 written over; it lies in C order.
         """
         results, arena = [make() for make in self._makers], self._arena()
-        for output, number in self.plan.shared.items():
+        for output, number in self._shared.items():
             if output in into:
                 results[output] = _as(into[output], self._outputs[output])
             else:
@@ -140,23 +143,23 @@ class Executable:
         results = [leaves[number] if make is None else make() for make, number in self._places]
         return results if self._run(*leaves, *results, self._arena()) else None
 
-    def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
-        """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
+    def timed(self, leaves: Sequence[Any], runs: int) -> list[tuple[tuple[int, ...], float]]:
+        """The least time in seconds of each kernel in some runs on results of their own; of kernels that are swept together,
+        that of all of them.
 
         Each kernel runs on the same tasks as ever, but one kernel of a wave after the other.
         """
         arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
         results = [make() for make in self._makers]
         instance = _TimedInstance(self._code)
-        best = [math.inf] * len(self._code.kernels)
+        best = [math.inf] * len(instance.parts)
         for _ in range(runs):
-            for output, number in self.plan.shared.items():
+            for output, number in self._shared.items():
                 np.copyto(results[output].reshape(-1), arrays[number].reshape(-1))
-            instance.seconds = [0.0] * len(best)
             if not instance.run(*arrays, *results, self._arena()):
                 raise AssertionError("arguments of a checked signature do not fit the program")
             best = list(map(min, best, instance.seconds))
-        return best
+        return list(zip(instance.parts, best, strict=True))
 
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
         """Runs on tables of its own, because another thread is using the first ones."""
@@ -317,16 +320,18 @@ class _Instance:
             self._copies.append((usable, value))
         return usable
 
-    def bind(self, plan: Plan, word: int, buffer: Node, shift: int) -> int:
-        """As `_Frame.point`, of a buffer of the outermost program: 0 if the tape writes the address at each call."""
-        if buffer in plan.offsets:
-            self._arena_targets.append((word, plan.offsets[buffer] + shift))
-        elif "number" in buffer.params:
+    def bind_arena(self, word: int, shift: int) -> int:
+        """As `_Frame.point`, of a byte of the arena of the outermost program, whose address the tape writes at each call."""
+        self._arena_targets.append((word, shift))
+        return 0
+
+    def bind(self, word: int, buffer: Node, shift: int) -> int:
+        """The same of a byte of one of its arguments or results."""
+        if "number" in buffer.params:
             number = self._scalars[self._numbers[buffer] :].ctypes.data
             self._targets[buffer] = [(number, 0)]
             return number
-        else:
-            self._targets.setdefault(buffer, []).append((word, shift))
+        self._targets.setdefault(buffer, []).append((word, shift))
         return 0
 
     @property
@@ -399,18 +404,16 @@ class _TimedInstance(_Instance):
     """Tables, and a tape for each kernel of each wave, so that they can be timed.
 
     Attributes:
-        seconds: how long each kernel has taken in the runs so far.
+        parts: the kernels that each tape runs.
+        seconds: how long each tape took in the last run.
     """
-
-    def __init__(self, code: Code) -> None:
-        self.seconds = [0.0] * len(code.kernels)
-        super().__init__(code)
 
     def _build(self, code: Code) -> Callable[..., bool]:
         release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
-        parts: list[tuple[int, Step]] = []
-        for number, part in _Frame(self, code).parts():
-            parts.append((number, _alone(part, release=release) if isinstance(part, Wave) else part))
+        found = list(_Frame(self, code).parts())
+        steps = [_alone(part, release=release) if isinstance(part, Wave) else part for _, part in found]
+        self.parts = [numbers for numbers, _ in found]
+        self.seconds = [0.0] * len(steps)
         bind, _ = make_tape([], self._arguments(code.plan))
 
         def run(*arrays: Any) -> bool:
@@ -419,10 +422,10 @@ class _TimedInstance(_Instance):
             if not bind(*arrays):
                 return False
             with np.errstate(all="ignore"):
-                for number, part in parts:
+                for k, step in enumerate(steps):
                     start = time.perf_counter()
-                    part(arrays)
-                    self.seconds[number] += time.perf_counter() - start
+                    step(arrays)
+                    self.seconds[k] = time.perf_counter() - start
             return True
 
         limited = with_limited_library(run) if _uses_library(code.plan) else run
@@ -469,6 +472,7 @@ class _Frame:
         self._bound = bound
         self._arena = arena
         self._constants: dict[Node, np.ndarray] = {}
+        self._tables: dict[tuple[int, int, int], tuple[int, list[Move]]] = {}
         graph = code.plan.schedule.fused.graph
         self._places = {node: k for k, node in enumerate((*graph.inputs, *graph.outputs))}
 
@@ -477,7 +481,7 @@ class _Frame:
         stretches: list[list[Wave]] = [[]]
         steps: list[Step] = []
         for wave in self._plan.schedule.waves:
-            step = self._step_of(wave.tasks[0].kernel)
+            step = self._step_of(wave.kernels[0])
             if step is not None:
                 steps.append(step)
                 stretches.append([])
@@ -485,16 +489,16 @@ class _Frame:
                 stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
         return stretches, steps
 
-    def parts(self) -> Iterator[tuple[int, Wave | Step]]:
-        """For each kernel of each wave, its tasks, or the step of Python that it is."""
+    def parts(self) -> Iterator[tuple[tuple[int, ...], Wave | Step]]:
+        """For each kernel of each wave, or all that are swept together, the tasks, or the step of Python that it is."""
         for wave in self._plan.schedule.waves:
-            for number in dict.fromkeys(task.kernel for task in wave.tasks):
-                step = self._step_of(number)
+            for numbers in swept_together(wave):
+                step = self._step_of(numbers[0])
                 if step is not None:
-                    yield number, step
+                    yield numbers, step
                 else:
-                    tasks = [self._task(task) for task in wave.tasks if task.kernel == number]
-                    yield number, Wave(tasks, wave.is_parallel and len(tasks) > 1)
+                    tasks = [self._task(task) for task in wave.tasks if task.parts[0].kernel in numbers]
+                    yield numbers, Wave(tasks, wave.is_parallel and len(tasks) > 1)
 
     def _step_of(self, number: int) -> Step | None:
         """The step of Python that a kernel is; None if it runs natively."""
@@ -506,30 +510,55 @@ class _Frame:
     # -- tables ----------------------------------------------------------------------------------------------------
 
     def _task(self, task: ScheduledTask) -> Task:
-        kernel = self._code.kernels[task.kernel]
-        source = self._code.sources[task.kernel]
-        if isinstance(kernel, CallKernel):
-            table = self._call(task.kernel, kernel)[0].ctypes.data
-        elif source is not None:
-            table = self._slots_table(source.slots, kernel, task.piece)
-        else:
-            assert isinstance(kernel, LibraryKernel), "every nest has a source"
-            table = self._contraction_table(kernel) if kernel.is_contraction else self._product_table(kernel)
-        return Task(self._code.codes[task.kernel], table, task.lo, task.hi)
+        shares = [
+            Share(self._code.codes[part.kernel], table, part.lo, part.hi, part.step, part.shift, moves)
+            for part in task.parts
+            for table, moves in [self._table(part, task.lane)]
+        ]
+        if len(shares) == 1 and not shares[0].moves:
+            return Task(*shares[0][:4])
+        words = sweep_words(shares)
+        self._instance.kept(words)
+        return Task(sweep_code(), words.ctypes.data, task.first, task.last)
 
-    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> int:
+    def _table(self, part: Part, lane: int) -> tuple[int, list[Move]]:
+        """The address of a kernel's table, and which of its words are moved. Pieces and lanes have tables of their own if
+        they write to different places."""
+        number, kernel, source = part.kernel, self._code.kernels[part.kernel], self._code.sources[part.kernel]
+        has_pieces = isinstance(kernel, NestKernel) and kernel.pieces > 1
+        has_lanes = any(node in self._plan.shelves for node in (*kernel.reads, *kernel.writes))
+        key = number, part.piece if has_pieces else 0, lane if has_lanes else 0
+        if key not in self._tables:
+            if isinstance(kernel, CallKernel):
+                self._tables[key] = self._call(number, kernel)[0].ctypes.data, []
+            elif source is not None:
+                self._tables[key] = self._slots_table(source.slots, kernel, part.piece, lane)
+            else:
+                assert isinstance(kernel, LibraryKernel), "every nest has a source"
+                table = self._contraction_table if kernel.is_contraction else self._product_table
+                self._tables[key] = table(kernel), []
+        return self._tables[key]
+
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int, lane: int) -> tuple[int, list[Move]]:
         table, address = self._instance.words(len(slots))
-        words = []
+        words, moves = [], []
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
                 words.append(value)
+            elif buffer in self._plan.shelves:
+                assert isinstance(kernel, NestKernel), "only nests are swept"
+                shelf = self._plan.shelves[buffer]
+                cells, cell = self._instance.words(1)
+                cells[0] = self._in_arena(cell, shelf.offset + lane * shelf.lane_bytes + value * buffer.dtype.itemsize)
+                moves.append(Move(address + 8 * k, cell, kernel.nest.pace(buffer)))
+                words.append(0)
             else:
                 own = 0
                 if isinstance(kernel, NestKernel) and buffer is kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
         table[:] = words
-        return address
+        return address, moves
 
     def _contraction_table(self, kernel: LibraryKernel) -> int:
         contraction = kernel.contraction
@@ -553,16 +582,18 @@ class _Frame:
     def point(self, word: int, buffer: Node, shift: int) -> int:
         """What a word says of where a byte of a buffer lies: its address, or 0 if that is written there later."""
         if buffer in self._plan.offsets:
-            if self._arena is not None:
-                return self._arena(word, self._plan.offsets[buffer] + shift)
-            return self._instance.bind(self._plan, word, buffer, shift)
+            return self._in_arena(word, self._plan.offsets[buffer] + shift)
         if buffer is ERRORS:
             return self._instance.errors
         if "value" in buffer.params or buffer.op is iota:
             return int(self._constant(buffer).ctypes.data) + shift
         if self._bound is not None:
             return self._bound[buffer](word, shift)
-        return self._instance.bind(self._plan, word, buffer, shift)
+        return self._instance.bind(word, buffer, shift)
+
+    def _in_arena(self, word: int, shift: int) -> int:
+        """The same of a byte of the arena."""
+        return (self._instance.bind_arena if self._arena is None else self._arena)(word, shift)
 
     def _constant(self, node: Node) -> np.ndarray:
         if node not in self._constants:
@@ -744,6 +775,17 @@ class _Frame:
         if "number" in base.params:
             return lambda arrays: np.ndarray(shape, dtype, np.asarray(arrays[place], dtype), start, strides)
         return lambda arrays: np.ndarray(shape, dtype, arrays[place], start, strides)
+
+
+def swept_together(wave: ScheduledWave) -> list[tuple[int, ...]]:
+    """The kernels of a wave, those together that any task runs block by block."""
+    groups: list[set[int]] = []
+    for task in wave.tasks:
+        group = {part.kernel for part in task.parts}
+        groups = [each for each in groups if not each & group] + [
+            group.union(*(each for each in groups if each & group))
+        ]
+    return [tuple(number for number in wave.kernels if number in group) for group in groups]
 
 
 def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
