@@ -55,8 +55,7 @@ def lower(graph: Graph) -> Graph:
     return rewrite(graph, LOWER)
 
 
-#: Graph -> Graph -> Graph -> Graph -> kernels -> waves -> waves -> waves -> memory -> waves ->
-#: native program.
+#: Graph -> Graph -> Graph -> Graph -> kernels -> waves -> waves -> waves -> memory -> waves -> native program.
 STAGES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("optimise", optimise),
     ("lower", lower),

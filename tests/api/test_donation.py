@@ -21,7 +21,7 @@ def numbers(*shape: int) -> np.ndarray:
 def sharing(function: Any, *args: Any) -> dict[int, int]:
     """Which outputs of a compiled function are in the memory of which inputs."""
     program = function._path(args, {})[-1].program
-    return dict(program.plan.shared)
+    return dict(program.plan.schedule.shared)
 
 
 def check_in_place(function: Callable[..., Any], *args: Any, shared: bool = True) -> None:

@@ -116,7 +116,7 @@ class Segment:
             return into
         given = self.given(values)
         are_apart = _are_apart(leaves, program.constants)
-        for output, number in program.plan.schedule.shared.items():
+        for output, number in program.plan.schedule.shared:
             array = given[number]
             if type(array) is not np.ndarray or not array.flags.carray:
                 continue
@@ -191,10 +191,11 @@ class Paths:
         if root is None or root.ending is None or root.program is None or root.value is None:
             return None
         traced, program, value_of = root.ending, root.program, root.value
-        shared, fused = program.plan.schedule.shared, program.plan.schedule.fused
+        schedule = program.plan.schedule
+        shared, outputs = dict(schedule.shared), schedule.fused.outputs
         if traced.order_matters or traced.borrowed or (shared and program.may_fail):
             return None
-        if any(fused.outputs[output] != self._leaves[number].aval for output, number in shared.items()):
+        if any(outputs[output] != self._leaves[number].aval for output, number in shared.items()):
             return None
         attempt = program.attempt
         scalars = [

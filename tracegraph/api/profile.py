@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from tracegraph.api.memory import table
 from tracegraph.api.paths import Segment
 from tracegraph.backends.numba.library_threads import library_threads
-from tracegraph.backends.numba.machine import machine_limits
+from tracegraph.backends.numba.machine import Limits, machine_limits
 from tracegraph.backends.numba.pool import get_num_threads
-from tracegraph.backends.numba.program import Executable, kernel_name
+from tracegraph.backends.numba.program import kernel_name
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel
 from tracegraph.compiler.memory import Plan
-from tracegraph.compiler.traffic import expected_nanoseconds, lines_of, traffic_of
+from tracegraph.compiler.traffic import expected_nanoseconds, in_all, lines_of, traffic_of
 from tracegraph.ir import Where
 
 __all__ = ["Profile", "Row", "profile_of"]
@@ -37,7 +37,8 @@ class Row(NamedTuple):
         of_limit: what the machine would need at the least, by its bandwidth and its rate of arithmetic, as a share of the
             time. What stays in the caches can take less than that.
         threads: the most that work on it.
-        is_expected: the kernel is inside a loop or branch, whose time is shared out by the costs that the compiler expects.
+        is_expected: the kernel is inside a loop, a branch or a sweep (of kernels that run block of rows by block of rows),
+            whose time is shared out by the costs that the compiler expects.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Profile(NamedTuple):
     """Where the time of a call goes. It prints as a table.
 
     Attributes:
-        rows: the kernels in the order in which they run, each once; those inside a loop or branch come behind it.
+        rows: the kernels in the order in which they run, each once; those inside a loop, branch or sweep come behind it.
         seconds: the time of all of them together. The call itself adds some microseconds.
         bandwidth: bytes per second that the machine's memory was measured to move.
         peak: multiplications and additions of float64 per second that it was measured to do.
@@ -113,49 +114,54 @@ def _count(value: float, unit: str) -> str:
 
 
 class _Total:
-    """What all runs of one kernel come to."""
+    """What all runs of one kernel, or of several that are swept together, come to."""
 
-    def __init__(self, program: Executable, number: int) -> None:
-        self.program = program
-        self.number = number
+    def __init__(self, plan: Plan, numbers: tuple[int, ...]) -> None:
+        self.plan = plan
+        self.numbers = numbers
         self.calls = 0
         self.seconds = 0.0
-
-    @property
-    def kernel(self) -> Kernel:
-        return self.program.plan.schedule.kernels[self.number]
 
 
 def profile_of(segments: Sequence[Segment], values: Sequence[Any], runs: int) -> Profile:
     """Times the stretches of a call, one after another, on the values that they take from."""
     limits = machine_limits()
-    totals: dict[tuple[int, int], _Total] = {}
+    totals: dict[Any, _Total] = {}
     for segment in segments:
         if segment.program is not None:
-            for number, seconds in enumerate(segment.program.timed(segment.given(values), runs)):
-                total = totals.setdefault((id(segment.program), number), _Total(segment.program, number))
+            for numbers, seconds in segment.program.timed(segment.given(values), runs):
+                key = id(segment.program), numbers
+                total = totals.setdefault(key, _Total(segment.program.plan, numbers))
                 total.calls += 1
                 total.seconds += seconds
     whole = sum(total.seconds for total in totals.values()) or 1.0
-    rows: list[Row] = []
-    for total in totals.values():
-        traffic = traffic_of(total.kernel)
-        least = total.calls * limits.seconds(traffic.nbytes, 2 * traffic.slots, traffic.dtype)
-        row = Row(
-            name=kernel_name(total.kernel),
-            lines=lines_of(total.kernel),
-            calls=total.calls,
-            seconds=total.seconds,
-            share=total.seconds / whole,
-            nbytes=total.calls * traffic.nbytes,
-            operations=total.calls * traffic.operations,
-            of_limit=least / total.seconds if total.seconds else 0.0,
-            threads=_threads(total.program.plan, total.number),
-            is_expected=False,
-        )
-        inside = list(_inside(total.kernel, row))
-        rows += [row._replace(threads=max([row.threads, *(each.threads for each in inside)])), *inside]
+    rows = [row for total in totals.values() for row in _rows(total, whole, limits)]
     return Profile(tuple(rows), sum(total.seconds for total in totals.values()), limits.bandwidth, limits.double)
+
+
+def _rows(total: _Total, whole: float, limits: Limits) -> list[Row]:
+    """The row of a kernel and those of the kernels inside; or that of a sweep, and those of its kernels."""
+    kernels = [total.plan.schedule.kernels[number] for number in total.numbers]
+    near = total.plan.shelves
+    traffic = in_all([traffic_of(kernel, near) for kernel in kernels])
+    least = total.calls * limits.seconds(traffic.nbytes, 2 * traffic.slots, traffic.dtype)
+    row = Row(
+        name=kernel_name(kernels[0]) if len(kernels) == 1 else f"sweep of {len(kernels)} kernels",
+        lines=tuple(sorted({line for kernel in kernels for line in lines_of(kernel)})),
+        calls=total.calls,
+        seconds=total.seconds,
+        share=total.seconds / whole,
+        nbytes=total.calls * traffic.nbytes,
+        operations=total.calls * traffic.operations,
+        of_limit=least / total.seconds if total.seconds else 0.0,
+        threads=max(_threads(total.plan, number) for number in total.numbers),
+        is_expected=False,
+    )
+    if len(kernels) > 1:
+        inside = list(_shared_out([(total.plan, number) for number in total.numbers], row, row.calls))
+    else:
+        inside = list(_inside(kernels[0], row))
+    return [row._replace(threads=max([row.threads, *(each.threads for each in inside)])), *inside]
 
 
 def _threads(plan: Plan, number: int) -> int:
@@ -163,32 +169,38 @@ def _threads(plan: Plan, number: int) -> int:
     kernel = plan.schedule.kernels[number]
     if isinstance(kernel, LibraryKernel) and kernel.is_product:
         return library_threads()
-    waves = [wave for wave in plan.schedule.waves if wave.is_parallel]
-    parallel = [sum(part.kernel == number for task in wave.tasks for part in task.parts) for wave in waves]
-    return min(get_num_threads(), max(parallel, default=1))
+    counts = [
+        sum(any(part.kernel == number for part in task.parts) for task in wave.tasks)
+        for wave in plan.schedule.waves
+        if wave.is_parallel
+    ]
+    return min(get_num_threads(), max([*counts, 1]))
 
 
 def _inside(kernel: Kernel, outer: Row) -> Iterator[Row]:
-    """The kernels inside a loop or branch, which share its time as the compiler expects them to."""
-    if not isinstance(kernel, CallKernel):
-        return
-    inner = [(plan, number) for plan in kernel.plans for number in range(len(plan.schedule.kernels))]
+    """The kernels inside a loop or branch."""
+    if isinstance(kernel, CallKernel):
+        inner = [(plan, number) for plan in kernel.plans for number in range(len(plan.schedule.kernels))]
+        yield from _shared_out(inner, outer, outer.calls * (kernel.node.params.get("length") or 0))
+
+
+def _shared_out(inner: Sequence[tuple[Plan, int]], outer: Row, calls: int) -> Iterator[Row]:
+    """Kernels that share the time of a row as the compiler expects them to."""
     costs = [expected_nanoseconds(plan.schedule.kernels[number]) for plan, number in inner]
-    turns = outer.calls * (kernel.node.params.get("length") or 0)
     for (plan, number), cost in zip(inner, costs, strict=True):
-        each = plan.schedule.kernels[number]
-        traffic, part = traffic_of(each), cost / (sum(costs) or 1.0)
+        kernel = plan.schedule.kernels[number]
+        traffic, part = traffic_of(kernel, plan.shelves), cost / (sum(costs) or 1.0)
         row = Row(
-            name=kernel_name(each),
-            lines=lines_of(each),
-            calls=turns,
+            name=kernel_name(kernel),
+            lines=lines_of(kernel),
+            calls=calls,
             seconds=outer.seconds * part,
             share=outer.share * part,
-            nbytes=max(turns, 1) * traffic.nbytes,
-            operations=max(turns, 1) * traffic.operations,
+            nbytes=max(calls, 1) * traffic.nbytes,
+            operations=max(calls, 1) * traffic.operations,
             of_limit=0.0,
             threads=_threads(plan, number),
             is_expected=True,
         )
         yield row
-        yield from _inside(each, row)
+        yield from _inside(kernel, row)

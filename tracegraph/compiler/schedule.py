@@ -8,9 +8,7 @@ pieces of several kernels into one task.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import pairwise
-from types import MappingProxyType
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
@@ -112,15 +110,15 @@ class Schedule(NamedTuple):
     Attributes:
         fused: the kernels.
         waves: in order.
-        nanoseconds: about how long one core takes for all.
-        shared: the outputs, by their numbers, that are computed in the memory of an input, and which input that is. Kernels
-            read such an input from the output's memory only.
+        nanoseconds: about how long one core takes.
+        shared: the outputs, by their numbers, that are computed in the memory of an input, and which input that is (see
+            `sharing`). Kernels read such an input from the output's memory only.
     """
 
     fused: Fused
     waves: tuple[Wave, ...]
     nanoseconds: float
-    shared: Mapping[int, int] = MappingProxyType({})
+    shared: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(f"wave {number}: {wave}" for number, wave in enumerate(self.waves))

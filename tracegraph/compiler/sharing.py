@@ -44,7 +44,8 @@ def share(schedule: Schedule) -> Schedule:
         return schedule
     memory = {graph.inputs[number]: graph.outputs[output] for output, number in found.items()}
     kernels = tuple(_moved(kernel, memory) for kernel in schedule.kernels)
-    return schedule._replace(fused=schedule.fused._replace(kernels=kernels), waves=waves, shared=found)
+    fused = schedule.fused._replace(kernels=kernels)
+    return schedule._replace(fused=fused, waves=waves, shared=tuple(found.items()))
 
 
 def _candidates(graph: Graph, node: Node) -> list[int]:
@@ -76,8 +77,9 @@ def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequenc
     is_written = False
     ordered: list[Wave] = []
     for wave in waves:
-        readers = {number for number in wave.kernels if node in kernels[number].reads}
-        writers = {number for number in wave.kernels if output in kernels[number].writes}
+        numbers = set(wave.kernels)
+        readers = {number for number in numbers if node in kernels[number].reads}
+        writers = {number for number in numbers if output in kernels[number].writes}
         if readers and is_written:
             return None
         if readers & writers and not (len(writers) == 1 and _is_pointwise(kernels[min(writers)], node, output)):
@@ -88,7 +90,7 @@ def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequenc
 
 
 def _split(wave: Wave, late: set[int]) -> list[Wave]:
-    """A wave in two: the kernels that have to wait for the others come last."""
+    """A wave in two: the kernels that have to wait for the others come last. No task has parts of several yet."""
     sides = ([task for task in wave.tasks if (task.parts[0].kernel in late) == is_late] for is_late in (False, True))
     return [Wave(tuple(tasks), wave.is_parallel and len(tasks) > 1) for tasks in sides]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKe
 from tracegraph.compiler.nest import Address, Apply, Load, Nest, Pick
 from tracegraph.ir import Node, Where
 
-__all__ = ["Traffic", "expected_nanoseconds", "lines_of", "traffic_of"]
+__all__ = ["Traffic", "expected_nanoseconds", "in_all", "lines_of", "traffic_of"]
 
 
 class Traffic(NamedTuple):
@@ -32,10 +32,11 @@ class Traffic(NamedTuple):
     dtype: np.dtype
 
 
-def traffic_of(kernel: Kernel) -> Traffic:
-    """The traffic of one call. Of a step of NumPy only what goes in and out is known; a branch counts as its largest way."""
+def traffic_of(kernel: Kernel, near: Container[Node] = ()) -> Traffic:
+    """The traffic of one call, but for buffers that never leave the cache. Of a step of NumPy only what goes in and out is
+    known; a branch counts as its largest way."""
     if isinstance(kernel, NestKernel):
-        return _of_nest(kernel.nest)
+        return _of_nest(kernel.nest, near)
     if isinstance(kernel, CallKernel):
         return _of_call(kernel)
     node = kernel.node
@@ -61,7 +62,7 @@ def _bytes(node: Node) -> int:
     return node.aval.nbytes
 
 
-def _of_nest(nest: Nest) -> Traffic:
+def _of_nest(nest: Nest, near: Container[Node]) -> Traffic:
     read: dict[Node, float] = {}
     written: dict[Node, float] = {}
 
@@ -74,7 +75,7 @@ def _of_nest(nest: Nest) -> Traffic:
             note(read, each.address, isinstance(each, Pick))
     for store in (*nest.body_stores, *nest.stores):
         note(written, store.address, bool(store.places))
-    nbytes = sum(min(count, _bytes(node)) for met in (read, written) for node, count in met.items())
+    nbytes = sum(min(count, _bytes(node)) for met in (read, written) for node, count in met.items() if node not in near)
     kept = math.prod(nest.axes[k].extent for k in nest.kept)
     body, after = (
         sum(weight_of(each.node) for each in side if isinstance(each, Apply)) for side in (nest.body, nest.epilogue)
@@ -86,13 +87,14 @@ def _of_nest(nest: Nest) -> Traffic:
 
 
 def _of_call(kernel: CallKernel) -> Traffic:
-    sums = [_sum(list(map(traffic_of, plan.schedule.kernels))) for plan in kernel.plans]
+    sums = [in_all(list(map(traffic_of, plan.schedule.kernels))) for plan in kernel.plans]
     if kernel.node.op.name == "branch":
         return max(sums, key=lambda each: each.nbytes)
-    return _sum(sums, kernel.node.params["length"] or 1)
+    return in_all(sums, kernel.node.params["length"] or 1)
 
 
-def _sum(parts: Sequence[Traffic], times: int = 1) -> Traffic:
+def in_all(parts: Sequence[Traffic], times: int = 1) -> Traffic:
+    """The sum of several calls, so many times."""
     return Traffic(
         times * sum(each.nbytes for each in parts),
         times * sum(each.operations for each in parts),

@@ -47,13 +47,14 @@ from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Part
 from tracegraph.compiler.schedule import Task as ScheduledTask
+from tracegraph.compiler.schedule import Wave as ScheduledWave
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.control import Loop, loop
 from tracegraph.ops.leaf import iota, is_literal
 
-__all__ = ["Executable", "kernel_counts", "kernel_name", "link"]
+__all__ = ["Executable", "kernel_counts", "kernel_name", "link", "swept_together"]
 
 #: From this much work on, other Python threads may run meanwhile.
 RELEASE_NANOSECONDS = 20_000.0
@@ -91,7 +92,7 @@ class Executable:
         self._inputs = [node.aval for node in graph.inputs]
         self._outputs = plan.schedule.fused.outputs
         self._makers = list(map(_maker, self._outputs))
-        shared = plan.schedule.shared
+        self._shared = shared = dict(plan.schedule.shared)
         self._places = [(None, shared[k]) if k in shared else (make, 0) for k, make in enumerate(self._makers)]
         self._arena = _maker(aval_of((plan.arena_bytes,), np.uint8)) if plan.arena_bytes else _no_arena
         self._idle = [_Instance(self._code)]
@@ -123,7 +124,7 @@ class Executable:
                 written over; it lies in C order.
         """
         results, arena = [make() for make in self._makers], self._arena()
-        for output, number in self.plan.schedule.shared.items():
+        for output, number in self._shared.items():
             if output in into:
                 results[output] = _as(into[output], self._outputs[output])
             else:
@@ -142,24 +143,23 @@ class Executable:
         results = [leaves[number] if make is None else make() for make, number in self._places]
         return results if self._run(*leaves, *results, self._arena()) else None
 
-    def timed(self, leaves: Sequence[Any], runs: int) -> list[float]:
-        """The least time in seconds of each kernel in some runs on results of their own, in the order of the plan's kernels.
+    def timed(self, leaves: Sequence[Any], runs: int) -> list[tuple[tuple[int, ...], float]]:
+        """The least time in seconds of each kernel in some runs on results of their own; of kernels that are swept together,
+        that of all of them.
 
-        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other: what it would find in cache,
-        because another kernel of its task has just written it, it may have to fetch.
+        Each kernel runs on the same tasks as ever, but one kernel of a wave after the other.
         """
         arrays = [_prepared(leaf, dtype) for leaf, (_, dtype) in zip(leaves, self._inputs, strict=True)]
         results = [make() for make in self._makers]
         instance = _TimedInstance(self._code)
-        best = [math.inf] * len(self._code.kernels)
+        best = [math.inf] * len(instance.parts)
         for _ in range(runs):
-            for output, number in self.plan.schedule.shared.items():
+            for output, number in self._shared.items():
                 np.copyto(results[output].reshape(-1), arrays[number].reshape(-1))
-            instance.seconds = [0.0] * len(best)
             if not instance.run(*arrays, *results, self._arena()):
                 raise AssertionError("arguments of a checked signature do not fit the program")
             best = list(map(min, best, instance.seconds))
-        return best
+        return list(zip(instance.parts, best, strict=True))
 
     def _run_aside(self, arrays: Sequence[Any], results: Sequence[np.ndarray]) -> None:
         """Runs on tables of its own, because another thread is using the first ones."""
@@ -404,18 +404,16 @@ class _TimedInstance(_Instance):
     """Tables, and a tape for each kernel of each wave, so that they can be timed.
 
     Attributes:
-        seconds: how long each kernel has taken in the runs so far.
+        parts: the kernels that each tape runs.
+        seconds: how long each tape took in the last run.
     """
-
-    def __init__(self, code: Code) -> None:
-        self.seconds = [0.0] * len(code.kernels)
-        super().__init__(code)
 
     def _build(self, code: Code) -> Callable[..., bool]:
         release = code.plan.schedule.nanoseconds > RELEASE_NANOSECONDS
-        parts: list[tuple[int, Step]] = []
-        for number, part in _Frame(self, code).parts():
-            parts.append((number, _alone(part, release=release) if isinstance(part, Wave) else part))
+        found = list(_Frame(self, code).parts())
+        steps = [_alone(part, release=release) if isinstance(part, Wave) else part for _, part in found]
+        self.parts = [numbers for numbers, _ in found]
+        self.seconds = [0.0] * len(steps)
         bind, _ = make_tape([], self._arguments(code.plan))
 
         def run(*arrays: Any) -> bool:
@@ -424,10 +422,10 @@ class _TimedInstance(_Instance):
             if not bind(*arrays):
                 return False
             with np.errstate(all="ignore"):
-                for number, part in parts:
+                for k, step in enumerate(steps):
                     start = time.perf_counter()
-                    part(arrays)
-                    self.seconds[number] += time.perf_counter() - start
+                    step(arrays)
+                    self.seconds[k] = time.perf_counter() - start
             return True
 
         limited = with_limited_library(run) if _uses_library(code.plan) else run
@@ -491,21 +489,16 @@ class _Frame:
                 stretches[-1].append(Wave([self._task(task) for task in wave.tasks], wave.is_parallel))
         return stretches, steps
 
-    def parts(self) -> Iterator[tuple[int, Wave | Step]]:
-        """For each kernel of each wave, its tasks, or the step of Python that it is."""
+    def parts(self) -> Iterator[tuple[tuple[int, ...], Wave | Step]]:
+        """For each kernel of each wave, or all that are swept together, the tasks, or the step of Python that it is."""
         for wave in self._plan.schedule.waves:
-            for number in wave.kernels:
-                step = self._step_of(number)
+            for numbers in swept_together(wave):
+                step = self._step_of(numbers[0])
                 if step is not None:
-                    yield number, step
+                    yield numbers, step
                 else:
-                    tasks = [
-                        self._task(task._replace(parts=(part,)))
-                        for task in wave.tasks
-                        for part in task.parts
-                        if part.kernel == number
-                    ]
-                    yield number, Wave(tasks, wave.is_parallel and len(tasks) > 1)
+                    tasks = [self._task(task) for task in wave.tasks if task.parts[0].kernel in numbers]
+                    yield numbers, Wave(tasks, wave.is_parallel and len(tasks) > 1)
 
     def _step_of(self, number: int) -> Step | None:
         """The step of Python that a kernel is; None if it runs natively."""
@@ -782,6 +775,17 @@ class _Frame:
         if "number" in base.params:
             return lambda arrays: np.ndarray(shape, dtype, np.asarray(arrays[place], dtype), start, strides)
         return lambda arrays: np.ndarray(shape, dtype, arrays[place], start, strides)
+
+
+def swept_together(wave: ScheduledWave) -> list[tuple[int, ...]]:
+    """The kernels of a wave, those together that any task runs block by block."""
+    groups: list[set[int]] = []
+    for task in wave.tasks:
+        group = {part.kernel for part in task.parts}
+        groups = [each for each in groups if not each & group] + [
+            group.union(*(each for each in groups if each & group))
+        ]
+    return [tuple(number for number in wave.kernels if number in group) for group in groups]
 
 
 def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, writeable: bool = False) -> Argument:
