@@ -14,6 +14,8 @@ from tracegraph.compiler.fuse import fuse
 from tracegraph.compiler.inner import plan_inner
 from tracegraph.compiler.memory import plan
 from tracegraph.compiler.schedule import schedule
+from tracegraph.compiler.skew import skew
+from tracegraph.compiler.sweep import sweep
 from tracegraph.ir import Graph, Node, descendants
 from tracegraph.ops.control import loop
 from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, hoist, rewrite, share_loops, simplify_calls
@@ -52,14 +54,16 @@ def lower(graph: Graph) -> Graph:
     return rewrite(graph, LOWER)
 
 
-#: Graph -> Graph -> Graph -> Graph -> kernels -> waves -> memory -> native program.
+#: Graph -> Graph -> Graph -> Graph -> kernels -> waves -> waves -> memory -> waves -> native program.
 STAGES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("optimise", optimise),
     ("lower", lower),
     ("inner", plan_inner),
     ("fuse", fuse),
     ("schedule", schedule),
+    ("sweep", sweep),
     ("plan", plan),
+    ("skew", skew),
     ("link", link),
 )
 

@@ -43,7 +43,7 @@ def check_program(function: Callable[..., Any], *arguments: Any) -> dict[str, An
         traced, [each.reshape(one.shape) for each, one in zip(settled, traced, strict=True)], ulps=16, slack=1e-9
     )
     for wave in seen["schedule"].waves:
-        kernels = [seen["schedule"].kernels[number] for number in dict.fromkeys(task.kernel for task in wave.tasks)]
+        kernels = [seen["schedule"].kernels[number] for number in wave.kernels]
         for one in kernels:
             others = {node for each in kernels if each is not one for node in (*each.reads, *each.writes)}
             assert not any(node.op is overwrite and node in others for node in one.writes)

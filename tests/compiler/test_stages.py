@@ -78,15 +78,17 @@ def test_native_code_gives_the_answer_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_kernels_read_only_what_has_been_written(name: str) -> None:
-    """A wave reads what earlier waves have written, never what its own or later ones write."""
+    """A kernel reads what earlier waves have written, or earlier parts of its own tasks, never what comes later."""
     planned = stages(*PROGRAMS[name])["plan"]
     kernels = planned.schedule.kernels
     ready = set(planned.schedule.fused.graph.inputs)
     for wave in planned.schedule.waves:
-        now = [kernels[number] for number in {task.kernel for task in wave.tasks}]
-        for kernel in now:
-            assert all(node in ready for node in kernel.reads if "value" not in node.params)
-        ready.update(node for kernel in now for node in kernel.writes)
+        for task in wave.tasks:
+            now = set(ready)
+            for kernel in [kernels[part.kernel] for part in task.parts]:
+                assert all(node in now for node in kernel.reads if "value" not in node.params)
+                now.update(kernel.writes)
+        ready.update(node for number in wave.kernels for node in kernels[number].writes)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -96,8 +98,8 @@ def test_living_buffers_do_not_overlap(name: str) -> None:
     kernels = planned.schedule.kernels
     lives: dict[Any, list[int]] = {}
     for number, wave in enumerate(planned.schedule.waves):
-        for task in wave.tasks:
-            for node in (*kernels[task.kernel].reads, *kernels[task.kernel].writes):
+        for kernel in map(kernels.__getitem__, wave.kernels):
+            for node in (*kernel.reads, *kernel.writes):
                 if node in planned.offsets:
                     lives.setdefault(node, []).append(number)
     spans = [(planned.offsets[node], node.aval.nbytes, min(at), max(at)) for node, at in lives.items()]
@@ -164,7 +166,7 @@ def test_large_work_is_cut_into_pieces_and_small_work_is_not() -> None:
 def test_pieces_cover_the_outer_loop_exactly_once() -> None:
     """The slices of a kernel are disjoint and complete."""
     (wave,) = stages(lambda x: x + 1, (np.ones(1_234_567),))["schedule"].waves
-    edges = sorted((task.lo, task.hi) for task in wave.tasks)
+    edges = sorted((task.parts[0].lo, task.parts[0].hi) for task in wave.tasks)
     assert edges[0][0] == 0
     assert edges[-1][1] == 1_234_567
     assert all(one[1] == two[0] for one, two in pairwise(edges))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tracegraph.compiler.fuse import fuse
 from tracegraph.compiler.memory import Plan, plan
 from tracegraph.compiler.schedule import schedule
+from tracegraph.compiler.sweep import sweep
 from tracegraph.ir import Graph, Node
 from tracegraph.ops.control import branch, loop
 
@@ -35,4 +36,4 @@ def _graphs(node: Node) -> tuple[Graph, ...]:
 
 
 def _planned(graph: Graph) -> Plan:
-    return plan(schedule(fuse(plan_inner(graph))))
+    return plan(sweep(schedule(fuse(plan_inner(graph)))))

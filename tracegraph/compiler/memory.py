@@ -9,10 +9,18 @@ from typing import NamedTuple
 from tracegraph.compiler.schedule import Schedule
 from tracegraph.ir import Node
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Heap", "Plan", "Shelf", "plan", "rounded"]
 
 #: Buffers begin at multiples of a cache line.
 ALIGNMENT = 64
+
+
+class Shelf(NamedTuple):
+    """Where a value that lives within blocks of rows lies: the offset in the arena of its place in the first lane, and how
+    far the next lane is from there."""
+
+    offset: int
+    lane_bytes: int
 
 
 class Plan(NamedTuple):
@@ -21,11 +29,13 @@ class Plan(NamedTuple):
     Attributes:
         schedule: the waves.
         offsets: where each intermediate buffer begins, in bytes from the start of the arena.
+        shelves: where those are of which there is never more than a block of rows for each task.
         arena_bytes: the size of the arena: the most that lives at one time, up to gaps.
     """
 
     schedule: Schedule
     offsets: dict[Node, int]
+    shelves: dict[Node, Shelf]
     arena_bytes: int
 
     def __str__(self) -> str:
@@ -36,23 +46,28 @@ class Plan(NamedTuple):
 def plan(schedule: Schedule) -> Plan:
     """Places every intermediate buffer, first wave first, in the smallest gap that holds it."""
     births, deaths = _lives(schedule)
-    heap = _Heap()
+    heap = Heap()
     offsets: dict[Node, int] = {}
-    ending: dict[int, list[Node]] = {}
-    for node, wave in births.items():
-        ending.setdefault(max(deaths.get(node, wave), wave), []).append(node)
+    shelves: dict[Node, Shelf] = {}
     starting: dict[int, list[Node]] = {}
-    for node, wave in births.items():
-        starting.setdefault(wave, []).append(node)
-    for wave in range(len(schedule.waves)):
-        for node in starting.get(wave, ()):
-            offsets[node] = heap.take(_rounded(node.aval.nbytes))
-        for node in ending.get(wave, ()):
-            heap.give(offsets[node], _rounded(node.aval.nbytes))
-    return Plan(schedule, offsets, heap.size)
+    ending: dict[int, list[Node]] = {}
+    for node, number in births.items():
+        starting.setdefault(number, []).append(node)
+        ending.setdefault(max(deaths.get(node, number), number), []).append(node)
+    for number, wave in enumerate(schedule.waves):
+        for node in starting.get(number, ()):
+            offsets[node] = heap.take(rounded(node.aval.nbytes))
+        lanes = [(heap.take(each.lanes * each.nbytes), each) for each in wave.scratch]
+        for start, (count, nbytes, places) in lanes:
+            shelves.update((node, Shelf(start + place, nbytes)) for node, place in places.items())
+            heap.give(start, count * nbytes)
+        for node in ending.get(number, ()):
+            heap.give(offsets[node], rounded(node.aval.nbytes))
+    return Plan(schedule, offsets, shelves, heap.size)
 
 
-def _rounded(nbytes: int) -> int:
+def rounded(nbytes: int) -> int:
+    """The size of a buffer with the gap behind it."""
     return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
 
 
@@ -61,9 +76,9 @@ def _lives(schedule: Schedule) -> tuple[dict[Node, int], dict[Node, int]]:
     births: dict[Node, int] = {}
     deaths: dict[Node, int] = {}
     outside = {*schedule.fused.graph.inputs, *schedule.fused.graph.outputs}
+    outside.update(node for wave in schedule.waves for scratch in wave.scratch for node in scratch.places)
     for number, wave in enumerate(schedule.waves):
-        for task in wave.tasks:
-            kernel = schedule.kernels[task.kernel]
+        for kernel in map(schedule.kernels.__getitem__, wave.kernels):
             for node in kernel.writes:
                 if node not in outside:
                     births.setdefault(node, number)
@@ -75,8 +90,9 @@ def _lives(schedule: Schedule) -> tuple[dict[Node, int], dict[Node, int]]:
     return births, deaths
 
 
-class _Heap:
-    """Free gaps of an arena that grows at its end: (offset, size), in order of offset, never adjacent; and by size."""
+class Heap:
+    """Where to put what is taken and given back: the free gaps of an arena that grows at its end, as (offset, size) in order
+    of offset, never adjacent; and by size."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -1,7 +1,8 @@
 """The scheduler: kernels in order come in, waves of tasks go out.
 
 A wave is a set of tasks that do not depend on one another: pieces of one large kernel and whole small kernels, side by
-side. Parallelism inside an operation and between branches of the graph is one mechanism.
+side. Parallelism inside an operation and between branches of the graph is one mechanism. `sweep` and `skew` later put
+pieces of several kernels into one task.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from tracegraph.compiler.materialise import shares_memory
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
 
-__all__ = ["Schedule", "Task", "Wave", "schedule"]
+__all__ = [
+    "COLUMN_GRAIN", "GRAIN", "PIECE_NANOSECONDS", "Part", "Schedule", "Scratch", "Task", "Wave", "nanoseconds", "schedule",
+]  # fmt: skip
 
 #: Work of less than this is not cut into smaller pieces, nor given to other threads.
 PIECE_NANOSECONDS = 20_000.0
@@ -30,25 +33,75 @@ GRAIN = 64
 COLUMN_GRAIN = 512
 
 
-class Task(NamedTuple):
-    """A slice of a kernel: the kernel's number, and the range of its outermost loop."""
+class Part(NamedTuple):
+    """A kernel's share of a task.
+
+    Attributes:
+        kernel: its number.
+        lo: the first turn of its outermost loop.
+        hi: the turn after the last.
+        piece: which of its pieces that is.
+        step: how many turns belong to each block of the task; all of them to the last.
+        shift: by how many turns it stays behind.
+    """
 
     kernel: int
     lo: int
     hi: int
-    piece: int
+    piece: int = 0
+    step: int = 0
+    shift: int = 0
+
+
+class Task(NamedTuple):
+    """What one thread runs: of each block in order, each part in order.
+
+    Attributes:
+        parts: the kernels' shares.
+        first: the number of the first block.
+        last: that after the last block.
+        lane: which of the places for values that live within a block is this task's.
+    """
+
+    parts: tuple[Part, ...]
+    first: int = 0
+    last: int = 1
+    lane: int = 0
+
+
+class Scratch(NamedTuple):
+    """Memory for values that live no longer than a block of rows: one lane for each task.
+
+    Attributes:
+        lanes: how many.
+        nbytes: of each.
+        places: where each value begins in a lane.
+    """
+
+    lanes: int
+    nbytes: int
+    places: dict[Node, int]
 
 
 class Wave(NamedTuple):
-    """Tasks that can run at the same time, and whether that pays."""
+    """Tasks that can run at the same time, whether that pays, and what memory they need for themselves."""
 
     tasks: tuple[Task, ...]
     is_parallel: bool
+    scratch: tuple[Scratch, ...] = ()
 
     def __str__(self) -> str:
-        pieces = Counter(task.kernel for task in self.tasks)
-        parts = ", ".join(f"kernel {kernel} in {count} piece{'s' * (count > 1)}" for kernel, count in pieces.items())
-        return f"{parts}{', in parallel' if self.is_parallel else ''}"
+        counts = Counter(tuple(part.kernel for part in task.parts) for task in self.tasks)
+        parts = [
+            f"kernel{'s' * (len(kernels) > 1)} {', '.join(map(str, kernels))} in {count} piece{'s' * (count > 1)}"
+            for kernels, count in counts.items()
+        ]
+        return f"{'; '.join(parts)}{', in parallel' if self.is_parallel else ''}"
+
+    @property
+    def kernels(self) -> tuple[int, ...]:
+        """The numbers of its kernels."""
+        return tuple(dict.fromkeys(part.kernel for task in self.tasks for part in task.parts))
 
 
 class Schedule(NamedTuple):
@@ -85,11 +138,12 @@ def schedule(fused: Fused) -> Schedule:
             read[node] = max(read.get(node, 0), level + 1)
     waves: list[Wave] = []
     total = 0.0
-    costs = list(map(_nanoseconds, fused.kernels))
+    costs = list(map(nanoseconds, fused.kernels))
     for level in sorted(levels):
         for group in _apart(fused, levels[level]):
             cost = sum(costs[number] for number in group)
-            tasks = tuple(task for number in group for task in _tasks(number, fused.kernels[number], costs[number]))
+            parts = (part for number in group for part in _parts(number, fused.kernels[number], costs[number]))
+            tasks = tuple(Task((part,)) for part in parts)
             if tasks:
                 waves.append(Wave(tasks, len(tasks) > 1 and cost > PIECE_NANOSECONDS))
             total += cost
@@ -113,7 +167,8 @@ def _is_shareable(kernel: Kernel) -> bool:
     return isinstance(kernel, NestKernel) or (isinstance(kernel, LibraryKernel) and kernel.is_contraction)
 
 
-def _nanoseconds(kernel: Kernel) -> float:
+def nanoseconds(kernel: Kernel) -> float:
+    """About how long one core takes for a kernel."""
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
     if isinstance(kernel, CallKernel):
@@ -123,49 +178,48 @@ def _nanoseconds(kernel: Kernel) -> float:
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
-def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
+def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     if isinstance(kernel, CallKernel):
-        return [Task(number, 0, 1, 0)]
+        return [Part(number, 0, 1, 0)]
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
-            return _contraction_tasks(number, kernel, cost)
-        return _scan_tasks(number, kernel, cost) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
+            return _contraction_parts(number, kernel, cost)
+        return _scan_parts(number, kernel, cost) if kernel.is_scan else [Part(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
-    is_of_columns = nest.is_column and nest.outer == nest.loops - 1
     if pieces == 1 and nest.is_divisible:
-        most = -(-extent // COLUMN_GRAIN) if is_of_columns else extent
+        most = -(-extent // COLUMN_GRAIN) if nest.is_of_columns else extent
         pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), max(most, 1)))
     if pieces == 1:
-        return [Task(number, 0, extent, 0)] if _does_anything(nest) else []
+        return [Part(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
-    grain = COLUMN_GRAIN if is_of_columns else GRAIN
+    grain = COLUMN_GRAIN if nest.is_of_columns else GRAIN
     if extent > pieces * GRAIN:
         step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]
     needed = bool(kernel.partials)
-    return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
+    return [Part(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 
-def _contraction_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
+def _contraction_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:
     """Blocks of the result, several to a task where they are small."""
     if not kernel.node.aval.size:
         return []
     extent = kernel.contraction.tasks
     pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
     step = -(-extent // pieces)
-    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
+    return [Part(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
-def _scan_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
+def _scan_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:
     """Rows, or strips of columns, are independent of each other."""
     if not kernel.node.aval.size:
         return []
     extent = kernel.extents[0] * kernel.strips
     pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
     step = -(-extent // pieces)
-    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
+    return [Part(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
 def _does_anything(nest: Nest) -> bool:

@@ -36,10 +36,12 @@ from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
+from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
+from tracegraph.compiler.schedule import Part
 from tracegraph.compiler.schedule import Task as ScheduledTask
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
@@ -225,16 +227,18 @@ class _Instance:
             self._copies.append((usable, value))
         return usable
 
-    def bind(self, plan: Plan, word: int, buffer: Node, shift: int) -> int:
-        """As `_Frame.point`, of a buffer of the outermost program: 0 if the tape writes the address at each call."""
-        if buffer in plan.offsets:
-            self._arena_targets.append((word, plan.offsets[buffer] + shift))
-        elif "number" in buffer.params:
+    def bind_arena(self, word: int, shift: int) -> int:
+        """As `_Frame.point`, of a byte of the arena of the outermost program, whose address the tape writes at each call."""
+        self._arena_targets.append((word, shift))
+        return 0
+
+    def bind(self, word: int, buffer: Node, shift: int) -> int:
+        """The same of a byte of one of its arguments or results."""
+        if "number" in buffer.params:
             number = self._scalars[self._numbers[buffer] :].ctypes.data
             self._targets[buffer] = [(number, 0)]
             return number
-        else:
-            self._targets.setdefault(buffer, []).append((word, shift))
+        self._targets.setdefault(buffer, []).append((word, shift))
         return 0
 
     @property
@@ -333,6 +337,7 @@ class _Frame:
         self._bound = bound
         self._arena = arena
         self._constants: dict[Node, np.ndarray] = {}
+        self._tables: dict[tuple[int, int, int], tuple[int, list[Move]]] = {}
         graph = code.plan.schedule.fused.graph
         self._places = {node: k for k, node in enumerate((*graph.inputs, *graph.outputs))}
 
@@ -341,7 +346,7 @@ class _Frame:
         stretches: list[list[Wave]] = [[]]
         steps: list[Step] = []
         for wave in self._plan.schedule.waves:
-            number = wave.tasks[0].kernel
+            number = wave.kernels[0]
             kernel = self._code.kernels[number]
             if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
                 steps.append(self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel))
@@ -353,30 +358,55 @@ class _Frame:
     # -- tables ----------------------------------------------------------------------------------------------------
 
     def _task(self, task: ScheduledTask) -> Task:
-        kernel = self._code.kernels[task.kernel]
-        source = self._code.sources[task.kernel]
-        if isinstance(kernel, CallKernel):
-            table = self._call(task.kernel, kernel)[0].ctypes.data
-        elif source is not None:
-            table = self._slots_table(source.slots, kernel, task.piece)
-        else:
-            assert isinstance(kernel, LibraryKernel), "every nest has a source"
-            table = self._contraction_table(kernel) if kernel.is_contraction else self._product_table(kernel)
-        return Task(self._code.codes[task.kernel], table, task.lo, task.hi)
+        shares = [
+            Share(self._code.codes[part.kernel], table, part.lo, part.hi, part.step, part.shift, moves)
+            for part in task.parts
+            for table, moves in [self._table(part, task.lane)]
+        ]
+        if len(shares) == 1 and not shares[0].moves:
+            return Task(*shares[0][:4])
+        words = sweep_words(shares)
+        self._instance.kept(words)
+        return Task(sweep_code(), words.ctypes.data, task.first, task.last)
 
-    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int) -> int:
+    def _table(self, part: Part, lane: int) -> tuple[int, list[Move]]:
+        """The address of a kernel's table, and which of its words are moved. Pieces and lanes have tables of their own if
+        they write to different places."""
+        number, kernel, source = part.kernel, self._code.kernels[part.kernel], self._code.sources[part.kernel]
+        has_pieces = isinstance(kernel, NestKernel) and kernel.pieces > 1
+        has_lanes = any(node in self._plan.shelves for node in (*kernel.reads, *kernel.writes))
+        key = number, part.piece if has_pieces else 0, lane if has_lanes else 0
+        if key not in self._tables:
+            if isinstance(kernel, CallKernel):
+                self._tables[key] = self._call(number, kernel)[0].ctypes.data, []
+            elif source is not None:
+                self._tables[key] = self._slots_table(source.slots, kernel, part.piece, lane)
+            else:
+                assert isinstance(kernel, LibraryKernel), "every nest has a source"
+                table = self._contraction_table if kernel.is_contraction else self._product_table
+                self._tables[key] = table(kernel), []
+        return self._tables[key]
+
+    def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int, lane: int) -> tuple[int, list[Move]]:
         table, address = self._instance.words(len(slots))
-        words = []
+        words, moves = [], []
         for k, (buffer, value) in enumerate(slots):
             if buffer is None:
                 words.append(value)
+            elif buffer in self._plan.shelves:
+                assert isinstance(kernel, NestKernel), "only nests are swept"
+                shelf = self._plan.shelves[buffer]
+                cells, cell = self._instance.words(1)
+                cells[0] = self._in_arena(cell, shelf.offset + lane * shelf.lane_bytes + value * buffer.dtype.itemsize)
+                moves.append(Move(address + 8 * k, cell, kernel.nest.pace(buffer)))
+                words.append(0)
             else:
                 own = 0
                 if isinstance(kernel, NestKernel) and buffer in kernel.partials:
                     own = piece * (buffer.aval.size // kernel.pieces)
                 words.append(self.point(address + 8 * k, buffer, (value + own) * buffer.dtype.itemsize))
         table[:] = words
-        return address
+        return address, moves
 
     def _contraction_table(self, kernel: LibraryKernel) -> int:
         contraction = kernel.contraction
@@ -400,16 +430,18 @@ class _Frame:
     def point(self, word: int, buffer: Node, shift: int) -> int:
         """What a word says of where a byte of a buffer lies: its address, or 0 if that is written there later."""
         if buffer in self._plan.offsets:
-            if self._arena is not None:
-                return self._arena(word, self._plan.offsets[buffer] + shift)
-            return self._instance.bind(self._plan, word, buffer, shift)
+            return self._in_arena(word, self._plan.offsets[buffer] + shift)
         if buffer is ERRORS:
             return self._instance.errors
         if "value" in buffer.params or buffer.op is iota:
             return int(self._constant(buffer).ctypes.data) + shift
         if self._bound is not None:
             return self._bound[buffer](word, shift)
-        return self._instance.bind(self._plan, word, buffer, shift)
+        return self._instance.bind(word, buffer, shift)
+
+    def _in_arena(self, word: int, shift: int) -> int:
+        """The same of a byte of the arena."""
+        return (self._instance.bind_arena if self._arena is None else self._arena)(word, shift)
 
     def _constant(self, node: Node) -> np.ndarray:
         if node not in self._constants:
