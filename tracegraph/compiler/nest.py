@@ -152,17 +152,6 @@ class Nest(NamedTuple):
         return tuple(k for k, axis in enumerate(self.axes) if not axis.is_reduced)
 
     @property
-    def addresses(self) -> list[Address]:
-        """All that it reads and writes without looking at indices."""
-        loads = [each.address for each in (*self.body, *self.epilogue) if isinstance(each, Load)]
-        return loads + [store.address for store in (*self.body_stores, *self.stores) if not store.places]
-
-    def pace(self, buffer: Node) -> int:
-        """How many bytes a turn of the outer loop moves on in a buffer."""
-        address = next(each for each in self.addresses if each.buffer is buffer)
-        return address.strides[self.outer] * buffer.dtype.itemsize
-
-    @property
     def kept_loops(self) -> tuple[int, ...]:
         return tuple(k for k in self.kept if not self.axes[k].is_unrolled)
 
@@ -174,6 +163,22 @@ class Nest(NamedTuple):
     def loops(self) -> int:
         """How many axes are looped over."""
         return sum(not axis.is_unrolled for axis in self.axes)
+
+    @property
+    def is_of_columns(self) -> bool:
+        """Whether tasks are slices of the innermost loop, a kept one, which must not be short."""
+        return self.is_column and self.outer == self.loops - 1
+
+    @property
+    def addresses(self) -> list[Address]:
+        """All that it reads and writes without looking at indices."""
+        loads = [each.address for each in (*self.body, *self.epilogue) if isinstance(each, Load)]
+        return loads + [store.address for store in (*self.body_stores, *self.stores) if not store.places]
+
+    def pace(self, buffer: Node) -> int:
+        """How many bytes a turn of the outer loop moves on in a buffer."""
+        address = next(each for each in self.addresses if each.buffer is buffer)
+        return address.strides[self.outer] * buffer.dtype.itemsize
 
     @property
     def points(self) -> int:

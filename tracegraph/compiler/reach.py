@@ -155,7 +155,7 @@ def in_conflict(some: Sequence[Reach], others: Sequence[Reach]) -> bool:
 def grain_of(each: Member) -> int:
     """Of how many turns a block should consist at least: so that vectors stay aligned, or memory is read in long runs."""
     nest = each.kernel.nest
-    if nest.is_column and nest.outer == nest.loops - 1:
+    if nest.is_of_columns:
         return COLUMN_GRAIN
     return GRAIN if nest.loops == 1 else 1
 

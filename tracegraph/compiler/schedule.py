@@ -198,11 +198,12 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     extent = nest.outer_extent
     pieces = kernel.pieces
     if pieces == 1 and nest.is_divisible:
-        pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), max(extent, 1)))
+        most = -(-extent // COLUMN_GRAIN) if nest.is_of_columns else extent
+        pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), max(most, 1)))
     if pieces == 1:
         return [Part(number, 0, extent, 0)] if _does_anything(nest) else []
     step = -(-extent // pieces)
-    grain = COLUMN_GRAIN if nest.is_column and nest.outer == nest.loops - 1 else GRAIN
+    grain = COLUMN_GRAIN if nest.is_of_columns else GRAIN
     if extent > pieces * GRAIN:
         step = -(-step // grain) * grain
     starts = [min(k * step, extent) for k in range(pieces + 1)]
