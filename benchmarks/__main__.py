@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.libraries import PEERS, installed
-from benchmarks.machine import describe
+from benchmarks.limits import measure
+from benchmarks.machine import describe, thread_count
 from benchmarks.report import TABLES, machine_text
 from benchmarks.rows import SECTIONS
+from benchmarks.run import Run
 from benchmarks.timing import FULL, SMOKE
 
 
@@ -24,24 +26,29 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="+", default=PEERS, choices=("none", *PEERS), help="those to compare with (default: all)"
     )
+    parser.add_argument(
+        "--repeated", action="store_true", help="no first calls and no memory, for which processes start"
+    )
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw each section of workloads there, as SVG")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     effort = SMOKE if options.smoke else FULL
-    libraries = installed(options.peers)
-    found: dict[str, Any] = {"machine": describe(libraries, effort)}
+    threads = thread_count()
+    run = Run(installed(options.peers), options.only, effort, measure(threads, effort), threads, not options.repeated)
+    found: dict[str, Any] = {"machine": describe(run.libraries, run.limits, effort)}
     print(
         machine_text(found["machine"]) + ("\nsmoke run: tiny sizes, times mean nothing" if options.smoke else ""),
         flush=True,
     )
-    for section, measure in SECTIONS.items():
-        found[section] = measure(libraries, options.only, effort)
+    for section, rows in SECTIONS.items():
+        found[section] = rows(run)
         if found[section]:
             print(f"\n{TABLES[section](found[section])}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

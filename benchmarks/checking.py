@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.workload import Arguments, Workload, bound, leaves, map_leaves
 
-__all__ = ["WrongAnswer", "check", "first_difference"]
+__all__ = ["WrongAnswer", "check", "faults_of", "first_difference"]
 
 #: Largest error allowed, relative to the largest element of the same result.
 TOLERANCE = {
@@ -25,29 +25,37 @@ class WrongAnswer(Exception):
     """A library computed something else than NumPy."""
 
 
-def check(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -> None:
-    """Compares the answers of all libraries with what eager NumPy gives.
+def faults_of(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the answers of libraries, compared with what eager NumPy gives.
 
     Args:
         workload: what was computed.
         args: from which arguments.
         answers: by the name of the library; for a gradient, the value with its gradient.
-
-    Raises:
-        WrongAnswer: it names the workload and the library.
     """
     wanted = bound(workload.function, np)(*args)
+    slopes = answers["autograd"][1] if workload.argnums and "autograd" in answers else None
+    found = {}
     # autograd's gradients have passed by the time that others are compared with them
     for library in sorted(answers, key=lambda name: name != "autograd"):
         if workload.argnums:
             value, gradient = answers[library]
-            fault = first_difference(value, wanted) or _slope_difference(workload, args, gradient)
-            if fault is None and "autograd" in answers:
-                fault = first_difference(gradient, answers["autograd"][1])
+            fault = first_difference(value, wanted)
+            if slopes is None or library == "autograd" or "autograd" in found:
+                fault = fault or _slope_difference(workload, args, gradient)
+            else:
+                fault = fault or first_difference(gradient, slopes)
         else:
             fault = first_difference(answers[library], wanted, workload.stray)
         if fault:
-            raise WrongAnswer(f"{workload.name}: {library} gives {fault}")
+            found[library] = fault
+    return found
+
+
+def check(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -> None:
+    """Raises WrongAnswer, which names the workload and the library, if an answer is wrong."""
+    for library, fault in faults_of(workload, args, answers).items():
+        raise WrongAnswer(f"{workload.name}: {library} gives {fault}")
 
 
 def first_difference(value: Any, wanted: Any, stray: float = 0.0, tolerance: float | None = None) -> str | None:
@@ -108,10 +116,14 @@ def _slope_difference(workload: Workload, args: Arguments, gradient: Any) -> str
 
 def _moved(workload: Workload, args: Arguments, moving: int, change: np.ndarray) -> float:
     """The function in float64 with one of the arrays that it is differentiated by moved."""
-    wide = map_leaves(lambda leaf: leaf.astype(np.float64) if isinstance(leaf, np.ndarray) else leaf, args)
+    wide = map_leaves(_widened, args)
     count = itertools.count()
     moved = [
         map_leaves(lambda leaf: leaf + change if next(count) == moving else leaf, wide[k]) for k in workload.argnums
     ]
     by_position = {**dict(enumerate(wide)), **dict(zip(workload.argnums, moved, strict=True))}
     return float(bound(workload.function, np)(*by_position.values()))
+
+
+def _widened(leaf: Any) -> Any:
+    return leaf.astype(np.float64) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf

@@ -1,5 +1,5 @@
 """What is measured in a process of its own: first calls, where whatever is already loaded would tell, and the peak of
-memory. `processes` starts it as `python -m benchmarks.child TASK LIBRARY IS_SMOKE NAME...`; it prints JSON."""
+memory. `processes` starts it as `python -m benchmarks.child LIBRARY IS_SMOKE NAME...`; it prints JSON."""
 
 from __future__ import annotations
 
@@ -11,23 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.libraries import LIBRARIES, OURS, Library
-from benchmarks.workload import Workload
+from benchmarks.workload import Arguments, Workload
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["first_call", "peak_memory"]
+__all__ = ["first_call"]
 
 STATUS = Path("/proc/self/status")
+#: Of one shape, before memory is looked at.
+CALLS = 3
 
 
 def first_call(library: Library, workload: Workload, size: int | None) -> dict[str, Any]:
-    """Seconds for the first call and for the first one with another shape; how many kernels each of the two compiled."""
+    """Seconds for the first call and for the first one with another shape, how many kernels each of the two compiled, and
+    megabytes: the highest after a few calls of the one shape, and how much of that came with them."""
     function = _prepared(library, workload)
     before = _compiled(library, function)
-    found = {"seconds": _time_call(function, library, workload, size)}
+    args = library.arguments(workload.arguments(size or 0))
+    memory = _peak_megabytes()
+    seconds = [_time_call(function, args) for _ in range(CALLS)]
+    peak = _peak_megabytes()
     between = _compiled(library, function)
-    others = [_time_call(function, library, workload, other) for other in workload.other_sizes(size)]
-    found |= {"compiled": between - before, "compiled for new shape": _compiled(library, function) - between}
-    return {**found, "new shape": min(others)} if others else found
+    others = [_time_call(function, library.arguments(workload.arguments(n))) for n in workload.other_sizes(size)]
+    return {
+        "seconds": seconds[0],
+        "compiled": between - before,
+        "compiled for new shape": _compiled(library, function) - between,
+        "peak": peak,
+        "calls": peak - memory,
+        **({"new shape": min(others)} if others else {}),
+    }
 
 
 def _prepared(library: Library, workload: Workload) -> Callable[..., Any]:
@@ -36,8 +48,7 @@ def _prepared(library: Library, workload: Workload) -> Callable[..., Any]:
     return function
 
 
-def _time_call(function: Callable[..., Any], library: Library, workload: Workload, size: int | None) -> float:
-    args = library.arguments(workload.arguments(size or 0))
+def _time_call(function: Callable[..., Any], args: Arguments) -> float:
     start = time.perf_counter()
     function(*args)
     return time.perf_counter() - start
@@ -45,17 +56,6 @@ def _time_call(function: Callable[..., Any], library: Library, workload: Workloa
 
 def _compiled(library: Library, function: Any) -> int:
     return function.cache_info().compiled if library.name == OURS else 0
-
-
-def peak_memory(library: Library, workload: Workload, size: int | None) -> dict[str, float]:
-    """Megabytes at the highest, and how much of that came with the calls: arguments were there before."""
-    function = _prepared(library, workload)
-    args = library.arguments(workload.arguments(size or 0))
-    before = _peak_megabytes()
-    for _ in range(5):
-        function(*args)
-    peak = _peak_megabytes()
-    return {"peak": peak, "calls": peak - before}
 
 
 def _peak_megabytes() -> float:
@@ -68,19 +68,12 @@ def _peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
-TASKS: dict[str, Callable[[Library, Workload, int | None], dict[str, Any]]] = {
-    "first_call": first_call,
-    "peak_memory": peak_memory,
-}
-
-
-def main(task: str, library: str, is_smoke: str, *names: str) -> None:
+def main(library: str, is_smoke: str, *names: str) -> None:
     by_name = {workload.name: workload for workload in WORKLOADS}
     found = {}
     for name in names:
         workload = by_name[name]
-        size = workload.smoke if is_smoke == "True" else workload.size
-        found[name] = TASKS[task](LIBRARIES[library], workload, size)
+        found[name] = first_call(LIBRARIES[library], workload, workload.smoke if is_smoke == "True" else workload.size)
     json.dump(found, sys.stdout)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.gradients import rosenbrock
 from benchmarks.workload import Arguments, Workload, random
 
 __all__ = ["DERIVATIVES"]
@@ -47,17 +48,21 @@ def looped(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[st
     return over(_by_python), {"tracegraph": over(_ours), "jax": over(_jax)}
 
 
-def sloped(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """A function that takes the library's `grad` after the module, for each library that has one."""
+#: Where each library has its `grad`, and with the same signatures `jvp`, `vjp` and `vmap`; autograd has only the first.
+TRANSFORMS = {"autograd": "autograd", "tracegraph": "tracegraph", "jax": "jax", "torch": "torch.func"}
+
+
+def sloped(function: Callable[..., Any], *names: str) -> dict[str, Callable[..., Any]]:
+    """A function that takes the module of a library's transforms after `np`, for each library (or those of these names)."""
 
     def over(package: str) -> Callable[..., Any]:
         @functools.wraps(function)
         def bound(np: Any, *args: Any) -> Any:
-            return function(np, importlib.import_module(package).grad, *args)
+            return function(np, importlib.import_module(package), *args)
 
         return bound
 
-    return {name: over(name) for name in ("autograd", "tracegraph", "jax")}
+    return {name: over(TRANSFORMS[name]) for name in names or TRANSFORMS}
 
 
 # -- models ------------------------------------------------------------------------------------------------------------
@@ -72,14 +77,113 @@ def logistic_slope(np: Any, weights: Any, x: Any, signs: Any) -> Any:
     return 2e-3 * weights - np.matmul(signs / (1 + np.exp(signs * np.matmul(x, weights))), x) / len(x)
 
 
-def logistic_curvature(np: Any, grad: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
+def logistic_curvature(np: Any, d: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
     """A Hessian-vector product."""
-    return grad(lambda w: np.sum(grad(lambda v: logistic(np, v, x, signs))(w) * direction))(weights)
+    return d.grad(lambda w: np.sum(d.grad(lambda v: logistic(np, v, x, signs))(w) * direction))(weights)
 
 
 def logistic_curvature_by_hand(np: Any, weights: Any, direction: Any, x: Any, signs: Any) -> Any:
     right = 1 / (1 + np.exp(-signs * np.matmul(x, weights)))
     return 2e-3 * direction + np.matmul(right * (1 - right) * np.matmul(x, direction), x) / len(x)
+
+
+def newton(np: Any, weights: Any, x: Any, signs: Any, slope: Any = None, curvature: Any = None) -> Any:
+    """Three steps of Newton's method, each by ten conjugate gradients; the derivatives by hand unless they are given."""
+    slope = slope or logistic_slope
+    curvature = curvature or logistic_curvature_by_hand
+    for _ in range(3):
+        residual = -slope(np, weights, x, signs)
+        step, along, size = 0 * weights, residual, np.sum(residual * residual)
+        for _ in range(10):
+            curved = curvature(np, weights, along, x, signs)
+            length = size / np.sum(along * curved)
+            step, residual = step + length * along, residual - length * curved
+            before, size = size, np.sum(residual * residual)
+            along = residual + size / before * along
+        weights = weights + step
+    return weights
+
+
+def newton_by_transforms(np: Any, d: Any, weights: Any, x: Any, signs: Any) -> Any:
+    def slope(np: Any, w: Any, x: Any, signs: Any) -> Any:
+        return d.grad(lambda w: logistic(np, w, x, signs))(w)
+
+    return newton(np, weights, x, signs, slope, lambda np, *args: logistic_curvature(np, d, *args))
+
+
+def rosenbrock_curvature(np: Any, d: Any, x: Any, direction: Any) -> Any:
+    return d.jvp(d.grad(functools.partial(rosenbrock, np)), (x,), (direction,))[1]
+
+
+def rosenbrock_curvature_by_hand(np: Any, x: Any, direction: Any) -> Any:
+    here, following, none = x[:-1], x[1:], np.zeros(1)
+    lower = (1200 * here * here - 400 * following + 2) * direction[:-1] - 400 * here * direction[1:]
+    upper = 200 * direction[1:] - 400 * here * direction[:-1]
+    return np.concatenate([lower, none]) + np.concatenate([none, upper])
+
+
+def decays(np: Any, parameters: Any, times: Any, seen: Any) -> Any:
+    """The residuals of a sum of exponentials."""
+    return np.matmul(np.exp(-times[:, None] * parameters[1]), parameters[0]) - seen
+
+
+def gauss_newton(np: Any, d: Any, parameters: Any, direction: Any, times: Any, seen: Any) -> Any:
+    """The residuals' Jacobian, transposed, times itself times a vector."""
+
+    def residuals(p: Any) -> Any:
+        return decays(np, p, times, seen)
+
+    return d.vjp(residuals, parameters)[1](d.jvp(residuals, (parameters,), (direction,))[1])[0]
+
+
+def gauss_newton_by_hand(np: Any, parameters: Any, direction: Any, times: Any, seen: Any) -> Any:
+    by_weights = np.exp(-times[:, None] * parameters[1])
+    by_rates = -times[:, None] * by_weights * parameters[0]
+    pushed = np.matmul(by_weights, direction[0]) + np.matmul(by_rates, direction[1])
+    return np.stack([np.matmul(pushed, by_weights), np.matmul(pushed, by_rates)])
+
+
+def example_loss(np: Any, parameters: Any, x: Any, y: Any) -> Any:
+    inward, bias, outward = parameters
+    return (np.matmul(np.tanh(np.matmul(x, inward) + bias), outward) - y) ** 2
+
+
+def example_slopes(np: Any, d: Any, parameters: Any, x: Any, y: Any) -> Any:
+    """A network's gradient for each example."""
+    return d.vmap(d.grad(functools.partial(example_loss, np)), (None, 0, 0))(parameters, x, y)
+
+
+def example_slopes_by_hand(np: Any, parameters: Any, x: Any, y: Any) -> Any:
+    inward, bias, outward = parameters
+    hidden = np.tanh(np.matmul(x, inward) + bias)
+    error = 2 * (np.matmul(hidden, outward) - y)[:, None]
+    back = error * outward * (1 - hidden * hidden)
+    return [x[:, :, None] * back[:, None, :], back, error * hidden]
+
+
+def cubics(np: Any, linear: Any, constant: Any) -> Any:
+    """Roots of many cubic equations by Newton's method, which is differentiated as it stands."""
+    x = constant
+    for _ in range(20):
+        x = x - (x * x * x + linear * x - constant) / (3 * x * x + linear)
+    return np.sum(x * x)
+
+
+def _cubics_by(package: str) -> Callable[..., Any]:
+    """By the equation: the implicit function theorem."""
+
+    def found(np: Any, linear: Any, constant: Any) -> Any:
+        def solve(f: Any, x: Any) -> Any:
+            for _ in range(20):
+                x = x - f(x) / (3 * x * x + linear)
+            return x
+
+        x = importlib.import_module(package).custom_root(
+            lambda x: x * x * x + linear * x - constant, constant, solve, lambda g, y: y / g(np.ones_like(y))
+        )
+        return np.sum(x * x)
+
+    return found
 
 
 def gaussian_process(np: Any, logs: Any, x: Any, y: Any) -> Any:
@@ -168,7 +272,7 @@ def components(np: Any, unmixing: Any, x: Any) -> Any:
 
 def adjustment(np: Any, cameras: Any, points: Any, which: Any, what: Any, seen: Any) -> Any:
     """Residuals of points seen by cameras: a shift, a small rotation and a focal length each."""
-    camera, point = cameras[which.astype(int)], points[what.astype(int)]
+    camera, point = cameras[which], points[what]
     turn, shift, focal = camera[:, :3], camera[:, 3:6], camera[:, 6:]
     crossed = np.stack(
         [
@@ -192,6 +296,15 @@ def logistic_arguments(n: int) -> Arguments:
 def curvature_arguments(n: int) -> Arguments:
     weights, x, signs = logistic_arguments(n)
     return weights, random(100, seed=5), x, signs
+
+
+def decay_arguments(n: int) -> Arguments:
+    return np.abs(random(2, 8)), random(2, 8, seed=1), np.linspace(0, 3, n), random(n, seed=2)
+
+
+def example_arguments(n: int) -> Arguments:
+    parameters = [random(64, 32) / 8, random(32, seed=1), random(32, seed=2)]
+    return parameters, random(n, 64, seed=3), random(n, seed=4)
 
 
 def process_arguments(n: int) -> Arguments:
@@ -229,13 +342,36 @@ CHAINS = {
     "autograd": _chain(_by_python, "autograd"),
     "tracegraph": _chain(_ours, "tracegraph"),
     "jax": _chain(_jax, "jax"),
+    "torch": _chain(_by_python, "torch.func"),
 }
+
+FORWARD_MODE = ("tracegraph", "jax", "torch")
 
 DERIVATIVES = (
     Workload("derivatives: logistic 10000x100", logistic, logistic_arguments, 10_000, 32, argnums=(0,)),
     Workload(
         "derivatives: logistic 10000x100, Hessian times vector", logistic_curvature_by_hand, curvature_arguments, 10_000, 32,
         variants=sloped(logistic_curvature),
+    ),
+    Workload(
+        "derivatives: Newton's method, logistic 10000x100, 3 x 10 products", newton, logistic_arguments, 10_000, 400,
+        variants=sloped(newton_by_transforms),
+    ),
+    Workload(
+        "derivatives: rosenbrock 1M, Hessian times vector", rosenbrock_curvature_by_hand,
+        lambda n: (random(n), random(n, seed=1)), 1_000_000, 64, variants=sloped(rosenbrock_curvature, *FORWARD_MODE),
+    ),
+    Workload(
+        "derivatives: Gauss-Newton product, 100000 residuals", gauss_newton_by_hand, decay_arguments, 100_000, 40,
+        variants=sloped(gauss_newton, *FORWARD_MODE),
+    ),
+    Workload(
+        "derivatives: gradients of 512 examples, 64-32-1", example_slopes_by_hand, example_arguments, 512, 8,
+        variants=sloped(example_slopes, *FORWARD_MODE),
+    ),
+    Workload(
+        "derivatives: roots of 100000 cubics", cubics, lambda n: (1 + random(n) ** 2, random(n, seed=1)), 100_000, 40,
+        argnums=(0, 1), variants={"tracegraph": _cubics_by("tracegraph"), "jax": _cubics_by("jax.lax")},
     ),
     Workload("derivatives: Gaussian process, 300 points", gaussian_process, process_arguments, 300, 12, argnums=(0,)),
     Workload(

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.workload import Arguments, Workload, random
 
-__all__ = ["FORWARD", "exponential", "exponential_arguments"]
+__all__ = ["F32", "FORWARD", "exponential", "exponential_arguments", "mandelbrot", "mandelbrot_arguments", "softmax"]
 
 F32 = np.float32
 
@@ -91,15 +91,15 @@ def stencil_without_assignment(np: Any, grid: Any) -> Any:
     return grid
 
 
-def mandelbrot(np: Any, real: Any, imaginary: Any) -> Any:
-    x, y, steps = real, imaginary, np.zeros_like(real)
-    for _ in range(30):
+def mandelbrot(np: Any, real: Any, imaginary: Any, steps: int = 30) -> Any:
+    x, y, count = real, imaginary, np.zeros_like(real)
+    for _ in range(steps):
         xx, yy = x * x, y * y
         inside = xx + yy <= 4
-        steps = np.where(inside, steps + 1, steps)
+        count = np.where(inside, count + 1, count)
         y = np.where(inside, 2 * x * y + imaginary, y)
         x = np.where(inside, xx - yy + real, x)
-    return steps
+    return count
 
 
 def mandelbrot_arguments(n: int) -> Arguments:

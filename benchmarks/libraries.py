@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.workload import Arguments, Workload, bound, map_leaves
+from benchmarks.workload import Arguments, Workload, bound, leaves, map_leaves
 
 __all__ = ["EAGER", "LIBRARIES", "OURS", "PEERS", "Library", "installed", "version"]
 
@@ -92,6 +92,65 @@ def _numexpr(workload: Workload) -> Callable[..., Any] | None:
     return None if variant is None else bound(variant, importlib.import_module("numexpr"))
 
 
+def _torch(workload: Workload, *, is_compiled: bool = False) -> Callable[..., Any]:
+    by_torch = importlib.import_module("benchmarks.by_torch")
+    torch = importlib.import_module("torch")
+    variant = workload.variants.get("torch", by_torch.VARIANTS.get(workload.name, workload.function))
+    function = bound(variant, by_torch.torch_numpy())
+    if is_compiled:
+        importlib.import_module("torch._inductor.config").compile_threads = 1
+        function = torch.compile(function)
+    if not workload.argnums:
+        return function
+
+    def value_and_gradient(*args: Any) -> Any:
+        given = list(args)
+        for k in workload.argnums:
+            given[k] = map_leaves(lambda leaf: leaf.detach().requires_grad_(), given[k])
+        points = [given[k] for k in workload.argnums]
+        value = function(*given)
+        slopes = iter(torch.autograd.grad(value, list(leaves(points))))
+        return value.detach(), map_leaves(lambda _: next(slopes), points)
+
+    return value_and_gradient
+
+
+def _torch_arguments(args: Arguments) -> Arguments:
+    return map_leaves(importlib.import_module("benchmarks.by_torch").tensor, args)  # type: ignore[no-any-return]
+
+
+def _numba(workload: Workload) -> Callable[..., Any] | None:
+    return importlib.import_module("benchmarks.by_numba").KERNELS.get(workload.name)  # type: ignore[no-any-return]
+
+
+def _pytensor(workload: Workload) -> Callable[..., Any]:
+    pytensor, tensor = importlib.import_module("pytensor"), importlib.import_module("pytensor.tensor")
+    function = bound(workload.variants.get("pytensor", workload.function), tensor)
+    made: list[Callable[..., Any]] = []
+
+    def variable(leaf: Any) -> Any:
+        value = np.asarray(leaf)
+        return tensor.tensor(dtype=value.dtype, shape=[None] * value.ndim)
+
+    def build(args: Arguments) -> Callable[..., Any]:
+        given = map_leaves(variable, args)
+        points = [given[k] for k in workload.argnums]
+        value = function(*given)
+        results = value if not points else [value, *tensor.grad(value, list(leaves(points)))]
+        return pytensor.function(list(leaves(given)), results, mode="NUMBA", on_unused_input="ignore")  # type: ignore[no-any-return]
+
+    def call(*args: Any) -> Any:
+        if not made:
+            made.append(build(args))
+        found = made[0](*leaves(args))
+        if not workload.argnums:
+            return found
+        slopes = iter(found[1:])
+        return found[0], map_leaves(lambda _: next(slopes), [args[k] for k in workload.argnums])
+
+    return call
+
+
 LIBRARIES: dict[str, Library] = {
     library.name: library
     for library in (
@@ -99,6 +158,10 @@ LIBRARIES: dict[str, Library] = {
         Library("autograd", "autograd", _autograd),
         Library(OURS, "tracegraph", _tracegraph, compiles=True),
         Library("jax", "jax", _jax_call, _jax_arguments, compiles=True),
+        Library("torch", "torch", _torch, _torch_arguments),
+        Library("torch.compile", "torch", functools.partial(_torch, is_compiled=True), _torch_arguments, compiles=True),
+        Library("numba", "numba", _numba, compiles=True),
+        Library("pytensor", "pytensor", _pytensor, compiles=True),
         Library("numexpr", "numexpr", _numexpr),
     )
 }

@@ -12,22 +12,24 @@ import numpy as np
 
 import tracegraph
 from benchmarks.libraries import LIBRARIES, version
+from benchmarks.limits import Limits
 from benchmarks.timing import Effort, best
 from benchmarks.workload import random
 
-__all__ = ["describe"]
+__all__ = ["describe", "thread_count"]
 
 
-def describe(libraries: Sequence[str], effort: Effort) -> dict[str, Any]:
-    """The processor, the versions, and the bandwidth of memory in GB/s."""
+def describe(libraries: Sequence[str], limits: Limits, effort: Effort) -> dict[str, Any]:
+    """The processor, the versions, and its limits."""
     packages = [*(LIBRARIES[name].package for name in libraries), "numba", "llvmlite"]
     return {
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "cores": os.cpu_count(),
-        "threads": int(os.environ.get("NUMBA_NUM_THREADS") or len(_usable_cores())),
+        "threads": thread_count(),
         "versions": {package: version(package) for package in packages},
         "triad GB/s": _bandwidth(effort),
+        "limits": limits._asdict(),
     }
 
 
@@ -36,6 +38,11 @@ def _processor() -> str:
     lines = information.read_text().splitlines() if information.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
+
+
+def thread_count() -> int:
+    """How many threads a parallel kernel has."""
+    return int(os.environ.get("NUMBA_NUM_THREADS") or len(_usable_cores()))
 
 
 def _usable_cores() -> Sequence[int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import tracegraph
-from benchmarks.timing import Effort
+from benchmarks.run import Run
 from benchmarks.workload import random
 
 __all__ = ["STAGES", "pass_rows"]
@@ -65,14 +65,14 @@ CASES: dict[str, Case] = {
 }
 
 
-def pass_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[dict[str, Any]]:
+def pass_rows(run: Run) -> list[dict[str, Any]]:
     """Seconds of each stage, the fastest of some runs."""
     rows = []
     for name, case in CASES.items():
         full_name = f"passes: {name}"
-        if only in full_name:
-            steps = 5 if effort.is_smoke else case.steps
-            runs = [_stages(case, steps) for _ in range(min(effort.rounds, 4) + 1)]
+        if run.has(full_name):
+            steps = 5 if run.effort.is_smoke else case.steps
+            runs = [_stages(case, steps) for _ in range(min(run.effort.rounds, 4) + 1)]
             fastest = {stage: min(seconds[stage] for _, seconds in runs[1:]) for stage in STAGES}
             rows.append({"name": full_name, "nodes": runs[0][0], "seconds": fastest})
     return rows

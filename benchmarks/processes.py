@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.libraries import LIBRARIES, OURS
+from benchmarks.libraries import OURS
 from benchmarks.timing import Effort
 from benchmarks.workload import Workload
 
-__all__ = ["first_calls", "import_seconds", "peak_memory"]
+__all__ = ["first_calls", "import_seconds"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def import_seconds(library: str, effort: Effort) -> float:
-    """How long a process lasts that only imports a library."""
-    command = [sys.executable, "-c", f"import {LIBRARIES[library].package}"]
+def import_seconds(package: str, effort: Effort) -> float:
+    """How long a process lasts that only imports a package."""
+    command = [sys.executable, "-c", f"import {package}"]
     fastest = float("inf")
     for _ in range(effort.rounds):
         start = time.perf_counter()
@@ -33,7 +33,7 @@ def import_seconds(library: str, effort: Effort) -> float:
 
 
 def first_calls(library: str, workloads: Sequence[Workload], effort: Effort) -> dict[str, dict[str, Any]]:
-    """First calls by the name of the workload: cold with an empty kernel cache, warm with what the cold one left.
+    """First calls and memory by the name of the workload: cold with an empty kernel cache, warm with what the cold one left.
 
     Each workload has processes and a cache of its own. In a smoke run all share one, which is quicker and less telling.
     """
@@ -42,25 +42,30 @@ def first_calls(library: str, workloads: Sequence[Workload], effort: Effort) -> 
     found: dict[str, dict[str, Any]] = {}
     for group in groups:
         with tempfile.TemporaryDirectory() as cache:
-            cold = _child("first_call", library, group, cache, effort)
-            found |= {name: {"cold": cold[name]} for name in group}
+            cold = _child(library, group, cache, effort)
+            found |= {name: {"cold": run} for name, run in cold.items()}
             if library == OURS:
-                warm = [_child("first_call", library, group, cache, effort) for _ in range(min(effort.rounds, 2))]
+                warm = [_child(library, group, cache, effort) for _ in range(min(effort.rounds, 2))]
                 for name in group:
                     found[name]["warm"] = min((run[name] for run in warm), key=lambda run: run["seconds"])
     return found
 
 
-def peak_memory(library: str, workload: Workload, effort: Effort) -> dict[str, float]:
-    """Megabytes that a process needs for some calls, with the kernels already on disk."""
-    with tempfile.TemporaryDirectory() as cache:
-        if library == OURS:
-            _child("first_call", library, [workload.name], cache, effort)
-        return _child("peak_memory", library, [workload.name], cache, effort)[workload.name]
-
-
-def _child(task: str, library: str, names: Sequence[str], cache: str, effort: Effort) -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "benchmarks.child", task, library, str(effort.is_smoke), *names]
-    environment = {**os.environ, "TRACEGRAPH_CACHE_DIR": cache}
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+def _child(library: str, names: Sequence[str], cache: str, effort: Effort) -> dict[str, dict[str, Any]]:
+    """What `child` measures; nothing for a peer that takes too long."""
+    command = [sys.executable, "-m", "benchmarks.child", library, str(effort.is_smoke), *names]
+    caches = dict.fromkeys(("TRACEGRAPH_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR"), cache)
+    limit = None if library == OURS else 3 * effort.limit * len(names)
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **caches},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        return {}
     return json.loads(done.stdout)  # type: ignore[no-any-return]

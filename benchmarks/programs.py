@@ -11,20 +11,21 @@ from typing import Any
 import tracegraph
 from benchmarks.checking import first_difference
 from benchmarks.libraries import EAGER, OURS
+from benchmarks.run import Run
 from benchmarks.timing import Effort, race
-from benchmarks.workload import Arguments, is_chosen
+from benchmarks.workload import Arguments
 from tests.programs import PROGRAMS, Program
 from tracegraph.tree import flatten
 
-__all__ = ["geometric_mean", "program_rows"]
+__all__ = ["geometric_mean", "program_rows", "said"]
 
 Row = dict[str, Any]
 
 
-def program_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
+def program_rows(run: Run) -> list[Row]:
     """One row each; what is refused, or wrong, says so in place of a time."""
     named = {f"programs: {name}": program for name, program in PROGRAMS.items()}
-    return [_row(name, program, effort) for name, program in named.items() if is_chosen(name, only)]
+    return [_row(name, program, run.effort) for name, program in named.items() if run.has(name)]
 
 
 def _row(name: str, program: Program, effort: Effort) -> Row:
@@ -35,7 +36,7 @@ def _row(name: str, program: Program, effort: Effort) -> Row:
     try:
         found = _on_copies(compiled, args)()
     except Exception as error:
-        return {"name": name, "seconds": race({EAGER: eager}, effort), "fault": _said(error)}
+        return {"name": name, "seconds": race({EAGER: eager}, effort), "fault": said(error)}
     first = time.perf_counter() - start
     fault = first_difference(flatten(found)[0], flatten(eager())[0], program.stray, program.tolerance)
     if fault:
@@ -54,7 +55,8 @@ def _on_copies(function: Callable[..., Any], args: Arguments) -> Callable[[], An
     return call
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """An error in one short line."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:100]
 
 

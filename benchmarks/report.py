@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.libraries import EAGER, OURS, PEERS
+from benchmarks.libraries import EAGER, LIBRARIES, OURS, PEERS
 from benchmarks.programs import geometric_mean
+from benchmarks.workloads import GROUPS
 
 __all__ = ["TABLES", "machine_text"]
 
@@ -15,48 +17,98 @@ MISSING = "-"
 
 
 def machine_text(machine: Mapping[str, Any]) -> str:
-    """The machine in four lines."""
+    """The machine in five lines."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    triad = ", ".join(f"{name} {rate:.1f}" for name, rate in machine["triad GB/s"].items())
+    triad, limits = machine["triad GB/s"], machine["limits"]
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads\n{machine['system']}\n"
-        f"{versions}\ntriad, GB/s: {triad}"
+        f"{versions}\ntriad of all threads, three arrays counted, GB/s: {limits['triad']:.1f}"
+        f" (by plain stores {limits['plain']:.1f}; only reading {limits['read']:.1f}; compiled by tracegraph"
+        f" {triad['tracegraph']:.1f}; NumPy's two calls {triad['numpy']:.1f})\n"
+        f"multiply-adds of all threads, GFLOP/s: f32 {limits['single']:.0f}, f64 {limits['double']:.0f}"
     )
 
 
 def workload_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Times of later calls with their ratios, then of first calls."""
-    peers = [name for name in PEERS if name != "autograd" and any(name in row["seconds"] for row in rows)]
-    compiling = [name for name in peers if any(name in row["first"] for row in rows)]
-    head = ["workload", "eager", OURS, *peers, "eager/ours", "peer/ours", "first cold", "first warm", "new shape"]
-    head += [f"{name} {column}" for name in compiling for column in ("first", "new shape")]
-    lines = [[row["name"], *_later(row["seconds"], peers), *_first(row["first"], compiling)] for row in rows]
+    """Times of later calls with their ratios and the share of the limit, then first calls and memory."""
+    peers = [name for name in PEERS if any(name in row["seconds"] for row in rows)]
+    head = ["workload", OURS, EAGER, *peers, "fastest peer", "peer/ours", "of limit", "bound"]
+    lines = [[row["name"], *_later(row, peers)] for row in rows]
+    text = f"{_aligned([head, *lines])}\n\n{_summary(rows)}"
+    faults = [f"{row['name']}: {peer}: {fault}" for row in rows for peer, fault in row["faults"].items()]
+    text += "".join(f"\nnot timed: {fault}" for fault in faults)
+    return f"{text}\n\n{first_table(rows)}" if any(row["first"] for row in rows) else text
+
+
+def rival(seconds: Mapping[str, float]) -> str | None:
+    """The fastest of the others, eager NumPy among them."""
+    return min((name for name in seconds if name != OURS), key=seconds.__getitem__, default=None)
+
+
+def _later(row: Mapping[str, Any], peers: Sequence[str]) -> list[str]:
+    seconds, limit = row["seconds"], row["limit"]
+    fastest = rival(seconds)
+    share = MISSING if limit["bound"] == "cache" else f"{100 * limit['seconds'] / seconds[OURS]:.0f} %"
+    return [
+        *(duration(seconds.get(name)) for name in (OURS, EAGER, *peers)),
+        fastest or MISSING,
+        MISSING if fastest is None else f"{seconds[fastest] / seconds[OURS]:.2f}",
+        share,
+        limit["bound"],
+    ]
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    ratios = {
+        row["name"]: row["seconds"][rival(row["seconds"])] / row["seconds"][OURS]
+        for row in rows
+        if rival(row["seconds"])
+    }
+    if not ratios:
+        return ""
+    behind = sum(ratio < 1 for ratio in ratios.values())
+    mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+    return f"geometric mean of fastest peer / ours: {mean:.2f}; of {len(ratios)} rows, ours is slower in {behind}"
+
+
+def first_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """First calls in a fresh process and its memory."""
+    libraries = list(dict.fromkeys(name for row in rows for name in row["first"]))
+    others = [name for name in libraries if name != OURS]
+    timed = [name for name in others if LIBRARIES[name].compiles]
+    head = ["first calls, peak MB (growth)", "cold", "warm", "new shape"]
+    head += [f"{name} {column}" for name in timed for column in ("first", "new shape")]
+    lines = [
+        [row["name"], *_first(row["first"], timed), *(_megabytes(row["first"].get(name)) for name in (OURS, *others))]
+        for row in rows
+    ]
     return (
-        _aligned([head, *lines])
-        + "\n\neager: NumPy, for gradients autograd. peer/ours: the fastest peer. cold, warm: the disk cache of kernels;"
-        + "\nof a fresh process, the import of Numba included where it is needed. (+n): n kernels were compiled for it."
+        _aligned([[*head, *(f"{name} MB" for name in (OURS, *others))], *lines])
+        + "\n\ncold, warm: the disk cache of kernels; of a fresh process, the import of Numba included where it is needed."
+        + "\n(+n): n kernels were compiled for it. Memory is a process's highest, and what of it came with the calls."
     )
 
 
-def _later(seconds: Mapping[str, float], peers: Sequence[str]) -> list[str]:
-    ours = seconds[OURS]
-    eager = seconds.get("numpy", seconds.get("autograd"))
-    rival = min((seconds[name] for name in peers if name in seconds), default=None)
-    times = [eager, ours, *(seconds.get(name) for name in peers)]
-    return [*map(duration, times), _ratio(eager, ours), _ratio(rival, ours)]
-
-
-def _first(first: Mapping[str, Mapping[str, Any]], compiling: Sequence[str]) -> list[str]:
+def _first(first: Mapping[str, Mapping[str, Any]], timed: Sequence[str]) -> list[str]:
+    if OURS not in first:
+        return [MISSING] * (3 + 2 * len(timed))
     cold, warm = first[OURS]["cold"], first[OURS]["warm"]
     cells = [duration(cold["seconds"]), duration(warm["seconds"]) + _added(warm["compiled"])]
     cells += [duration(cold.get("new shape")) + _added(cold["compiled for new shape"])]
-    for name in compiling:
-        cells += [duration(first[name]["cold"]["seconds"]), duration(first[name]["cold"].get("new shape"))]
+    for name in timed:
+        found = first.get(name, {"cold": {}})["cold"]
+        cells += [duration(found.get("seconds")), duration(found.get("new shape"))]
     return cells
 
 
 def _added(kernels: int) -> str:
     return f" (+{kernels})" if kernels else ""
+
+
+def _megabytes(found: Mapping[str, Any] | None) -> str:
+    """With the kernels already on disk, where there are some."""
+    run = found and found.get("warm", found["cold"])
+    return f"{run['peak']:.0f} ({run['calls']:.0f})" if run else MISSING
 
 
 def program_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -103,17 +155,6 @@ def pass_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return _aligned([["microseconds a node", "nodes", *rows[0]["seconds"], "together"], *lines])
 
 
-def memory_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The highest memory of a process, and what of it came with the calls."""
-    libraries = list(dict.fromkeys(name for row in rows for name in row["megabytes"]))
-    lines = [[row["name"], *(_megabytes(row["megabytes"].get(name)) for name in libraries)] for row in rows]
-    return _aligned([["peak MB (growth in the calls)", *libraries], *lines])
-
-
-def _megabytes(found: Mapping[str, float] | None) -> str:
-    return f"{found['peak']:.0f} ({found['calls']:.0f})" if found else MISSING
-
-
 def duration(seconds: float | None) -> str:
     """A time in three digits and a unit."""
     if seconds is None:
@@ -139,10 +180,9 @@ def _aligned(cells: Cells) -> str:
 
 #: The printer of each section of `rows`.
 TABLES: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
-    "workloads": workload_table,
+    **dict.fromkeys(GROUPS, workload_table),
     "programs": program_table,
     "imports": import_table,
     "compile": compile_table,
     "passes": pass_table,
-    "memory": memory_table,
 }

@@ -1,4 +1,4 @@
-"""The rows of each table: workloads, imports, the compile time of large graphs, memory. A row is a dict that goes to JSON
+"""The rows of each table: workloads, imports, the compile time of large graphs. A row is a dict that goes to JSON
 as it is; times are in seconds, and what a library cannot do is missing."""
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 import tracegraph
-from benchmarks.checking import check
-from benchmarks.libraries import LIBRARIES
+from benchmarks.checking import WrongAnswer, faults_of
+from benchmarks.demand import demand_of
+from benchmarks.libraries import EAGER, LIBRARIES, OURS
 from benchmarks.passes import pass_rows
-from benchmarks.processes import first_calls, import_seconds, peak_memory
-from benchmarks.programs import program_rows
-from benchmarks.timing import Effort, race
-from benchmarks.workload import Arguments, Workload, is_chosen, random
-from benchmarks.workloads import WORKLOADS
+from benchmarks.processes import first_calls, import_seconds
+from benchmarks.programs import program_rows, said
+from benchmarks.run import Run
+from benchmarks.timing import Effort, limited, race
+from benchmarks.workload import Arguments, Workload, random
+from benchmarks.workloads import GROUPS
 
 __all__ = ["SECTIONS", "Row"]
 
@@ -27,39 +29,62 @@ Row = dict[str, Any]
 # -- workloads ---------------------------------------------------------------------------------------------------------
 
 
-def workload_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
-    """Repeated calls of every library, and first calls of those that compile."""
-    chosen = [workload for workload in WORKLOADS if is_chosen(workload.name, only)]
-    rows: list[Row] = [
-        {"name": workload.name, "seconds": _repeated(workload, libraries, effort)} for workload in chosen
-    ]
-    for library in libraries:
-        if LIBRARIES[library].compiles and chosen:
-            firsts = first_calls(library, chosen, effort)
-            for row in rows:
-                row.setdefault("first", {})[library] = firsts[row["name"]]
+def workload_rows(group: Sequence[Workload], run: Run) -> list[Row]:
+    """Repeated calls of every library; first calls and memory, each in a fresh process."""
+    chosen = [workload for workload in group if run.has(workload.name)]
+    rows = [_repeated(workload, run) for workload in chosen]
+    for library in run.libraries if run.has_processes else ():
+        able = [workload for workload, row in zip(chosen, rows, strict=True) if library in row["seconds"]]
+        firsts = first_calls(library, able, run.effort) if able else {}
+        for row in rows:
+            if row["name"] in firsts:
+                row["first"][library] = firsts[row["name"]]
     return rows
 
 
-def _repeated(workload: Workload, libraries: Sequence[str], effort: Effort) -> dict[str, float]:
-    """Seconds for one call after the first, by library, once all are known to be right."""
-    args = workload.arguments((workload.smoke if effort.is_smoke else workload.size) or 0)
+def _repeated(workload: Workload, run: Run) -> Row:
+    """Seconds for one call after the first, by library, once they are known to be right; why others are not timed; and
+    what the machine would allow."""
+    args = workload.arguments((workload.smoke if run.effort.is_smoke else workload.size) or 0)
     calls: dict[str, Callable[[], Any]] = {}
-    for name in libraries:
-        function = LIBRARIES[name].prepare(workload)
-        if function is not None:
-            calls[name] = functools.partial(function, *LIBRARIES[name].arguments(args))
-    check(workload, args, {name: call() for name, call in calls.items()})
-    return race(calls, effort)
+    answers: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for name in run.libraries:
+        if name in (EAGER, OURS):
+            calls |= _call_of(name, workload, args)
+            answers |= {each: calls[each]() for each in (name,) if each in calls}
+            continue
+        try:
+            with limited(run.effort.limit):
+                found = _call_of(name, workload, args)
+                answers |= {each: call() for each, call in found.items()}
+                calls |= found
+        except Exception as error:
+            faults[name] = said(error)
+    wrong = faults_of(workload, args, answers)
+    for name in (EAGER, OURS):
+        if name in wrong:
+            raise WrongAnswer(f"{workload.name}: {name} gives {wrong[name]}")
+    demand = demand_of(workload, args, answers[OURS], run.limits, run.threads)
+    answers.clear()
+    seconds = race({name: call for name, call in calls.items() if name not in wrong}, run.effort)
+    return {"name": workload.name, "seconds": seconds, "faults": faults | wrong, "limit": demand._asdict(), "first": {}}
+
+
+def _call_of(library: str, workload: Workload, args: Arguments) -> dict[str, Callable[[], Any]]:
+    """The call that is timed, by the name of the library; none if that has no way to compute the workload."""
+    function = LIBRARIES[library].prepare(workload)
+    return {} if function is None else {library: functools.partial(function, *LIBRARIES[library].arguments(args))}
 
 
 # -- imports -----------------------------------------------------------------------------------------------------------
 
 
-def import_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
+def import_rows(run: Run) -> list[Row]:
     """How long `python -c "import X"` takes."""
-    names = [name for name in libraries if is_chosen(f"import {name}", only)]
-    return [{"name": f"import {name}", "seconds": import_seconds(name, effort)} for name in names]
+    packages = dict.fromkeys(LIBRARIES[name].package for name in run.libraries)
+    names = [package for package in packages if run.has(f"import {package}")]
+    return [{"name": f"import {name}", "seconds": import_seconds(name, run.effort)} for name in names]
 
 
 # -- the compile time of large graphs ----------------------------------------------------------------------------------
@@ -75,11 +100,11 @@ def deep_network(np: Any, steps: int, state: Any, weights: Any, bias: Any) -> An
     return state
 
 
-def compile_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
+def compile_rows(run: Run) -> list[Row]:
     """From a function to its first result where every kernel is in the cache, for graphs of growing length."""
     args = (random(8, 16), random(16, 16, seed=1) / 4, random(16, seed=2))
-    named = {f"graph of {nodes} nodes": steps[effort.is_smoke] for nodes, steps in STEPS.items()}
-    return [_compile_row(name, steps, args, effort) for name, steps in named.items() if is_chosen(name, only)]
+    named = {f"graph of {nodes} nodes": steps[run.effort.is_smoke] for nodes, steps in STEPS.items()}
+    return [_compile_row(name, steps, args, run.effort) for name, steps in named.items() if run.has(name)]
 
 
 def _compile_row(name: str, steps: int, args: Arguments, effort: Effort) -> Row:
@@ -99,28 +124,11 @@ def _compile_row(name: str, steps: int, args: Arguments, effort: Effort) -> Row:
     return {"name": name, "nodes": nodes, "seconds": min(seconds), "new kernels": new_kernels}
 
 
-# -- memory ------------------------------------------------------------------------------------------------------------
-
-MEMORY = ("layernorm + gelu 4096x1024 f32", "gradient: MLP 784-512-256-10, n=128 f32")
-
-
-def memory_rows(libraries: Sequence[str], only: str, effort: Effort) -> list[Row]:
-    """Peak memory of a process that makes a few calls."""
-    rows = []
-    for workload in WORKLOADS:
-        name = f"memory: {workload.name}"
-        if workload.name in MEMORY and is_chosen(name, only):
-            able = [library for library in libraries if LIBRARIES[library].prepare(workload) is not None]
-            rows.append({"name": name, "megabytes": {each: peak_memory(each, workload, effort) for each in able}})
-    return rows
-
-
 #: The tables in the order in which they are printed.
-SECTIONS: dict[str, Callable[[Sequence[str], str, Effort], list[Row]]] = {
-    "workloads": workload_rows,
+SECTIONS: dict[str, Callable[[Run], list[Row]]] = {
+    **{name: functools.partial(workload_rows, group) for name, group in GROUPS.items()},
     "programs": program_rows,
     "imports": import_rows,
     "compile": compile_rows,
     "passes": pass_rows,
-    "memory": memory_rows,
 }

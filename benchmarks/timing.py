@@ -3,43 +3,84 @@ moment of the machine hurts all alike."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-__all__ = ["FULL", "SMOKE", "Effort", "best", "race"]
+__all__ = ["FULL", "SMOKE", "Effort", "TooSlow", "best", "limited", "race"]
 
 
 class Effort(NamedTuple):
     """How long to try.
 
     Attributes:
-        seconds: for a whole race.
+        seconds: for a whole race; and for one contender, once it has run a few times.
         rounds: at least so many, and at most twenty times that.
         batch: calls of a batch together last about so long.
+        patience: what lasts longer runs once and no more.
+        limit: seconds for the first call of a peer, compilation included; what lasts longer is given up.
         is_smoke: whether this run only shows that everything works.
     """
 
     seconds: float
     rounds: int
     batch: float
+    patience: float = 3.0
+    limit: float = 60.0
     is_smoke: bool = False
 
 
 FULL = Effort(seconds=2.0, rounds=7, batch=2e-3)
 SMOKE = Effort(seconds=0.0, rounds=1, batch=0.0, is_smoke=True)
+#: Rounds that even a slow contender takes part in.
+FEW = 3
+#: A call that is shorter than this many seconds runs once more before it is timed.
+SHORT = 0.1
+
+
+class TooSlow(Exception):
+    """What was given up."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises TooSlow in what takes longer, as soon as Python has its turn; where there are signals, in the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(*_: Any) -> None:
+        raise TooSlow(f"given up after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, if it came where nothing can be raised
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def race(calls: Mapping[str, Callable[[], Any]], effort: Effort) -> dict[str, float]:
     """Seconds for one call of each, the best of a number of rounds that follows from how long they last."""
-    counts = {name: _batch_size(call, effort.batch) for name, call in calls.items()}
-    fastest = dict.fromkeys(calls, float("inf"))
+    fastest = {name: _time(call, 1) for name, call in calls.items()}
+    quick = {name: call for name, call in calls.items() if fastest[name] <= effort.patience}
+    counts = {name: _batch_size(call, effort.batch) for name, call in quick.items()}
+    spent = dict.fromkeys(quick, 0.0)
     start, rounds = time.perf_counter(), 0
     while rounds < effort.rounds or (rounds < 20 * effort.rounds and time.perf_counter() - start < effort.seconds):
         rounds += 1
-        for name, call in calls.items():
-            call()  # untimed: the caches and the threads still belong to whoever ran before
-            fastest[name] = min(fastest[name], _time(call, counts[name]))
+        for name, call in quick.items():
+            if rounds > FEW and spent[name] > effort.seconds:
+                continue
+            if fastest[name] < SHORT:
+                _time(call, counts[name])  # the caches and the threads still belong to whoever ran before
+            seconds = _time(call, counts[name])
+            spent[name] += seconds * counts[name]
+            fastest[name] = min(fastest[name], seconds)
     return fastest
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from benchmarks.arrays import ARRAYS
 from benchmarks.contractions import CONTRACTIONS
 from benchmarks.derivatives import DERIVATIVES
 from benchmarks.forward import FORWARD
 from benchmarks.gradients import GRADIENTS
 from benchmarks.workload import Workload
 
-__all__ = ["WORKLOADS"]
+__all__ = ["GROUPS", "WORKLOADS"]
 
-WORKLOADS: tuple[Workload, ...] = (*FORWARD, *CONTRACTIONS, *GRADIENTS, *DERIVATIVES)
+#: By the section that they are printed in.
+GROUPS: Mapping[str, Sequence[Workload]] = {
+    "forward": FORWARD,
+    "arrays": ARRAYS,
+    "contractions": CONTRACTIONS,
+    "gradients": GRADIENTS,
+    "derivatives": DERIVATIVES,
+}
+WORKLOADS: tuple[Workload, ...] = tuple(workload for group in GROUPS.values() for workload in group)
