@@ -32,6 +32,7 @@ from tracegraph.backends.numba.control import (
     memory_at,
     turn,
 )  # fmt: skip
+from tracegraph.backends.numba.pools import write_pool
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
@@ -635,6 +636,8 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
 def _source(kernel: Kernel) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
         return write_nest(kernel.nest)
+    if isinstance(kernel, LibraryKernel) and kernel.is_pool:
+        return write_pool(kernel)
     return write_scan(kernel) if isinstance(kernel, LibraryKernel) and kernel.is_scan else None
 
 
