@@ -255,7 +255,7 @@ GOOGLENET: tuple[Workload, ...] = (
         scores,
         arguments,
         8,
-        1,
+        4,
         variants={"tracegraph": scores_ours, "jax": scores_jax, "torch": scores_torch},
     ),
     Workload(
@@ -263,7 +263,7 @@ GOOGLENET: tuple[Workload, ...] = (
         loss,
         labelled,
         8,
-        1,
+        4,
         argnums=(2,),
         variants={"tracegraph": loss_ours, "jax": loss_jax, "torch": loss_torch},
     ),
