@@ -93,7 +93,14 @@ class Contraction(NamedTuple):
 
     @property
     def tasks(self) -> int:
-        """How many there are."""
+        """How many there are.
+
+        Task number t is of item ``t // (across * down)`` of the batch, block ``t // across % down`` of the columns, block
+        ``t % across`` of the rows, for a grid of (across, down). A convolution's columns are the places of its images,
+        images outermost, and its batch the groups: of one group, tasks in order go through the images in order, all
+        channels of some places before the next places. So a range of tasks that begins and ends at multiples of
+        ``across`` writes a range of places of consecutive images, and no other task writes any of those.
+        """
         across, down = self.grid
         return _count(self.batch) * across * down
 

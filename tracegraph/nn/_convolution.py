@@ -24,8 +24,8 @@ from tracegraph.tracing.lift import common_dtype, has_placeholder, node_of, resu
 from tracegraph.tracing.trace import active_trace
 
 __all__ = [
-    "avg_pool2d", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "local_response_norm",
-    "max_pool2d",
+    "Each", "Padding", "avg_pool2d", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "for_each",
+    "local_response_norm", "max_pool2d", "results_along",
 ]  # fmt: skip
 
 #: The maxima of windows of more elements are taken along one axis after the other.
@@ -62,7 +62,7 @@ def _frozen(value: Any) -> Any:
 def _conv(x: Any, w: Any, *, stride: Each, padding: Padding, dilation: Each, groups: int) -> Any:
     images, weights = _operands("conv", x, w)
     rank = images.aval.ndim - 2
-    strides, dilations = _for_each("stride", stride, rank), _for_each("dilation", dilation, rank)
+    strides, dilations = for_each("stride", stride, rank), for_each("dilation", dilation, rank)
     channels, taken = images.shape[1], weights.shape[1]
     _check_groups("conv", groups, channels, taken, weights.shape[0])
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, weights.shape[2:], strict=True)]
@@ -83,8 +83,8 @@ def _conv_transpose(
 ) -> Any:
     images, weights = _operands("conv_transpose", x, w)
     rank = images.aval.ndim - 2
-    strides, dilations = _for_each("stride", stride, rank), _for_each("dilation", dilation, rank)
-    more = _for_each("output_padding", output_padding, rank)
+    strides, dilations = for_each("stride", stride, rank), for_each("dilation", dilation, rank)
+    more = for_each("output_padding", output_padding, rank)
     channels = images.shape[1]
     _check_groups("conv_transpose", groups, channels, weights.shape[0] // max(groups, 1), channels)
     steps = zip(images.shape[2:], weights.shape[2:], strides, dilations, strict=True)
@@ -187,7 +187,7 @@ def _max_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) ->
 
 @_anywhere
 def _avg_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) -> Any:
-    down, across = _for_each("size", size, 2)
+    down, across = for_each("size", size, 2)
     sizes, strides, ends = _windows("avg_pool2d", x, size, stride, padding)
     lows, highs = ((0, 0, *(pair[end] for pair in ends)) for end in (0, 1))
     node = padded(node_of(x), lows, highs)
@@ -249,8 +249,8 @@ def _windows(
 ) -> tuple[tuple[int, ...], tuple[int, ...], list[tuple[int, int]]]:
     """Sizes, strides and padding of windows, which must fit on the images."""
     _check_rank(name, x, 2)
-    sizes = _for_each("size", size, 2)
-    strides = sizes if stride is None else _for_each("stride", stride, 2)
+    sizes = for_each("size", size, 2)
+    strides = sizes if stride is None else for_each("stride", stride, 2)
     ends = _ends(padding, x.shape[2:], sizes, strides)
     for axis, (k, pair) in enumerate(zip(sizes, ends, strict=True), start=2):
         if k > x.shape[axis] + sum(pair):
@@ -286,13 +286,22 @@ def _check_rank(name: str, x: Any, rank: int) -> None:
         raise ValueError(f"{name}: images of rank {ndim}, expected (images, channels, *places) of rank {rank + 2}")
 
 
-def _for_each(name: str, given: Each, rank: int) -> tuple[int, ...]:
+def for_each(name: str, given: Each, rank: int) -> tuple[int, ...]:
     """One number for each axis."""
     numbers = tuple(map(operator.index, given)) if isinstance(given, Sequence) else (operator.index(given),) * rank
     least = 0 if name == "output_padding" else 1
     if len(numbers) != rank or min(numbers) < least:
         raise ValueError(f"{name} is {given}, expected a number of at least {least}, or {rank} of them")
     return numbers
+
+
+def results_along(
+    places: Sequence[int | None], spans: Sequence[int], strides: Sequence[int], padding: Padding
+) -> list[int | None]:
+    """How many results there are along each axis; None where it is not known how many places there are."""
+    known = [span if n is None else n for n, span in zip(places, spans, strict=True)]
+    axes = zip(places, spans, strides, _ends(padding, known, spans, strides), strict=True)
+    return [None if n is None else (n + low + high - span) // s + 1 for n, span, s, (low, high) in axes]
 
 
 def _ends(
