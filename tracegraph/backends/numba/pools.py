@@ -115,7 +115,7 @@ _SPREAD = """
                             q += 1
                         store(out, line + j, total)
 """
-_SHARE = "(load(a0, at + q - {m}) if load(a1, at + q - {m}) == number + {narrow}({t}) else zero)"
+_SHARE = "(share{m} if place{m} == number + {narrow}({t}) else zero)"
 
 
 def write_pool(kernel: LibraryKernel) -> KernelSource:
@@ -160,12 +160,15 @@ def _largest_of(width: int) -> str:
 
 def _phases(width: int, step: int, narrow: str) -> list[str]:
     """What flows back to as many elements as lie between windows, from the windows that they are in."""
+    indent = " " * 20
     lines = []
+    for m in range(-(-width // step)):
+        lines += [f"{indent}share{m} = load(a0, at + q - {m})", f"{indent}place{m} = load(a1, at + q - {m})"]
     for first in range(min(step, width)):
         total = f"reload(out, i + {first})"
         for m, tap in enumerate(range(first, width, step)):
             total = f"add({total}, {_SHARE.format(m=m, t=tap, narrow=narrow)})"
-        lines.append(f"                    store(out, i + {first}, {total})")
+        lines.append(f"{indent}store(out, i + {first}, {total})")
     return lines
 
 
