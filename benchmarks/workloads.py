@@ -8,6 +8,7 @@ from benchmarks.arrays import ARRAYS
 from benchmarks.contractions import CONTRACTIONS
 from benchmarks.derivatives import DERIVATIVES
 from benchmarks.forward import FORWARD
+from benchmarks.googlenet import GOOGLENET
 from benchmarks.gradients import GRADIENTS
 from benchmarks.workload import Workload
 
@@ -18,6 +19,7 @@ GROUPS: Mapping[str, Sequence[Workload]] = {
     "forward": FORWARD,
     "arrays": ARRAYS,
     "contractions": CONTRACTIONS,
+    "networks": GOOGLENET,
     "gradients": GRADIENTS,
     "derivatives": DERIVATIVES,
 }

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 #: Arguments for a quick run, and what the end of the output says.
 RUNS = {
+    "googlenet.py": (["--steps", "2"], "digits that it has not seen: 0."),
     "slides.py": (["--epochs", "1"], "pictures are in"),
     "decorator.py": (["--steps", "1"], "accuracy on the data it was fitted to: 0.9"),
 }

@@ -11,14 +11,19 @@ import pytest
 from tracegraph.nn import (
     ConcatLayer,
     Constant,
+    Conv2DLayer,
     DenseLayer,
     ElemwiseSumLayer,
     FlattenLayer,
+    GlobalPoolLayer,
     InputLayer,
     Layer,
+    LocalResponseNormalization2DLayer,
+    MaxPool2DLayer,
     NonlinearityLayer,
     Normal,
     ReshapeLayer,
+    conv2d,
     count_params,
     elu,
     get_all_layers,
@@ -52,6 +57,12 @@ SHAPES: dict[str, tuple[Callable[[], Layer], tuple[int | None, ...] | None]] = {
     "dense": (lambda: DenseLayer(matrix(), 7), (None, 7)),
     "dense on an expression": (lambda: DenseLayer(exp(matrix()), 7), None),
     "dense on images": (lambda: DenseLayer(tensor4(shape=(5, 3, 2, 2)), 7), (5, 7)),
+    "convolution": (lambda: Conv2DLayer(tensor4(shape=(None, 3, 9, 8)), 7, 3), (None, 7, 7, 6)),
+    "convolution, same": (lambda: Conv2DLayer(tensor4(shape=(5, 3, 9, 8)), 7, 3, stride=2, pad="same"), (5, 7, 5, 4)),
+    "convolution, unknown": (lambda: Conv2DLayer(tensor4(), 7, (3, 1)), (None, 7, None, None)),
+    "pool": (lambda: MaxPool2DLayer(tensor4(shape=(None, 3, 9, 8)), 3, stride=2, pad=1), (None, 3, 5, 4)),
+    "global pool": (lambda: GlobalPoolLayer(tensor4(shape=(None, 3, 9, 8))), (None, 3)),
+    "normalised": (lambda: LocalResponseNormalization2DLayer(tensor4(shape=(2, 3, 9, 8))), (2, 3, 9, 8)),
     "nonlinearity": (lambda: NonlinearityLayer(tensor3(), tanh), (None, None, None)),
     "reshape": (lambda: ReshapeLayer(matrix(shape=(None, 6)), ([0], 3, 2)), (None, 3, 2)),
     "reshape, rest": (lambda: ReshapeLayer(matrix(shape=(None, 6)), ([0], -1, 2)), (None, 3, 2)),
@@ -226,3 +237,29 @@ def test_mistakes_are_named_where_they_are_made(build: Callable[[Any], Any], err
     """With the user's line."""
     with pytest.raises(error, match=f"(?s){text}.*test_layers.py"):
         build(matrix())
+
+
+def test_layers_of_images():
+    """They are the functions of the same names, on parameters of their own."""
+    images = np.random.default_rng(1).normal(size=(2, 3, 6, 5))
+    x = tensor4(shape=(None, 3, 6, 5))
+    conv = Conv2DLayer(x, 4, 3, stride=2, pad="same", b=Normal(1.0))
+    weights, bias = get_all_param_values(conv)
+    expected = np.maximum(conv2d(images, weights, stride=2, padding="same") + bias[:, None, None], 0)
+    np.testing.assert_allclose(run(conv, {x: images}), expected)
+    pool = GlobalPoolLayer(MaxPool2DLayer(conv, 2, stride=1), np.max)
+    np.testing.assert_allclose(run(pool, {x: images}), expected.max((2, 3)))
+    layer = LocalResponseNormalization2DLayer(x, alpha=0.5, n=3)
+    squares = np.pad(images**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    total = squares[:, :3] + squares[:, 1:4] + squares[:, 2:]
+    np.testing.assert_allclose(run(layer, {x: images}), images / (2 + 0.5 * total) ** 0.75)
+
+
+def test_parameters_of_a_convolution_wait_for_the_channels():
+    x = tensor4()
+    layer = Conv2DLayer(x, 4, 2, b=None, nonlinearity=None)
+    assert [each.name for each in get_all_params(layer)] == ["W"]
+    assert run(layer, {x: np.ones((1, 3, 5, 5))}).shape == (1, 4, 4, 4)
+    assert get_all_param_values(layer)[0].shape == (4, 3, 2, 2)
+    with pytest.raises(ValueError, match="num_filters must be a positive integer"):
+        Conv2DLayer(x, 0, 3)

@@ -903,17 +903,73 @@ def _special() -> list[Case]:
         for shapes in (((5,), (3,)), ((4,), (4,)), ((2, 5), (2, 1)), ((2, 2, 6), (2, 2, 3)))
     ]
 
-    def windowed(x: np.ndarray, ufunc: str, axis: int, size: int, stride: int) -> np.ndarray:
+    def windowed(x: np.ndarray, axis: int, size: int, stride: int) -> np.ndarray:
         parts = [x[(slice(None),) * axis + (slice(i, i + size),)] for i in range(0, x.shape[axis] - size + 1, stride)]
-        return np.stack([getattr(np, ufunc).reduce(part, axis, dtype=x.dtype) for part in parts], axis)
+        return np.stack([np.add.reduce(part, axis, dtype=x.dtype) for part in parts], axis)
 
     cases += [
-        Case("window", (shape,), {"ufunc": ufunc, "axis": axis, "size": size, "stride": stride}, "reals", sample=_whole,
-             smooth=_apart, numpy=windowed, is_large=shape == (50_000, 3))
-        for ufunc in ("add", "maximum")
+        Case("window", (shape,), {"axis": axis, "size": size, "stride": stride}, "reals", sample=_whole,
+             smooth=anything, numpy=windowed, is_large=shape == (50_000, 3))
         for shape, axis, size, stride in (((7,), 0, 3, 2), ((2, 6), 1, 3, 1), ((5, 2), 0, 2, 3), ((3, 2, 40), 2, 35, 2),
                                           ((50_000, 3), 0, 3, 2))
     ]  # fmt: skip
+
+    def seen(shape: Shape, results: Shape, sizes: Shape, strides: Shape, before: Shape) -> Any:
+        """For each window, and each of its elements that is on the image: which window, which number, where."""
+        for p in np.ndindex(*results[-2:]):
+            for number, tap in enumerate(np.ndindex(*sizes)):
+                place = tuple(i * s - b + t for i, s, b, t in zip(p, strides, before, tap, strict=True))
+                if all(0 <= at < n for at, n in zip(place, shape[-2:], strict=True)):
+                    yield (..., *p), number, (..., *place)
+
+    def largest(x: np.ndarray, sizes: Shape, strides: Shape, before: Shape, after: Shape) -> np.ndarray:
+        axes = zip(x.shape[-2:], before, after, sizes, strides, strict=True)
+        found = np.full((*x.shape[:-2], *((n + b + a - k) // s + 1 for n, b, a, k, s in axes)), np.min(x), x.dtype)
+        for p, _, place in seen(x.shape, found.shape, sizes, strides, before):
+            found[p] = np.maximum(found[p], x[place])
+        return found
+
+    def first_places(
+        x: np.ndarray, found: np.ndarray, sizes: Shape, strides: Shape, before: Shape, after: Shape
+    ) -> np.ndarray:
+        numbers = np.full(found.shape, -1)
+        for p, number, place in seen(x.shape, found.shape, sizes, strides, before):
+            numbers[p] = np.where((numbers[p] < 0) & (x[place] == found[p]), number, numbers[p])
+        return np.maximum(numbers, 0).astype(np.uint8)
+
+    def spread(
+        ct: np.ndarray, places: np.ndarray, sizes: Shape, strides: Shape, before: Shape, extents: Shape
+    ) -> np.ndarray:
+        total = np.zeros((*ct.shape[:-2], *extents), ct.dtype)
+        for p, number, place in seen(total.shape, ct.shape, sizes, strides, before):
+            total[place] += np.where(places[p] == number, ct[p], ct.dtype.type(0))
+        return total
+
+    def taken(x: np.ndarray, places: np.ndarray, sizes: Shape, strides: Shape, before: Shape) -> np.ndarray:
+        found = np.zeros(places.shape, x.dtype)
+        for p, number, place in seen(x.shape, places.shape, sizes, strides, before):
+            found[p] = np.where(places[p] == number, x[place], found[p])
+        return found
+
+    for shape, sizes, strides, before, after in (
+        ((4, 5), (2, 2), (2, 2), (0, 0), (0, 0)), ((2, 5, 6), (3, 3), (2, 2), (0, 1), (1, 1)),
+        ((2, 4, 20), (3, 3), (1, 1), (1, 1), (1, 1)), ((3, 40), (1, 35), (1, 2), (0, 3), (0, 0)),
+        ((7, 3), (2, 1), (3, 2), (1, 0), (0, 0)), ((4, 300, 70), (3, 3), (2, 2), (1, 1), (1, 1)),
+    ):  # fmt: skip
+        params = {"sizes": sizes, "strides": strides, "before": before, "after": after}
+        results = (*shape[:-2], *ALL["max_pool"].rule(Aval(shape, np.dtype(float)), **params).shape[-2:])
+        places = {1: np.dtype(np.uint8)}
+        given = {name: params[name] for name in ("sizes", "strides", "before")}
+        is_large = shape[-2] == 300
+        cases += [
+            Case("max_pool", (shape,), params, "reals", sample=_whole, smooth=_apart, numpy=largest, is_large=is_large),
+            Case("pool_places", (shape, results), params, "reals", sample=_whole, numpy=first_places, is_large=is_large),
+            Case("pool_spread", (results, results), {**given, "extents": shape[-2:]}, "reals", fixed=places,
+                 sample=_whole, given=_inside(before, shape, sizes, strides), smooth=anything, numpy=spread,
+                 is_large=is_large),
+            Case("pool_take", (shape, results), given, "reals", fixed=places, sample=_whole,
+                 given=_inside(before, shape, sizes, strides), smooth=anything, numpy=taken, is_large=is_large),
+        ]  # fmt: skip
     cases.append(Case("correlate", ((40_003,), (20,)), numpy=slid, slack=_window_slack, is_large=True))
     cases += [
         Case("pointwise", (shape,) * ufunc.nin, {"ufunc": ufunc, **params}, dtypes, smooth=smooth, numpy=called)
@@ -978,6 +1034,21 @@ def _counts() -> list[Case]:
         for shape in ((7,), (2, 3)) for range in (None, (0, 5))
     ]  # fmt: skip
     return cases
+
+
+def _inside(before: Shape, shape: Shape, sizes: Shape, strides: Shape) -> Sample:
+    """Places in windows that lie on the image."""
+
+    def sample(rng: np.random.Generator, results: Shape, dtype: np.dtype, k: int) -> np.ndarray:
+        number = np.zeros(results, int)
+        for axis, each in enumerate((-2, -1)):
+            begin = np.arange(results[each]) * strides[axis] - before[axis]
+            low, high = np.maximum(-begin, 0), np.minimum(shape[each] - begin, sizes[axis])
+            low, high = (end[:, None] if each == -2 else end for end in (low, high))
+            number = number * sizes[axis] + low + rng.integers(0, 1000, results) % (high - low)
+        return number.astype(dtype)
+
+    return sample
 
 
 def _window_slack(x: np.ndarray, w: np.ndarray) -> Any:

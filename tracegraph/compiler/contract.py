@@ -7,7 +7,7 @@ and how its operands lie come in; the indices go out, and into how many tasks C 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ TASK_NANOSECONDS = 100_000.0
 ENOUGH_TASKS = 4
 #: Blocks have at least so many rows, and so many columns.
 LEAST = 48, 64
+#: So many neighbours make it worth while to read along the sum.
+LONG = 16
 
 
 class Level(NamedTuple):
@@ -49,7 +51,8 @@ class Contraction(NamedTuple):
         rows, columns, depth, batch: the indices of C's rows and columns, of the sum, and of all arrays, outermost first.
         starts: where A and B begin in their buffers, in elements.
         channels: how many rows there are, if that is known of all examples of the operation; else 0.
-        way_a, way_b: along which index neighbours in memory are read: "depth", "panel" (the other one), or "scattered".
+        way_a, way_b: along which index neighbours in memory are read: "depth", "panel" (the other one), "pairs" (of its
+            neighbours every other one), or "scattered".
     """
 
     dtype: str
@@ -90,7 +93,14 @@ class Contraction(NamedTuple):
 
     @property
     def tasks(self) -> int:
-        """How many there are."""
+        """How many there are.
+
+        Task number t is of item ``t // (across * down)`` of the batch, block ``t // across % down`` of the columns, block
+        ``t % across`` of the rows, for a grid of (across, down). A convolution's columns are the places of its images,
+        images outermost, and its batch the groups: of one group, tasks in order go through the images in order, all
+        channels of some places before the next places. So a range of tasks that begins and ends at multiples of
+        ``across`` writes a range of places of consecutive images, and no other task writes any of those.
+        """
         across, down = self.grid
         return _count(self.batch) * across * down
 
@@ -172,7 +182,7 @@ def _contraction(
         (start_a, start_b),
         0 if node.op.name == "matmul" else rows[0].extent,
         _way(merged[-1].a, rows[-1].a, merged[-1].extent >= rows[-1].extent or len(rows) == len(depth)),
-        _way(merged[-1].b, across[-1].b, len(depth) > 1 and merged[-1].extent > across[-1].extent),
+        _way_of_patches(merged, across[-1], len(depth) > 1 and merged[-1].extent > across[-1].extent),
     )
 
 
@@ -182,6 +192,13 @@ def _way(along_depth: int, across: int, is_depth_first: bool) -> str:
     if not ways:
         return "scattered"
     return ways[0] if is_depth_first else ways[-1]
+
+
+def _way_of_patches(depth: Sequence[Level], across: Level, is_depth_first: bool) -> str:
+    """The same for B, where places that lie two apart, of images with a stride, are read as well as ones side by side."""
+    if across.b == 2 and (depth[-1].b != 1 or depth[-1].extent < LONG):
+        return "pairs"
+    return _way(depth[-1].b, across.b, is_depth_first)
 
 
 def _merged(levels: Iterable[Level]) -> tuple[Level, ...]:

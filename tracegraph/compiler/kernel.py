@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tracegraph.compiler.contract import Contraction, contraction_of
 from tracegraph.compiler.materialise import Access, is_scan
-from tracegraph.compiler.native import has_blas, has_contraction
+from tracegraph.compiler.native import has_blas, has_contraction, is_pool
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
@@ -62,7 +62,12 @@ class LibraryKernel(NamedTuple):
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        kinds = {"contraction": self.is_contraction, "BLAS": self.is_product, "scan": self.is_scan}
+        kinds = {
+            "contraction": self.is_contraction,
+            "BLAS": self.is_product,
+            "scan": self.is_scan,
+            "pool": self.is_pool,
+        }
         return f"{next((kind for kind, holds in kinds.items() if holds), 'NumPy')}: {_work(self)}"
 
     @property
@@ -83,6 +88,10 @@ class LibraryKernel(NamedTuple):
         return is_scan(self.node)
 
     @property
+    def is_pool(self) -> bool:
+        return is_pool(self.node)
+
+    @property
     def extents(self) -> tuple[int, int, int]:
         """Of a scan: how many arrays there are before the axis, its length, and how many elements behind it."""
         axis, shape = self.node.params["axis"], self.node.shape
@@ -92,6 +101,13 @@ class LibraryKernel(NamedTuple):
     def strips(self) -> int:
         """Of a scan: how many strips the elements behind the axis are cut into, which are carried together."""
         return -(-self.extents[2] // STRIP)
+
+    @property
+    def items(self) -> int:
+        """How many parts of a scan or a pool are independent: rows or strips; rows of results, or images to spread over."""
+        if self.is_scan:
+            return self.extents[0] * self.strips
+        return math.prod(self.node.shape[: -2 if self.node.op.name == "pool_spread" else -1])
 
     @property
     def reads(self) -> tuple[Node, ...]:

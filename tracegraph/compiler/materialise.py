@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.inplace import are_apart, are_same, chains_of, find_in_place, readers_of
-from tracegraph.compiler.native import has_contraction
+from tracegraph.compiler.native import has_contraction, is_pool
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
@@ -216,7 +216,7 @@ class _Pass:
         if op.kind == "product":
             fits = _is_strided if has_contraction(node) else _fits_product
             sources = tuple([source if fits(source) else self._copy(source) for source in sources])
-        elif is_scan(node) or op.kind == "call":
+        elif is_scan(node) or is_pool(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         settled = node.with_inputs(sources)
         if op.name == "reshape" and settled.layout is None:

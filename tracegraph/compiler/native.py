@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel"]
+__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel", "is_pool"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -48,10 +48,15 @@ def has_contraction(node: Node) -> bool:
     return items > 1 and min(m, n) >= LEAST_SIDE and m * n * k >= LEAST_TERMS and items * m * n * k >= LEAST_TOTAL
 
 
+def is_pool(node: Node) -> bool:
+    """Whether a kernel goes over the windows of images."""
+    return node.op.kind == "pool" and all(each.dtype != np.float16 for each in (node, *node.inputs))
+
+
 def has_kernel(node: Node) -> bool:
     """Whether a loop nest can compute a node."""
     op = node.op
-    if op.kind in ("product", "opaque", "call") or (op.kind == "elementwise" and op.loop is None):
+    if op.kind in ("product", "pool", "opaque", "call") or (op.kind == "elementwise" and op.loop is None):
         return False
     if op.name in NOT_OF_HALVES and any(each.dtype == np.float16 for each in (node, *node.inputs)):
         return False

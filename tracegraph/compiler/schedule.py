@@ -25,6 +25,8 @@ __all__ = [
 PIECE_NANOSECONDS = 20_000.0
 #: What an element of a scan costs: each waits for the one before.
 SCANNED = 1.0
+#: And an element of images, or of what their windows give, whichever are more.
+POOLED = 0.5
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -165,15 +167,17 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests and contractions share a wave. A scan, a loop, a step of Python, and a product by BLAS, which has threads of its
-    own, each have one to itself."""
+    """Nests, contractions and pools share a wave. A scan, a loop, a step of Python, and a product by BLAS, which has
+    threads of its own, each have one to itself."""
     nests = [number for number in numbers if _is_shareable(fused.kernels[number])]
     others = [[number] for number in numbers if not _is_shareable(fused.kernels[number])]
     return ([nests] if nests else []) + others
 
 
 def _is_shareable(kernel: Kernel) -> bool:
-    return isinstance(kernel, NestKernel) or (isinstance(kernel, LibraryKernel) and kernel.is_contraction)
+    return isinstance(kernel, NestKernel) or (
+        isinstance(kernel, LibraryKernel) and (kernel.is_contraction or kernel.is_pool)
+    )
 
 
 def nanoseconds(kernel: Kernel) -> float:
@@ -184,6 +188,8 @@ def nanoseconds(kernel: Kernel) -> float:
         return kernel.nanoseconds
     if kernel.is_contraction:
         return kernel.contraction.nanoseconds
+    if kernel.is_pool:
+        return POOLED * max(node.aval.size for node in (kernel.node, *kernel.reads))
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
@@ -193,7 +199,11 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
             return _contraction_parts(number, kernel, cost)
-        return _scan_parts(number, kernel, cost) if kernel.is_scan else [Part(number, 0, _batch(kernel.node), 0)]
+        return (
+            _even_parts(number, kernel, cost)
+            if kernel.is_scan or kernel.is_pool
+            else [Part(number, 0, _batch(kernel.node), 0)]
+        )
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
@@ -221,11 +231,11 @@ def _contraction_parts(number: int, kernel: LibraryKernel, cost: float) -> list[
     return [Part(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
 
 
-def _scan_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:
-    """Rows, or strips of columns, are independent of each other."""
+def _even_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:
+    """Parts that are independent of each other, the same number to each task."""
     if not kernel.node.aval.size:
         return []
-    extent = kernel.extents[0] * kernel.strips
+    extent = kernel.items
     pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
     step = -(-extent // pieces)
     return [Part(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]

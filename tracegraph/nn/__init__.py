@@ -1,5 +1,6 @@
 """Networks: convolution and pooling as functions of arrays (`_convolution`); and layers, in Lasagne's vocabulary: `_init`
-(how parameters begin), `_nonlinearities`, `_layers`, `_network` (what one asks of all layers together), in reading order."""
+(how parameters begin), `_nonlinearities`, `_layers`, `_images`, `_network` (what one asks of all layers together), in
+reading order."""
 
 import tracegraph.symbolic  # noqa: F401 - it re-exports layers, so whichever is asked for, it has to be loaded first
 from tracegraph.nn._convolution import (
@@ -12,6 +13,12 @@ from tracegraph.nn._convolution import (
     conv_transpose2d,
     local_response_norm,
     max_pool2d,
+)  # fmt: skip
+from tracegraph.nn._images import (
+    Conv2DLayer,
+    GlobalPoolLayer,
+    LocalResponseNormalization2DLayer,
+    MaxPool2DLayer,
 )  # fmt: skip
 from tracegraph.nn._init import (
     Constant,
@@ -53,9 +60,10 @@ from tracegraph.nn._nonlinearities import (
 )  # fmt: skip
 
 __all__ = [
-    "ConcatLayer", "Constant", "DenseLayer", "ElemwiseSumLayer", "FlattenLayer", "GlorotNormal", "GlorotUniform",
-    "HeNormal", "HeUniform", "InputLayer", "Layer", "NonlinearityLayer", "Normal", "Orthogonal", "ReshapeLayer",
-    "Uniform", "avg_pool2d", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "count_params",
-    "elu", "get_all_layers", "get_all_param_values", "get_all_params", "get_output", "leaky_rectify", "linear",
-    "local_response_norm", "max_pool2d", "rectify", "set_all_param_values", "sigmoid", "softmax", "softplus", "tanh",
+    "ConcatLayer", "Constant", "Conv2DLayer", "DenseLayer", "ElemwiseSumLayer", "FlattenLayer", "GlobalPoolLayer",
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "InputLayer", "Layer", "LocalResponseNormalization2DLayer",
+    "MaxPool2DLayer", "NonlinearityLayer", "Normal", "Orthogonal", "ReshapeLayer", "Uniform", "avg_pool2d", "conv", "conv1d",
+    "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "count_params", "elu", "get_all_layers",
+    "get_all_param_values", "get_all_params", "get_output", "leaky_rectify", "linear", "local_response_norm", "max_pool2d",
+    "rectify", "set_all_param_values", "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip

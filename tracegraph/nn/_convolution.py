@@ -14,6 +14,7 @@ from tracegraph.api import compile
 from tracegraph.ir import Node
 from tracegraph.ops.convolution import conv as conv_op
 from tracegraph.ops.convolution import padded, spread_conv
+from tracegraph.ops.pooling import max_pool
 from tracegraph.ops.region import slice_
 from tracegraph.ops.rules import INEXACT
 from tracegraph.ops.shape import reshape_to
@@ -23,10 +24,14 @@ from tracegraph.tracing.lift import common_dtype, has_placeholder, node_of, resu
 from tracegraph.tracing.trace import active_trace
 
 __all__ = [
-    "avg_pool2d", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "local_response_norm",
-    "max_pool2d",
+    "Each", "Padding", "avg_pool2d", "conv", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_transpose2d", "for_each",
+    "local_response_norm", "max_pool2d", "results_along",
 ]  # fmt: skip
 
+#: The maxima of windows of more elements are taken along one axis after the other.
+LARGEST_WINDOW = 16
+#: The power of `local_response_norm` that is found by square roots.
+USUAL_BETA = 0.75
 #: One number for all axes, or one for each.
 Each = int | Sequence[int]
 #: How far images are padded: the same at all ends, or for each axis at both ends or at each; "same" is so far that there are
@@ -59,7 +64,7 @@ def _frozen(value: Any) -> Any:
 def _conv(x: Any, w: Any, *, stride: Each, padding: Padding, dilation: Each, groups: int) -> Any:
     images, weights = _operands("conv", x, w)
     rank = images.aval.ndim - 2
-    strides, dilations = _for_each("stride", stride, rank), _for_each("dilation", dilation, rank)
+    strides, dilations = for_each("stride", stride, rank), for_each("dilation", dilation, rank)
     channels, taken = images.shape[1], weights.shape[1]
     _check_groups("conv", groups, channels, taken, weights.shape[0])
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, weights.shape[2:], strict=True)]
@@ -80,8 +85,8 @@ def _conv_transpose(
 ) -> Any:
     images, weights = _operands("conv_transpose", x, w)
     rank = images.aval.ndim - 2
-    strides, dilations = _for_each("stride", stride, rank), _for_each("dilation", dilation, rank)
-    more = _for_each("output_padding", output_padding, rank)
+    strides, dilations = for_each("stride", stride, rank), for_each("dilation", dilation, rank)
+    more = for_each("output_padding", output_padding, rank)
     channels = images.shape[1]
     _check_groups("conv_transpose", groups, channels, weights.shape[0] // max(groups, 1), channels)
     steps = zip(images.shape[2:], weights.shape[2:], strides, dilations, strict=True)
@@ -167,22 +172,43 @@ conv_transpose2d = _of_rank(conv_transpose, 2)
 
 @_anywhere
 def _max_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) -> Any:
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return _pooled("max_pool2d", x, "maximum", size, stride, padding, lowest)
+    sizes, strides, ends = _windows("max_pool2d", x, size, stride, padding)
+    node = node_of(x)
+    if any(max(pair) >= k for pair, k in zip(ends, sizes, strict=True)):
+        lowest = -np.inf if node.dtype.kind == "f" else np.iinfo(node.dtype).min
+        lows, highs = ((0, 0, *(pair[end] for pair in ends)) for end in (0, 1))
+        node, ends = padded(node, lows, highs, lowest), [(0, 0)] * 2
+    (down, across), (above, below), (left, right) = sizes, *ends
+    if down * across <= LARGEST_WINDOW:
+        node = max_pool(node, sizes=sizes, strides=strides, before=(above, left), after=(below, right))
+    else:
+        node = max_pool(node, sizes=(down, 1), strides=(strides[0], 1), before=(above, 0), after=(below, 0))
+        node = max_pool(node, sizes=(1, across), strides=(1, strides[1]), before=(0, left), after=(0, right))
+    return result(node, is_array=True)
 
 
 @_anywhere
 def _avg_pool2d(x: Any, *, size: Each, stride: Each | None, padding: Padding) -> Any:
-    down, across = _for_each("size", size, 2)
-    return _pooled("avg_pool2d", x, "add", size, stride, padding, 0) * (1 / (down * across))
+    down, across = for_each("size", size, 2)
+    sizes, strides, ends = _windows("avg_pool2d", x, size, stride, padding)
+    lows, highs = ((0, 0, *(pair[end] for pair in ends)) for end in (0, 1))
+    node = padded(node_of(x), lows, highs)
+    for axis, (k, s) in enumerate(zip(sizes, strides, strict=True), start=2):
+        node = window(node, axis=axis, size=k, stride=s)
+    total: Any = result(node, is_array=True)
+    return total * (1 / (down * across))
 
 
 @_anywhere
 def _local_response_norm(x: Any, *, size: int, alpha: float, beta: float, k: float) -> Any:
     before, after = ((0, each, *(0,) * (x.ndim - 2)) for each in (size // 2, size - 1 - size // 2))
     squares = padded(node_of(np.square(x)), before, after)
-    total: Any = result(window(squares, ufunc="add", axis=1, size=size, stride=1))
-    return x / (k + alpha / size * total) ** beta
+    total: Any = result(window(squares, axis=1, size=size, stride=1))
+    scale = k + alpha / size * total
+    if beta == USUAL_BETA:  # two square roots cost a third of a power
+        root = np.sqrt(scale)
+        return x / (root * np.sqrt(root))
+    return x / scale**beta
 
 
 def max_pool2d(x: Any, size: Each, *, stride: Each | None = None, padding: Padding = 0) -> Any:
@@ -224,19 +250,19 @@ def local_response_norm(x: Any, size: int, *, alpha: float = 1e-4, beta: float =
     return _local_response_norm(x, size=size, alpha=alpha, beta=beta, k=k)
 
 
-def _pooled(name: str, x: Any, ufunc: str, size: Each, stride: Each | None, padding: Padding, outside: float) -> Any:
-    """All windows at once: first along one axis, then along the other."""
+def _windows(
+    name: str, x: Any, size: Each, stride: Each | None, padding: Padding
+) -> tuple[tuple[int, ...], tuple[int, ...], list[tuple[int, int]]]:
+    """Sizes, strides and padding of windows, which must fit on the images."""
     _check_rank(name, x, 2)
-    sizes = _for_each("size", size, 2)
-    strides = sizes if stride is None else _for_each("stride", stride, 2)
+    sizes = for_each("size", size, 2)
+    strides = sizes if stride is None else for_each("stride", stride, 2)
     ends = _ends(padding, x.shape[2:], sizes, strides)
-    lows, highs = ((0, 0, *(pair[end] for pair in ends)) for end in (0, 1))
-    node = padded(node_of(x), lows, highs, outside)
-    for axis, (k, s) in enumerate(zip(sizes, strides, strict=True), start=2):
-        if k > node.shape[axis]:
-            raise ValueError(f"{name}: windows of {k} along axis {axis} of images with {node.shape[axis]} places there")
-        node = window(node, ufunc=ufunc, axis=axis, size=k, stride=s)
-    return result(node, is_array=True)
+    for axis, (k, pair) in enumerate(zip(sizes, ends, strict=True), start=2):
+        if k > x.shape[axis] + sum(pair):
+            n = x.shape[axis] + sum(pair)
+            raise ValueError(f"{name}: windows of {k} along axis {axis} of images with {n} places there")
+    return sizes, strides, ends
 
 
 def _operands(name: str, x: Any, w: Any) -> tuple[Node, Node]:
@@ -266,13 +292,22 @@ def _check_rank(name: str, x: Any, rank: int) -> None:
         raise ValueError(f"{name}: images of rank {ndim}, expected (images, channels, *places) of rank {rank + 2}")
 
 
-def _for_each(name: str, given: Each, rank: int) -> tuple[int, ...]:
+def for_each(name: str, given: Each, rank: int) -> tuple[int, ...]:
     """One number for each axis."""
     numbers = tuple(map(operator.index, given)) if isinstance(given, Sequence) else (operator.index(given),) * rank
     least = 0 if name == "output_padding" else 1
     if len(numbers) != rank or min(numbers) < least:
         raise ValueError(f"{name} is {given}, expected a number of at least {least}, or {rank} of them")
     return numbers
+
+
+def results_along(
+    places: Sequence[int | None], spans: Sequence[int], strides: Sequence[int], padding: Padding
+) -> list[int | None]:
+    """How many results there are along each axis; None where it is not known how many places there are."""
+    known = [span if n is None else n for n, span in zip(places, spans, strict=True)]
+    axes = zip(places, spans, strides, _ends(padding, known, spans, strides), strict=True)
+    return [None if n is None else (n + low + high - span) // s + 1 for n, span, s, (low, high) in axes]
 
 
 def _ends(

@@ -20,8 +20,8 @@ from tracegraph.symbolic._leaves import Initialiser, Input, Parameter
 from tracegraph.tracing import user_where
 
 __all__ = [
-    "ConcatLayer", "DenseLayer", "ElemwiseSumLayer", "FlattenLayer", "InputLayer", "Layer", "NonlinearityLayer",
-    "PartialShape", "ReshapeLayer",
+    "ConcatLayer", "DenseLayer", "ElemwiseSumLayer", "FlattenLayer", "Given", "InputLayer", "Layer", "Nonlinearity",
+    "NonlinearityLayer", "PartialShape", "ReshapeLayer", "activated", "as_layer", "layer_parameter",
 ]  # fmt: skip
 
 #: Extents, None where they are not known; None altogether if not even the rank is.
@@ -168,14 +168,14 @@ class DenseLayer(Layer):
         self.num_units = int(num_units)
         self.nonlinearity = nonlinearity
         units = self.num_units
-        self.W = _parameter(
+        self.W = layer_parameter(
             W, source, lambda shape: (math.prod(shape[1:]), units), name, "W", {"trainable", "regularizable"}
         )
-        self.b = None if b is None else _parameter(b, source, lambda shape: (units,), name, "b", {"trainable"})
+        self.b = None if b is None else layer_parameter(b, source, lambda shape: (units,), name, "b", {"trainable"})
         super().__init__([source], [self.W, self.b], name)
 
     def get_output_for(self, inputs: Sequence[Expression]) -> Expression:
-        return _activated(record(_affine, inputs[0], self.W, self.b), self.nonlinearity)
+        return activated(record(_affine, inputs[0], self.W, self.b), self.nonlinearity)
 
     def get_output_shape_for(self, shapes: Sequence[PartialShape]) -> PartialShape | None:
         return (*shapes[0][:1], self.num_units)
@@ -187,7 +187,7 @@ def _affine(x: Any, weights: Any, bias: Any) -> Any:
     return product if bias is None else product + bias
 
 
-def _activated(value: Expression, nonlinearity: Nonlinearity | None) -> Expression:
+def activated(value: Expression, nonlinearity: Nonlinearity | None) -> Expression:
     done = value if nonlinearity is None else nonlinearity(value)
     return done.expression if isinstance(done, Symbol) else record(np.positive, done)
 
@@ -205,7 +205,7 @@ class NonlinearityLayer(Layer):
         super().__init__([as_layer(incoming)], (), name)
 
     def get_output_for(self, inputs: Sequence[Expression]) -> Expression:
-        return _activated(inputs[0], self.nonlinearity)
+        return activated(inputs[0], self.nonlinearity)
 
     def get_output_shape_for(self, shapes: Sequence[PartialShape]) -> PartialShape | None:
         return shapes[0]
@@ -348,7 +348,7 @@ def _merged(name: str, shapes: Sequence[PartialShape]) -> PartialShape:
     return tuple(merged)
 
 
-def _parameter(
+def layer_parameter(
     given: Given, source: Layer, shape_of: Callable[[Shape], Shape], layer: str | None, role: str, tags: set[str]
 ) -> Parameter:
     """A parameter of a layer: shared, of a given value, or initialised now or as soon as the incoming's shape is known."""

@@ -16,6 +16,7 @@ from tracegraph.ops import (
     gather,
     leaf,
     linalg,
+    pooling,
     product,
     random,
     reduce,
@@ -29,11 +30,11 @@ from tracegraph.ops import (
 
 __all__ = [
     "ALL", "broadcast", "call", "control", "convolution", "count", "custom", "effect", "elementwise", "fourier", "gather",
-    "leaf", "linalg", "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
+    "leaf", "linalg", "pooling", "product", "random", "reduce", "region", "scan", "shape", "sorting", "special", "window",
 ]  # fmt: skip
 
 FAMILIES = (
-    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, count,
+    leaf, shape, broadcast, region, elementwise, reduce, product, convolution, gather, scan, special, window, pooling, count,
     sorting, linalg, fourier, random, effect, call, control, custom,
 )  # fmt: skip
 

@@ -1,21 +1,19 @@
-"""What slides along an axis: the product, of which convolution and correlation are views, and sums and maxima of windows."""
+"""What slides along an axis: the product, of which convolution and correlation are views, and sums of windows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 
 from tracegraph.ir import Aval, Node, Op
-from tracegraph.ops.broadcast import expand_leading, fill, zeros_like
+from tracegraph.ops.broadcast import expand_leading, fill
 from tracegraph.ops.convolution import padded, phases_of
-from tracegraph.ops.elementwise import add, convert, divide, equal, where
 from tracegraph.ops.region import concatenate, update
 from tracegraph.ops.rules import REALS, batch_all, each
 from tracegraph.ops.scan import along, flip
 
-__all__ = ["OPS", "correlate", "padded_last", "window", "window_terms"]
+__all__ = ["OPS", "correlate", "padded_last", "window"]
 
 
 def padded_last(x: Node, before: int, after: int) -> Node:
@@ -55,59 +53,42 @@ correlate: Op = Op(
     batch=lambda inputs, axes, params: correlate(*batch_all(correlate, inputs, axes, expand_leading)),
 )
 
-_WINDOWED = ("add", "maximum")
 
-
-def _window_rule(x: Aval, *, ufunc: str, axis: int, size: int, stride: int) -> Aval:
+def _window_rule(x: Aval, *, axis: int, size: int, stride: int) -> Aval:
     if x.dtype not in REALS:
         raise TypeError(f"window does not take {x.dtype}")
-    if ufunc not in _WINDOWED or not 0 <= axis < x.ndim or stride < 1:
-        raise ValueError(f"window: {ufunc} along axis {axis} of an array of rank {x.ndim}, by steps of {stride}")
+    if not 0 <= axis < x.ndim or stride < 1:
+        raise ValueError(f"window: along axis {axis} of an array of rank {x.ndim}, by steps of {stride}")
     n = x.shape[axis]
     if not 1 <= size <= n:
         raise ValueError(f"window: {size} of {n} elements")
     return Aval((*x.shape[:axis], (n - size) // stride + 1, *x.shape[axis + 1 :]), x.dtype)
 
 
-def _window_reference(x: np.ndarray, *, ufunc: str, axis: int, size: int, stride: int) -> np.ndarray:
+def _window_reference(x: np.ndarray, *, axis: int, size: int, stride: int) -> np.ndarray:
     windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, axis), axis, 0)[::stride]
-    values = getattr(np, ufunc).reduce(windows, axis=-1, dtype=x.dtype)
-    return np.moveaxis(np.asarray(values), 0, axis)
-
-
-def window_terms(x: Node, node: Node) -> list[Node]:
-    """The first element of each window, the second, and so on."""
-    axis, size, stride = (node.params[name] for name in ("axis", "size", "stride"))
-    return [along(x, axis, k, node.shape[axis], stride) for k in range(size)]
+    return np.moveaxis(np.asarray(np.add.reduce(windows, axis=-1, dtype=x.dtype)), 0, axis)
 
 
 def _window_vjp(ct: Node, node: Node, x: Node) -> Node:
-    """Each element gets what flows back to the windows that it is in; largest elements that are equal share it."""
+    """Each element gets what flows back to the windows that it is in: the sums of windows of the cotangent, for each
+    remainder of the stride."""
     axis, size, stride = (node.params[name] for name in ("axis", "size", "stride"))
-    is_largest = node.params["ufunc"] == "maximum"
-    if is_largest:
-        ties = [convert(equal(term, node), dtype=x.dtype) for term in window_terms(x, node)]
-        ct = divide(ct, reduce(add, ties))
     phases = phases_of(x.shape[axis], node.shape[axis], size, stride, 1)
     before, after = (max(getattr(phase, end) for phase in phases) for end in ("before", "after"))
     lows, highs, firsts, steps = ([rest] * x.aval.ndim for rest in (0, 0, 0, 1))
     lows[axis], highs[axis], steps[axis] = max(before, 0), max(after, 0), stride
-    around, out = (padded(source, tuple(lows), tuple(highs)) for source in (ct, node))
+    around = padded(ct, tuple(lows), tuple(highs))
     total = fill(0, x.shape, x.dtype)
     for phase in phases:
-        mine = along(x, axis, phase.first, phase.places, stride)
-        parts = []
-        for start in range(lows[axis] - phase.before, lows[axis] - phase.before + phase.taps):
-            part = along(around, axis, start, phase.places)
-            if is_largest:
-                part = where(equal(mine, along(out, axis, start, phase.places)), part, zeros_like(part))
-            parts.append(part)
+        seen = along(around, axis, lows[axis] - phase.before, phase.places + phase.taps - 1)
+        part = window(seen, axis=axis, size=phase.taps, stride=1)
         firsts[axis] = phase.first
-        total = update(total, reduce(add, parts), starts=tuple(firsts), steps=tuple(steps))
+        total = part if part.shape == x.shape else update(total, part, starts=tuple(firsts), steps=tuple(steps))
     return total
 
 
-#: The sums ("add") or maxima ("maximum") of windows along an axis, which begin every `stride` elements.
+#: The sums of windows along an axis, which begin every `stride` elements.
 window: Op = Op(
     "window",
     rule=_window_rule,

@@ -11,7 +11,7 @@ import numpy as np
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
-from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, maximum, multiply, not_equal, where
+from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
@@ -19,7 +19,7 @@ from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape, transpose
-from tracegraph.ops.window import correlate, window, window_terms
+from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite.engine import Rules, rule
 
 __all__ = ["LOWER"]
@@ -112,12 +112,18 @@ def short_window(node: Node) -> Node | None:
     return total
 
 
-@rule("small_window", window)
-def small_window(node: Node) -> Node | None:
-    """A few elements at a time are that many shifted arrays."""
-    if node.params["size"] > SMALL or (node.dtype == np.float16 and node.params["ufunc"] == "add"):
+@rule("window_sums", window)
+def window_sums(node: Node) -> Node | None:
+    """A few elements at a time are that many shifted arrays. More are sums of windows of half of them."""
+    (x,), (axis, size, stride) = node.inputs, (node.params[name] for name in ("axis", "size", "stride"))
+    if node.dtype == np.float16:
         return None
-    return functools.reduce(add if node.params["ufunc"] == "add" else maximum, window_terms(node.inputs[0], node))
+    if size <= SHORT:
+        return functools.reduce(add, [along(x, axis, k, node.shape[axis], stride) for k in range(size)])
+    half, length = size // 2, (node.shape[axis] - 1) * stride + size
+    halves = window(along(x, axis, 0, length - size + half + half), axis=axis, size=half, stride=1)
+    total = add(along(halves, axis, 0, node.shape[axis], stride), along(halves, axis, half, node.shape[axis], stride))
+    return total if size == 2 * half else add(total, along(x, axis, size - 1, node.shape[axis], stride))
 
 
 @rule("depthwise_conv", conv)
@@ -184,5 +190,5 @@ def update_of_update(node: Node) -> Node | None:
 
 
 LOWER: Rules = (
-    arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, small_window, depthwise_conv,
+    arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, window_sums, depthwise_conv,
 )  # fmt: skip

@@ -164,15 +164,19 @@ for p in range(0, {count}, {width}):
             place += {step}
         first = limit
     while first < limit:
-        stop = min(min({end}[first], limit), p + ((first - p) // {lanes} + 1) * {lanes})
+        stop = min(min({end}[first], limit), first + {lanes})
         place = {packed} + (p * depth + first - p) * {size}
         source = {base} + {fixed}[first]
         for k in range(depth):
-            copy_lanes({dtype}, {lanes}, place, source + {along}[k], stop - first)
+            {copy}({dtype}, {lanes}, place, source + {along}[k], stop - first)
             place += {step}
         first = stop
 """
-_COPY = "            copy_lanes({dtype}, {lanes}, place + {at}, near + {at}, {breadth})"
+_COPY = "            {copy}({dtype}, {lanes}, place + {at}, near + {near}, {breadth})"
+
+#: How neighbours within a panel are copied, and how far apart they lie.
+_COPIES = {"panel": "copy_lanes", "pairs": "copy_pairs"}
+_APART = {"depth": 1, "panel": 1, "pairs": 2, "scattered": 1}
 
 _SCATTERED = """
 for p in range({count}):
@@ -264,7 +268,7 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
     fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
     fill_j = (
         _fill("j", counts[1], "bc", "j0", "n", spare)
-        + _ends("j_b", "j_from", "n", size)
+        + _ends("j_b", "j_from", "n", size * _APART[way_b])
         + _ends("j_c", "j_end", "n", size)
     )
     fill_k = (
@@ -361,9 +365,12 @@ def _pack(
     if way == "depth":
         blocks = [_BLOCK.format(first=first, at=first * size, breadth=breadth, **common) for first, breadth in firsts]
         text = _ALONG_DEPTH.format(blocks="\n".join(blocks), end=end_k, **common)
-    elif way == "panel":
-        copies = [_COPY.format(at=first * size, breadth=breadth, **common) for first, breadth in firsts]
-        text = _ALONG_PANEL.format(copies="\n".join(copies), end=end_i, **common)
+    elif way in _COPIES:
+        copies = [
+            _COPY.format(copy=_COPIES[way], at=first * size, near=first * size * _APART[way], breadth=breadth, **common)
+            for first, breadth in firsts
+        ]
+        text = _ALONG_PANEL.format(copies="\n".join(copies), end=end_i, copy=_COPIES[way], **common)
     else:
         text = _SCATTERED.format(**common)
     return text.strip("\n").splitlines()

@@ -36,6 +36,7 @@ from tracegraph.backends.numba.control import (
     turn,
 )  # fmt: skip
 from tracegraph.backends.numba.library_threads import with_limited_library
+from tracegraph.backends.numba.pools import write_pool
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.scans import write_scan
@@ -811,6 +812,8 @@ def kernel_name(kernel: Kernel) -> str:
 def _source(kernel: Kernel) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
         return write_nest(kernel.nest)
+    if isinstance(kernel, LibraryKernel) and kernel.is_pool:
+        return write_pool(kernel)
     return write_scan(kernel) if isinstance(kernel, LibraryKernel) and kernel.is_scan else None
 
 

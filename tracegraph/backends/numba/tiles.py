@@ -23,6 +23,8 @@ from .loader import host_cpu
 
 INT = ir.IntType(32)
 BIT = ir.IntType(1)
+#: Vector registers that the loop over a tile's terms must leave for there to be another loop around it.
+SPARE = 2
 
 
 def _element(dtype: Any) -> ir.Type:
@@ -196,6 +198,27 @@ def copy_lanes(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, co
 
 
 @intrinsic(prefer_literal=True)
+def copy_pairs(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, count: Any) -> Typed:
+    """`copy_pairs(dtype, lanes, target, source, count)`: the same of every other number; none behind the last is read."""
+    vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
+    length = vector.count
+    evens = _constant(ir.VectorType(INT, length), range(0, 2 * length, 2))
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        _, _, target, source, count = values
+        there = builder.sub(builder.add(count, count), ir.Constant(WORD, 1))
+        halves = []
+        for start in (0, length):
+            mask = _mask(builder, builder.sub(there, ir.Constant(WORD, start)), length)
+            halves.append(_masked_load(builder, source, start * _size(vector.element), vector, mask))
+        found = builder.shuffle_vector(*halves, evens)
+        _masked_store(builder, target, 0, found, _mask(builder, count, length))
+        return context.get_dummy_value()
+
+    return types.void(dtype, lanes, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic(prefer_literal=True)
 def write_lanes(typing: Any, dtype: Any, lanes: Any, target: Any, source: Any, count: Any, is_added: Any) -> Typed:
     """`write_lanes(dtype, lanes, target, source, count, is_added)`: the same, or add them to what is there."""
     vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
@@ -282,6 +305,7 @@ def multiply_tile(
     size, count = _size(vector.element), vector.count
     line = size * count
     features = set(host_cpu()[1].split(","))
+    registers = 32 if {"+avx512f", "+neon"} & features else 16
     is_fused, has_masks = bool({"+fma", "+neon"} & features), "+avx" in features
 
     def multiply_add(builder: Builder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
@@ -292,17 +316,41 @@ def multiply_tile(
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
         a, b, depth, c, places, m, n, is_added = values[4:]
-        for i in range(height):  # what is added to, or overwritten, arrives while the tile is computed
-            place = builder.add(c, builder.load(builder.gep(places, [ir.Constant(WORD, i)])))
+
+        def multiplied(first: ir.Value, terms: ir.Value, begun: Sequence[ir.Value]) -> list[ir.Value]:
+            """The sums, with some more terms."""
+            a_here = builder.add(a, builder.mul(first, ir.Constant(WORD, height * size)))
+            b_here = builder.add(b, builder.mul(first, ir.Constant(WORD, across * line)))
+            with _counted(builder, terms, begun) as (k, sums, following):
+                a_now = builder.add(a_here, builder.mul(k, ir.Constant(WORD, height * size)))
+                b_now = builder.add(b_here, builder.mul(k, ir.Constant(WORD, across * line)))
+                columns = [_load(builder, b_now, v * line, vector) for v in range(across)]
+                for i in range(height):
+                    number = _splat(builder, _load(builder, a_now, i * size, vector.element), count)
+                    following += [
+                        multiply_add(builder, number, columns[v], sums[i * across + v]) for v in range(across)
+                    ]
+            return following
+
+        def expect(row: ir.Value) -> None:
+            """What is added to, or overwritten, arrives while the tile is computed."""
+            place = builder.add(c, builder.load(builder.gep(places, [row])))
             for offset in range(0, across * line, 64):
                 _prefetch(builder, builder.add(place, ir.Constant(WORD, offset)), is_written=True)
-        with _counted(builder, depth, [_zero(vector)] * (height * across)) as (k, sums, following):
-            a_now = builder.add(a, builder.mul(k, ir.Constant(WORD, height * size)))
-            b_now = builder.add(b, builder.mul(k, ir.Constant(WORD, across * line)))
-            columns = [_load(builder, b_now, v * line, vector) for v in range(across)]
+
+        zeros, zero, rows_all = [_zero(vector)] * (height * across), ir.Constant(WORD, 0), ir.Constant(WORD, height)
+        if height * across + across + 1 > registers - SPARE:
             for i in range(height):
-                number = _splat(builder, _load(builder, a_now, i * size, vector.element), count)
-                following += [multiply_add(builder, number, columns[v], sums[i * across + v]) for v in range(across)]
+                expect(ir.Constant(WORD, i))
+            following = multiplied(zero, depth, zeros)
+        else:  # row by row between terms, for a core waits for few lines of memory at once
+            share = builder.sdiv(builder.add(depth, ir.Constant(WORD, height - 1)), rows_all)
+            with _counted(builder, rows_all, zeros) as (row, begun, following):
+                expect(row)
+                first = builder.mul(row, share)
+                left = builder.sub(depth, first)
+                terms = builder.select(builder.icmp_signed("<", left, share), left, share)
+                following += multiplied(first, terms, begun)
         sums = following
         masks = [_mask(builder, builder.sub(n, ir.Constant(WORD, v * count)), count) for v in range(across)]
 
@@ -338,6 +386,7 @@ NAMESPACE: dict[str, Any] = {
     "put": put,
     "prefetch": prefetch,
     "copy_lanes": copy_lanes,
+    "copy_pairs": copy_pairs,
     "write_lanes": write_lanes,
     "transpose_lanes": transpose_lanes,
     "multiply_tile": multiply_tile,
