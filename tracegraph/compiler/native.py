@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["has_blas", "has_contraction", "has_kernel"]
+__all__ = ["has_blas", "has_contraction", "has_kernel", "has_phases"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -24,6 +24,8 @@ BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")
 
 #: The dtypes that kernels of our own multiply.
 CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
+#: Ufuncs whose running results have kernels.
+SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
@@ -54,3 +56,11 @@ def has_kernel(node: Node) -> bool:
     if op.name in NOT_OF_HALVES and any(each.dtype == np.float16 for each in (node, *node.inputs)):
         return False
     return op.name in COMPLEX or all(each.dtype.kind != "c" for each in (node, *node.inputs))
+
+
+def has_phases(node: Node) -> bool:
+    """Whether an operation has kernels with a text of their own, which read arrays that lie in C order."""
+    name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
+    if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
+        return False
+    return name == "recurrence" or (name == "cumulate" and node.params["ufunc"] in SCANNED)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
-from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import shares_memory
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
@@ -20,8 +20,6 @@ __all__ = ["Schedule", "Task", "Wave", "schedule"]
 
 #: Work of less than this is not cut into smaller pieces, nor given to other threads.
 PIECE_NANOSECONDS = 20_000.0
-#: What an element of a scan costs: each waits for the one before.
-SCANNED = 1.0
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -102,7 +100,7 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests and contractions share a wave. A scan, a loop, a step of Python, and a product by BLAS, which has threads of its
+    """Nests, phases and contractions share a wave. A loop, a step of Python, and a product by BLAS, which has threads of its
     own, each have one to itself."""
     nests = [number for number in numbers if _is_shareable(fused.kernels[number])]
     others = [[number] for number in numbers if not _is_shareable(fused.kernels[number])]
@@ -110,26 +108,30 @@ def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
 
 
 def _is_shareable(kernel: Kernel) -> bool:
-    return isinstance(kernel, NestKernel) or (isinstance(kernel, LibraryKernel) and kernel.is_contraction)
+    return isinstance(kernel, (NestKernel, PhaseKernel)) or (
+        isinstance(kernel, LibraryKernel) and kernel.is_contraction
+    )
 
 
 def _nanoseconds(kernel: Kernel) -> float:
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
-    if isinstance(kernel, CallKernel):
+    if isinstance(kernel, (CallKernel, PhaseKernel)):
         return kernel.nanoseconds
     if kernel.is_contraction:
         return kernel.contraction.nanoseconds
-    return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
+    return 0.1 * kernel.node.aval.size
 
 
 def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     if isinstance(kernel, CallKernel):
         return [Task(number, 0, 1, 0)]
+    if isinstance(kernel, PhaseKernel):
+        cuts = range(0, kernel.extent, kernel.step)
+        return [Task(number, lo, min(lo + kernel.step, kernel.extent), k) for k, lo in enumerate(cuts)]
     if not isinstance(kernel, NestKernel):
-        if kernel.is_contraction:
-            return _contraction_tasks(number, kernel, cost)
-        return _scan_tasks(number, kernel, cost) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
+        is_contraction = kernel.is_contraction
+        return _contraction_tasks(number, kernel, cost) if is_contraction else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces
@@ -151,16 +153,6 @@ def _contraction_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[
     if not kernel.node.aval.size:
         return []
     extent = kernel.contraction.tasks
-    pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
-    step = -(-extent // pieces)
-    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
-
-
-def _scan_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
-    """Rows, or strips of columns, are independent of each other."""
-    if not kernel.node.aval.size:
-        return []
-    extent = kernel.extents[0] * kernel.strips
     pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
     step = -(-extent // pieces)
     return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]

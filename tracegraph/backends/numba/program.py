@@ -32,12 +32,12 @@ from tracegraph.backends.numba.control import (
     memory_at,
     turn,
 )  # fmt: skip
+from tracegraph.backends.numba.phases import write_phase
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
-from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
-from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Task as ScheduledTask
@@ -603,7 +603,7 @@ def _argument(node: Node, aval: Aval, targets: Sequence[tuple[int, int]], *, wri
 def _source(kernel: Kernel) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
         return write_nest(kernel.nest)
-    return write_scan(kernel) if isinstance(kernel, LibraryKernel) and kernel.is_scan else None
+    return write_phase(kernel) if isinstance(kernel, PhaseKernel) else None
 
 
 def _code(kernel: Kernel, source: KernelSource | None, inner: Sequence[Code]) -> int:
