@@ -26,6 +26,8 @@ BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")
 CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
 #: Ufuncs whose running results have kernels.
 SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
+#: Sorts that have kernels, and the longest line that they sort.
+SORTED, LONGEST = frozenset({"sort", "argsort"}), 2**30
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
@@ -63,4 +65,11 @@ def has_phases(node: Node) -> bool:
     name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
     if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
         return False
+    if name in SORTED:
+        return node.shape[node.params["axis"]] <= LONGEST and not (name == "sort" and _is_stable(node))
     return name == "recurrence" or (name == "cumulate" and node.params["ufunc"] in SCANNED)
+
+
+def _is_stable(node: Node) -> bool:
+    """Whether it shows in which order a sort leaves what it takes for equal: of floats, which have two zeros."""
+    return node.params["kind"] not in (None, "quicksort", "heapsort") and node.dtype.kind == "f"

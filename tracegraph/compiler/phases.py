@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -74,20 +75,19 @@ def _scan(node: Node, places: Sequence[Place]) -> Phases:
     is_recurrence = node.op.name == "recurrence"
     reads, buffers = tuple(base for base, _ in places), (*places, (node, 0))
     ufunc = node.params.get("ufunc")
-    words = (("ufunc", ufunc),) if ufunc else ()
-    if inner > 1:
-        strips = -(-inner // STRIP)
-        after = f"{ufunc}(total, load(x, i))" if ufunc else "add(multiply(load(factors, i), total), load(x, i))"
-        cost = SIDE_BY_SIDE * node.aval.size
-        text, extent, numbers = "columns", outer * strips, (n, inner, strips, STRIP)
-        words = (("next", after),)
-    elif _is_cut(node, outer, n):
+    if inner == 1 and _is_cut(node, outer, n):
         return _blocks(node, places[0], outer, n)
-    else:
+    if inner == 1:
         cost = (CARRIED if is_recurrence or outer < 4 else SIDE_BY_SIDE) * node.aval.size
-        text, extent, numbers = "rows", outer, (n,)
-    text = f"recurrence_{text}" if is_recurrence else text
-    return (PhaseKernel(node, text, buffers, numbers, reads, (node,), extent, _step(extent, cost), cost, words),)
+        text, extent, numbers = "rows", outer, [n]
+    else:
+        strips = -(-inner // STRIP)
+        cost = SIDE_BY_SIDE * node.aval.size
+        text, extent, numbers = "columns", outer * strips, [n, inner, strips, STRIP]
+    after = f"{ufunc}(total, load(x, i))" if ufunc else "add(multiply(load(factors, i), total), load(x, i))"
+    words = ("ufunc", ufunc or ""), ("next", after)
+    text, step = f"recurrence_{text}" if is_recurrence else text, _step(extent, cost)
+    return (PhaseKernel(node, text, buffers, tuple(numbers), reads, (node,), extent, step, cost, words),)
 
 
 def _is_cut(node: Node, rows: int, n: int) -> bool:
@@ -132,4 +132,126 @@ def _carried_words(node: Node) -> tuple[tuple[str, str], ...]:
     return ("neutral", f"{dtype}({neutral})"), ("is_bad", is_bad)
 
 
-_PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {"cumulate": _scan, "recurrence": _scan}
+# -- sorting -----------------------------------------------------------------------------------------------------------
+
+#: Lines of no more elements than this go through a network, so many side by side, where there are at least so many.
+SHORT_LINE, LANES, LEAST_LINES = 32, 64, 16
+#: A line of at least so many elements is sorted in pieces, where there are fewer lines than that.
+LONG_LINE, PIECES = 2**15, 2
+#: What an element costs for each doubling of the length of its line, with and without an index; in a network, for each
+#: comparison; when two runs are merged; when something is done in passing.
+DOUBLING, INDEXED, COMPARED, MERGED, PASSED = 0.35, 0.5, 0.25, 1.0, 0.5
+
+
+def _sort(node: Node, places: Sequence[Place]) -> Phases:
+    outer, n, inner = _lines(node)
+    if not node.aval.size:
+        return ()
+    lines, name = outer * inner, node.op.name
+    if n <= SHORT_LINE and lines >= LEAST_LINES:
+        return (_network(node, places[0]),)
+    if n >= LONG_LINE and lines < PIECES and inner == 1:
+        return (_pieces if name == "sort" else _indexed_pieces)(node, places[0], outer, n)
+    doublings = n.bit_length()
+    if name == "sort":
+        cost = node.aval.size * (PASSED + DOUBLING * doublings)
+        step, size = _step(lines, cost), node.dtype.itemsize
+        if inner == 1:
+            return (_phase(node, "sort_rows", (places[0], (node, 0)), (n, size), lines, step, cost),)
+        line = _scratch(-(-lines // step) * n, str(node.dtype), node)
+        buffers, numbers = (places[0], (node, 0), (line, 0)), (n, inner, size, step)
+        return (_phase(node, "sort_columns", buffers, numbers, lines, step, cost),)
+    cost = node.aval.size * (4 * PASSED + INDEXED * doublings)
+    step = _step(lines, cost)
+    words = _scratch(-(-lines // step) * n, "int64", node)
+    buffers, numbers = (places[0], (node, 0), (words, 0)), (n, inner, _bits(n), step)
+    return (_phase(node, "argsort_lines", buffers, numbers, lines, step, cost),)
+
+
+def _bits(n: int) -> int:
+    """How many bits an index into a line takes."""
+    return max(1, (n - 1).bit_length())
+
+
+def _phase(
+    node: Node,
+    text: str,
+    buffers: Sequence[Place],
+    numbers: tuple[int, ...],
+    extent: int,
+    step: int,
+    cost: float,
+    words: Mapping[str, str] = MappingProxyType({}),
+    written: int = 1,
+) -> PhaseKernel:
+    """A phase that reads its first buffers, and writes all that come after ``written``."""
+    bases = [base for base, _ in buffers]
+    reads, writes = tuple(bases[:written]), tuple(bases[written:])
+    return PhaseKernel(node, text, tuple(buffers), numbers, reads, writes, extent, step, cost, tuple(words.items()))  # fmt: skip
+
+
+def _network(node: Node, x: Place) -> PhaseKernel:
+    """Lines side by side: columns as they lie, rows with a gap of their length."""
+    outer, n, inner = _lines(node)
+    is_rows = inner == 1
+    groups, width = (1, outer) if is_rows else (outer, inner)
+    along, across, jump = (1, n, 0) if is_rows else (inner, 1, n * inner)
+    strips = -(-width // LANES)
+    extent, comparisons = groups * strips, n.bit_length() ** 2 / 4
+    cost = node.aval.size * (PASSED + COMPARED * comparisons)
+    step = _step(extent, cost)
+    keys = _scratch(-(-extent // step) * LANES * n * (1 if node.op.name == "sort" else 2), "int64", node)
+    numbers = (n, along, across, width, strips, jump, step)
+    words = {"lanes": str(LANES), "across": "across" if is_rows else "1"}
+    return _phase(node, f"{node.op.name}_network", (x, (node, 0), (keys, 0)), numbers, extent, step, cost, words)
+
+
+def _pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
+    """Pieces that are sorted side by side, then merged two by two."""
+    size, itemsize = node.aval.size, node.dtype.itemsize
+    width = -(-n // PIECES)
+    rounds = (PIECES - 1).bit_length()
+    source, target = _scratch(size, str(node.dtype), node), node
+    if rounds % 2 == 0:
+        source, target = target, source
+    cost = size * (PASSED + DOUBLING * width.bit_length())
+    first = _phase(node, "sort_pieces", (x, (source, 0)), (n, PIECES, width, itemsize), lines * PIECES, 1, cost)
+    return (first, *_merges(node, source, target, n, width, rounds))
+
+
+def _merges(node: Node, source: Node, target: Node, n: int, width: int, rounds: int) -> Phases:
+    """The rounds that merge runs of a width; the last one writes to the target if they are odd in number."""
+    text, size = "merge_floats" if source.dtype.kind == "f" else "merge", node.aval.size
+    cost = MERGED * size
+    found = []
+    for k in range(rounds):
+        buffers = ((source, 0), (target, 0))
+        found.append(_phase(node, text, buffers, (n, width << k), size, _step(size, cost), cost))
+        source, target = target, source
+    return tuple(found)
+
+
+def _indexed_pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
+    """Words of values and indices, sorted in pieces and merged, from which the indices are taken."""
+    size, bits = node.aval.size, _bits(n)
+    width, extent = -(-n // PIECES), lines * PIECES
+    rounds = (PIECES - 1).bit_length()
+    words, spare = (_scratch(size, "int64", node) for _ in range(2))
+    ranges = _scratch(2 * extent, "int64", node)
+    cost = size * (PASSED + DOUBLING * width.bit_length())
+    found = words if rounds % 2 == 0 else spare
+    other = spare if found is words else words
+    finish = (x, (found, 0), (ranges, 0), (node, 0), (other, 0))
+    return (
+        _phase(node, "argsort_ranges", (x, (ranges, 0)), (n, PIECES, width), extent, 1, PASSED * size),
+        _phase(node, "argsort_pack", (x, (ranges, 0), (words, 0)), (n, PIECES, width, bits), extent, 1, cost, written=2),
+        *_merges(node, words, spare, n, width, rounds),
+        _phase(
+            node, "argsort_finish", finish, (n, PIECES, bits), size, _step(size, MERGED * size), MERGED * size, written=3
+        ),
+    )  # fmt: skip
+
+
+_PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {
+    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort
+}  # fmt: skip

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracegraph.backends.numba import scans
+from tracegraph.backends.numba import scans, sorts
+from tracegraph.backends.numba.sorter import sort_address
 from tracegraph.backends.numba.source import KernelSource, Slot
 from tracegraph.backends.numba.texts import Text
 from tracegraph.compiler.kernel import PhaseKernel
 
 __all__ = ["write_phase"]
 
-_TEXTS: Mapping[str, Text] = {**scans.TEXTS}
+_TEXTS: Mapping[str, Text] = {**scans.TEXTS, **sorts.TEXTS}
 
 
 def write_phase(kernel: PhaseKernel) -> KernelSource:
@@ -24,7 +25,10 @@ def write_phase(kernel: PhaseKernel) -> KernelSource:
     }
     head = [f"    {word} = pointer(args, {k}, {dtype})" for k, (word, dtype) in enumerate(dtypes.items())]
     slots = [Slot(node, offset) for node, offset in kernel.buffers]
+    head += [f"    {word}_at = args[{k}]" for k, word in enumerate(words) if f"{word}_at" in text.body]
     numbers = dict(zip(text.numbers.split(), kernel.numbers, strict=True))
+    if text.sorted:
+        numbers["sort"] = sort_address(str(kernel.buffers[words.index(text.sorted)][0].dtype))
     head += [f"    {word} = args[{len(slots) + k}]" for k, word in enumerate(numbers)]
     slots += [Slot(None, number) for number in numbers.values()]
     ufunc = kernel.node.params.get("ufunc", "")

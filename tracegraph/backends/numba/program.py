@@ -343,7 +343,7 @@ class _Frame:
         for wave in self._plan.schedule.waves:
             number = wave.tasks[0].kernel
             kernel = self._code.kernels[number]
-            if self._code.codes[number] == 0 and not isinstance(kernel, NestKernel):
+            if self._code.codes[number] == 0 and isinstance(kernel, (CallKernel, LibraryKernel)):
                 steps.append(self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel))
                 stretches.append([])
             else:

@@ -14,7 +14,7 @@ class Text(NamedTuple):
         buffers: the names of its pointers; in braces, each stands for its dtype. ``{name}_at`` is a pointer's address.
         numbers: the names of its other words.
         body: what it does.
-        sorted: the dtype, or the pointer whose dtype it is, of what it has sorted by the function at ``sort``.
+        sorted: the pointer to what it has sorted by NumPy's function, at ``sort``.
     """
 
     buffers: str
