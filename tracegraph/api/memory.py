@@ -139,7 +139,7 @@ def _steps(plan: Plan) -> Iterator[int]:
     """The sizes of the results of steps of NumPy."""
     for each in _plans(plan):
         for kernel in each.schedule.kernels:
-            if isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_product or kernel.is_scan):
+            if isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_product or kernel.is_pool):
                 yield kernel.node.aval.nbytes
 
 

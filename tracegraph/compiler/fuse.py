@@ -29,8 +29,9 @@ from tracegraph.compiler.materialise import (
     shares_memory,
     through,
 )
-from tracegraph.compiler.native import has_kernel
+from tracegraph.compiler.native import has_kernel, has_phases
 from tracegraph.compiler.nesting import Level, Membership, build_nest
+from tracegraph.compiler.phases import phases
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node, Shape, aval_of
 from tracegraph.ir.layout import Layout
@@ -391,6 +392,8 @@ def _kernels(
         return tuple(each._replace(after=after) for each in split(build_nest(group.members, memory)))
     root = group.root
     operands = tuple([_in_memory(access(source), memory) for source in root.inputs])
+    if has_phases(root):
+        return phases(root, operands)
     return (_call(root, operands, taken) if root.op.kind == "call" else LibraryKernel(root, operands),)
 
 

@@ -6,15 +6,13 @@ import math
 from typing import Any, NamedTuple
 
 from tracegraph.compiler.contract import Contraction, contraction_of
-from tracegraph.compiler.materialise import Access, is_scan
+from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.native import has_blas, has_contraction, is_pool
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["STRIP", "CallKernel", "Fused", "Kernel", "LibraryKernel", "NestKernel"]
+__all__ = ["CallKernel", "Fused", "Kernel", "LibraryKernel", "NestKernel", "PhaseKernel"]
 
-#: Columns of a scan that are carried together.
-STRIP = 512
 #: How many turns a loop is taken to have if nobody can know.
 UNKNOWN_TURNS = 100
 
@@ -52,9 +50,8 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A contraction is a kernel of our own, a product that BLAS has is called from native code, and
-            a running result is a kernel that carries a value along an axis; any other is for NumPy, which runs it between
-            two stretches of native code.
+        node: the operation. A contraction is a kernel of our own, a product that BLAS has is called from native code; any
+            other is for NumPy, which runs it between two stretches of native code.
         operands: how it reads its operands.
     """
 
@@ -62,12 +59,7 @@ class LibraryKernel(NamedTuple):
     operands: tuple[Access, ...]
 
     def __str__(self) -> str:
-        kinds = {
-            "contraction": self.is_contraction,
-            "BLAS": self.is_product,
-            "scan": self.is_scan,
-            "pool": self.is_pool,
-        }
+        kinds = {"contraction": self.is_contraction, "BLAS": self.is_product, "pool": self.is_pool}
         return f"{next((kind for kind, holds in kinds.items() if holds), 'NumPy')}: {_work(self)}"
 
     @property
@@ -84,29 +76,12 @@ class LibraryKernel(NamedTuple):
         return has_blas(self.node)
 
     @property
-    def is_scan(self) -> bool:
-        return is_scan(self.node)
-
-    @property
     def is_pool(self) -> bool:
         return is_pool(self.node)
 
     @property
-    def extents(self) -> tuple[int, int, int]:
-        """Of a scan: how many arrays there are before the axis, its length, and how many elements behind it."""
-        axis, shape = self.node.params["axis"], self.node.shape
-        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-
-    @property
-    def strips(self) -> int:
-        """Of a scan: how many strips the elements behind the axis are cut into, which are carried together."""
-        return -(-self.extents[2] // STRIP)
-
-    @property
     def items(self) -> int:
-        """How many parts of a scan or a pool are independent: rows or strips; rows of results, or images to spread over."""
-        if self.is_scan:
-            return self.extents[0] * self.strips
+        """How many parts of a pool are independent: rows of results, or images to spread over."""
         return math.prod(self.node.shape[: -2 if self.node.op.name == "pool_spread" else -1])
 
     @property
@@ -116,6 +91,38 @@ class LibraryKernel(NamedTuple):
     @property
     def writes(self) -> tuple[Node, ...]:
         return (self.node,)
+
+
+class PhaseKernel(NamedTuple):
+    """One phase of an operation that has a text of its own: a running result, a sort, a sum at indices. All its tasks
+    can run at the same time; phases of one operation hand on what they find in buffers that they share.
+
+    Attributes:
+        node: the operation.
+        text: which text it is.
+        buffers: what the text's pointers point to: a buffer, and the first element in it.
+        numbers: what its other words are.
+        reads: the buffers that an earlier kernel must have written.
+        writes: the buffers that it writes.
+        extent: of what its tasks are slices of.
+        step: how much of that makes a task.
+        nanoseconds: about how long one core takes.
+        words: what the places in the text stand for, if that is not the same for all.
+    """
+
+    node: Node
+    text: str
+    buffers: tuple[tuple[Node, int], ...]
+    numbers: tuple[int, ...]
+    reads: tuple[Node, ...]
+    writes: tuple[Node, ...]
+    extent: int
+    step: int
+    nanoseconds: float
+    words: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.text.replace('_', ' ')}: {_work(self)}"
 
 
 class CallKernel(NamedTuple):
@@ -161,7 +168,7 @@ class CallKernel(NamedTuple):
         return float(sum(times) * (UNKNOWN_TURNS if turns is None else turns))
 
 
-Kernel = NestKernel | LibraryKernel | CallKernel
+Kernel = NestKernel | LibraryKernel | PhaseKernel | CallKernel
 
 
 class Fused(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.inplace import are_apart, are_same, chains_of, find_in_place, readers_of
-from tracegraph.compiler.native import has_contraction, is_pool
+from tracegraph.compiler.native import has_contraction, has_phases, is_pool
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
@@ -22,11 +22,10 @@ from tracegraph.ops.call import again
 from tracegraph.ops.gather import check_bounds, gather, scatter, scatter_add
 from tracegraph.ops.leaf import identity, iota, is_literal
 from tracegraph.ops.region import concatenate, region, slice_, update
-from tracegraph.ops.scan import cumulate, recurrence
 from tracegraph.ops.shape import reshape_to
 
 __all__ = [
-    "Access", "access", "assemble", "is_scan", "materialise", "operands", "overwrite", "overwrite_at", "part",
+    "Access", "access", "assemble", "materialise", "operands", "overwrite", "overwrite_at", "part",
     "part_at", "pick", "places_in", "rest_along", "rest_of", "shares_memory", "through",
 ]  # fmt: skip
 
@@ -216,7 +215,7 @@ class _Pass:
         if op.kind == "product":
             fits = _is_strided if has_contraction(node) else _fits_product
             sources = tuple([source if fits(source) else self._copy(source) for source in sources])
-        elif is_scan(node) or is_pool(node) or op.kind == "call":
+        elif has_phases(node) or is_pool(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         settled = node.with_inputs(sources)
         if op.name == "reshape" and settled.layout is None:
@@ -395,16 +394,6 @@ def _fits_product(node: Node) -> bool:
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))
     is_chain = all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(lead))
     return is_chain and ((column == 1 and row >= max(n, 1)) or (row == 1 and column >= max(m, 1)))
-
-
-#: Ufuncs whose running results kernels have.
-_SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
-
-
-def is_scan(node: Node) -> bool:
-    """Whether a kernel carries a value along an axis; other running results are NumPy's."""
-    is_known = node.op is recurrence or (node.op is cumulate and node.params["ufunc"] in _SCANNED)
-    return is_known and (node.dtype.kind in "biu" or node.dtype in (np.float32, np.float64))
 
 
 def _widened(indices: Sequence[Node], shape: Ints) -> list[Node]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel", "is_pool"]
+__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel", "has_phases", "is_pool"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -26,6 +26,10 @@ BLAS = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")
 
 #: The dtypes that kernels of our own multiply.
 CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
+#: Ufuncs whose running results have kernels.
+SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
+#: Sorts that have kernels, and the longest line that they sort.
+SORTED, LONGEST = frozenset({"sort", "argsort"}), 2**30
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
@@ -70,4 +74,19 @@ def can_fail(node: Node) -> bool:
         graphs = [plan.schedule.fused.graph for plan in node.params["plans"]]
         return any(can_fail(each) for graph in graphs for each in graph.nodes)
     is_step = op.kind in ("opaque", "elementwise", "reduce") and not has_kernel(node)
-    return op.name in AT_INDICES or (is_step and op.name not in ("cumulate", "recurrence"))
+    return op.name in AT_INDICES or (is_step and not has_phases(node) and not is_pool(node))
+
+
+def has_phases(node: Node) -> bool:
+    """Whether an operation has kernels with a text of their own, which read arrays that lie in C order."""
+    name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
+    if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
+        return False
+    if name in SORTED:
+        return node.shape[node.params["axis"]] <= LONGEST and not (name == "sort" and _is_stable(node))
+    return name == "recurrence" or (name == "cumulate" and node.params["ufunc"] in SCANNED)
+
+
+def _is_stable(node: Node) -> bool:
+    """Whether it shows in which order a sort leaves what it takes for equal: of floats, which have two zeros."""
+    return node.params["kind"] not in (None, "quicksort", "heapsort") and node.dtype.kind == "f"

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tracegraph.compiler.cost import nest_nanoseconds
-from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import shares_memory
 from tracegraph.compiler.nest import Nest
 from tracegraph.ir import Node
@@ -23,9 +23,7 @@ __all__ = [
 
 #: Work of less than this is not cut into smaller pieces, nor given to other threads.
 PIECE_NANOSECONDS = 20_000.0
-#: What an element of a scan costs: each waits for the one before.
-SCANNED = 1.0
-#: And an element of images, or of what their windows give, whichever are more.
+#: What an element of images costs, or of what their windows give, whichever are more.
 POOLED = 0.5
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
@@ -167,15 +165,15 @@ def _overwritten(kernel: Kernel) -> tuple[Node, ...]:
 
 
 def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
-    """Nests, contractions and pools share a wave. A scan, a loop, a step of Python, and a product by BLAS, which has
-    threads of its own, each have one to itself."""
+    """Nests, phases, contractions and pools share a wave. A loop, a step of Python, and a product by BLAS, which has threads
+    of its own, each have one to itself."""
     nests = [number for number in numbers if _is_shareable(fused.kernels[number])]
     others = [[number] for number in numbers if not _is_shareable(fused.kernels[number])]
     return ([nests] if nests else []) + others
 
 
 def _is_shareable(kernel: Kernel) -> bool:
-    return isinstance(kernel, NestKernel) or (
+    return isinstance(kernel, (NestKernel, PhaseKernel)) or (
         isinstance(kernel, LibraryKernel) and (kernel.is_contraction or kernel.is_pool)
     )
 
@@ -184,26 +182,25 @@ def nanoseconds(kernel: Kernel) -> float:
     """About how long one core takes for a kernel."""
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
-    if isinstance(kernel, CallKernel):
+    if isinstance(kernel, (CallKernel, PhaseKernel)):
         return kernel.nanoseconds
     if kernel.is_contraction:
         return kernel.contraction.nanoseconds
     if kernel.is_pool:
         return POOLED * max(node.aval.size for node in (kernel.node, *kernel.reads))
-    return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
+    return 0.1 * kernel.node.aval.size
 
 
 def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     if isinstance(kernel, CallKernel):
         return [Part(number, 0, 1, 0)]
+    if isinstance(kernel, PhaseKernel):
+        cuts = range(0, kernel.extent, kernel.step)
+        return [Part(number, lo, min(lo + kernel.step, kernel.extent), k) for k, lo in enumerate(cuts)]
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
             return _contraction_parts(number, kernel, cost)
-        return (
-            _even_parts(number, kernel, cost)
-            if kernel.is_scan or kernel.is_pool
-            else [Part(number, 0, _batch(kernel.node), 0)]
-        )
+        return _even_parts(number, kernel, cost) if kernel.is_pool else [Part(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracegraph.compiler.kernel import Kernel, NestKernel
+from tracegraph.compiler.kernel import Kernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access, shares_memory
 from tracegraph.compiler.native import can_fail
 from tracegraph.compiler.nest import Instruction, Load, Pick
@@ -132,6 +132,9 @@ def _moved(kernel: Kernel, memory: Mapping[Node, Node]) -> Kernel:
         nest = kernel.nest
         body, epilogue = (tuple(_moved_read(each, memory) for each in side) for side in (nest.body, nest.epilogue))
         return kernel._replace(nest=nest._replace(body=body, epilogue=epilogue))
+    if isinstance(kernel, PhaseKernel):
+        buffers = tuple((memory.get(node, node), start) for node, start in kernel.buffers)
+        return kernel._replace(buffers=buffers, reads=tuple(memory.get(node, node) for node in kernel.reads))
     operands = tuple(_moved_access(operand, memory) for operand in kernel.operands)
     return kernel._replace(operands=operands)
 

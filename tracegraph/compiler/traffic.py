@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracegraph.compiler.cost import nest_nanoseconds, weight_of
-from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.nest import Address, Apply, Load, Nest, Pick
 from tracegraph.ir import Node, Where
 
@@ -40,6 +40,9 @@ def traffic_of(kernel: Kernel, near: Container[Node] = ()) -> Traffic:
     if isinstance(kernel, CallKernel):
         return _of_call(kernel)
     node = kernel.node
+    if isinstance(kernel, PhaseKernel):
+        nbytes = sum(_bytes(each) for each in (*kernel.reads, *kernel.writes))
+        return Traffic(nbytes, float(node.aval.size), float(node.aval.size), node.dtype)
     read = sum(min(_bytes(operand.base), math.prod(_shape(kernel, k)) * operand.base.dtype.itemsize)
                for k, operand in enumerate(kernel.operands))  # fmt: skip
     terms = 0.0
@@ -49,7 +52,7 @@ def traffic_of(kernel: Kernel, near: Container[Node] = ()) -> Traffic:
     elif kernel.is_product:
         terms = float(node.aval.size * kernel.operands[0].layout().shape[-1])  # type: ignore[union-attr]
     scale = 4 if node.dtype.kind == "c" else 1
-    operations = 2 * terms * scale if terms else float(node.aval.size if kernel.is_scan else 0)
+    operations = 2 * terms * scale if terms else 0.0
     return Traffic(read + node.aval.nbytes, operations, terms * scale or operations, node.dtype)
 
 
@@ -107,7 +110,7 @@ def expected_nanoseconds(kernel: Kernel) -> float:
     """About how long one core takes."""
     if isinstance(kernel, NestKernel):
         return nest_nanoseconds(kernel.nest)
-    if isinstance(kernel, CallKernel):
+    if isinstance(kernel, (CallKernel, PhaseKernel)):
         return kernel.nanoseconds
     return kernel.contraction.nanoseconds if kernel.is_contraction else float(kernel.node.aval.size)
 

@@ -486,7 +486,74 @@ def pause(typing: Any) -> Typed:
     return types.void(), generate
 
 
+def _order_key(name: str, description: str, *, is_tie: bool) -> Any:
+    """An intrinsic that makes an integer of an element, such that integers are in the order in which NumPy sorts."""
+
+    def key(typing: Any, value: Any) -> Typed:
+        if value not in ELEMENT_TYPES.values() or isinstance(value, types.Complex):
+            raise TypingError(f"{name}() was given {value}, expected a number that is not complex")
+
+        def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+            (x,) = values
+            if isinstance(value, types.Float):
+                return _float_key(builder, x, value.bitwidth, is_tie=is_tie)
+            if value == types.boolean:
+                return builder.zext(builder.trunc(x, ir.IntType(1)), WORD)
+            if value == types.uint64:
+                return builder.xor(x, ir.Constant(WORD, 1 << 63))
+            return builder.sext(x, WORD) if value.signed else builder.zext(x, WORD)
+
+        return types.int64(value), generate
+
+    return _named(key, name, description)
+
+
+def _float_key(builder: Builder, x: ir.Value, bits: int, *, is_tie: bool) -> ir.Value:
+    """The bits of a float, those but the sign turned over where it is negative; NaN last."""
+    word = ir.IntType(bits)
+    if is_tie:
+        x = builder.fadd(x, ir.Constant(x.type, 0.0))
+    raw = builder.bitcast(x, word)
+    sign = builder.ashr(raw, ir.Constant(word, bits - 1))
+    turned = builder.xor(raw, builder.lshr(sign, ir.Constant(word, 1)))
+    last = ir.Constant(word, 0x7FC00000 if bits == 32 else 0x7FF8 << 48)
+    key = builder.select(builder.fcmp_unordered("uno", x, x), last, turned)
+    return key if bits == 64 else builder.sext(key, WORD)
+
+
+order_key = _order_key("order_key", "`order_key(x)`: an int64 in the order of sorting; -0.0 before 0.0.", is_tie=False)
+tie_key = _order_key("tie_key", "`tie_key(x)`: the same, but -0.0 and 0.0 have one key.", is_tie=True)
+
+
+@intrinsic
+def of_order_key(typing: Any, key: Any, dtype: Any) -> Typed:
+    """`of_order_key(key, dtype)`: the element that has an order key; a NaN for that of NaNs."""
+    if not isinstance(dtype, types.NumberClass):
+        raise TypingError(f"of_order_key() was given dtype {dtype}, expected one of {', '.join(ELEMENT_TYPES)}")
+    result = dtype.dtype
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        (raw, _) = values
+        if result == types.boolean:
+            return builder.zext(builder.trunc(raw, ir.IntType(1)), context.get_value_type(result))
+        if result == types.uint64:
+            return builder.xor(raw, ir.Constant(WORD, 1 << 63))
+        word = ir.IntType(result.bitwidth)
+        raw = raw if result.bitwidth == 64 else builder.trunc(raw, word)
+        if not isinstance(result, types.Float):
+            return raw
+        sign = builder.ashr(raw, ir.Constant(word, result.bitwidth - 1))
+        return builder.bitcast(
+            builder.xor(raw, builder.lshr(sign, ir.Constant(word, 1))), context.get_value_type(result)
+        )
+
+    return result(types.int64, dtype), generate
+
+
 NAMESPACE: dict[str, Any] = {
+    "order_key": order_key,
+    "tie_key": tie_key,
+    "of_order_key": of_order_key,
     **ELEMENT_TYPES,
     "pointer": pointer,
     "hold": hold,

@@ -36,14 +36,14 @@ from tracegraph.backends.numba.control import (
     turn,
 )  # fmt: skip
 from tracegraph.backends.numba.library_threads import with_limited_library
+from tracegraph.backends.numba.phases import write_phase
 from tracegraph.backends.numba.pools import write_pool
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
-from tracegraph.backends.numba.scans import write_scan
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
-from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel
+from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Part
@@ -212,7 +212,7 @@ def _uses_library(plan: Plan) -> bool:
         if isinstance(kernel, CallKernel):
             if any(map(_uses_library, kernel.plans)):
                 return True
-        elif isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_scan):
+        elif isinstance(kernel, LibraryKernel) and not (kernel.is_contraction or kernel.is_pool):
             return True
     return False
 
@@ -504,7 +504,7 @@ class _Frame:
     def _step_of(self, number: int) -> Step | None:
         """The step of Python that a kernel is; None if it runs natively."""
         kernel = self._code.kernels[number]
-        if self._code.codes[number] or isinstance(kernel, NestKernel):
+        if self._code.codes[number] or isinstance(kernel, (NestKernel, PhaseKernel)):
             return None
         return self._call(number, kernel)[1] if isinstance(kernel, CallKernel) else self._step(kernel)
 
@@ -801,7 +801,7 @@ def kernel_name(kernel: Kernel) -> str:
     source = _source(kernel)
     if source is not None:
         return source.name
-    assert not isinstance(kernel, NestKernel), "every nest has a source"
+    assert not isinstance(kernel, (NestKernel, PhaseKernel)), "every nest and phase has a source"
     if isinstance(kernel, CallKernel):
         return kernel.node.op.name
     if kernel.is_contraction:
@@ -814,7 +814,7 @@ def _source(kernel: Kernel) -> KernelSource | None:
         return write_nest(kernel.nest)
     if isinstance(kernel, LibraryKernel) and kernel.is_pool:
         return write_pool(kernel)
-    return write_scan(kernel) if isinstance(kernel, LibraryKernel) and kernel.is_scan else None
+    return write_phase(kernel) if isinstance(kernel, PhaseKernel) else None
 
 
 def _code(kernel: Kernel, source: KernelSource | None, inner: Sequence[Code]) -> int:

@@ -1,0 +1,258 @@
+"""Operations that have kernels with a text of their own: an operation and how it reads its operands come in, the phases
+that do it go out. Which text and how many tasks depends on sizes only, so that results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from tracegraph.compiler.kernel import PhaseKernel
+from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.schedule import MOST_PIECES, PIECE_NANOSECONDS
+from tracegraph.ir import Node, aval_of
+from tracegraph.ops.leaf import input_node
+
+__all__ = ["phases"]
+
+Phases = tuple[PhaseKernel, ...]
+Place = tuple[Node, int]
+
+
+def phases(node: Node, operands: Sequence[Access]) -> Phases:
+    """The phases of an operation, first to last."""
+    return _PHASES[node.op.name](node, [_place(operand) for operand in operands])
+
+
+def _place(operand: Access) -> Place:
+    """Where an operand begins; its elements lie one after another."""
+    layout = operand.layout()
+    assert layout is not None, "an operand that strides cannot express was copied"
+    return operand.base, layout.offset
+
+
+def _step(extent: int, nanoseconds: float) -> int:
+    """How much of an extent makes a task."""
+    pieces = int(min(MOST_PIECES, max(1.0, nanoseconds // PIECE_NANOSECONDS), max(extent, 1)))
+    return max(1, -(-extent // pieces))
+
+
+def _scratch(size: int, dtype: str, node: Node) -> Node:
+    """Memory that phases share."""
+    return input_node(aval_of((size,), np.dtype(dtype)), node.where)
+
+
+def _lines(node: Node) -> tuple[int, int, int]:
+    """How many arrays there are before an axis, its length, and how many elements behind it."""
+    axis, shape = node.params["axis"], node.shape
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+# -- running results ---------------------------------------------------------------------------------------------------
+
+#: Columns that are carried together.
+STRIP = 512
+#: What an element costs that waits for the one before, and one of several rows that are carried side by side.
+CARRIED, SIDE_BY_SIDE = 1.4, 0.5
+#: Long rows, where there are less than so many, are carried in blocks of so many elements.
+FEW_ROWS, BLOCK, LEAST_BLOCKS = 8, 4096, 16
+#: What accumulates over a block, and what that starts from, by ufunc. Kernels reorder these.
+ACCUMULATED = {
+    "add": "accumulate_add",
+    "multiply": "accumulate_mul",
+    "maximum": "accumulate_max",
+    "minimum": "accumulate_min",
+}
+
+
+def _scan(node: Node, places: Sequence[Place]) -> Phases:
+    outer, n, inner = _lines(node)
+    if not node.aval.size:
+        return ()
+    is_recurrence = node.op.name == "recurrence"
+    reads, buffers = tuple(base for base, _ in places), (*places, (node, 0))
+    ufunc = node.params.get("ufunc")
+    if inner == 1 and _is_cut(node, outer, n):
+        return _blocks(node, places[0], outer, n)
+    if inner == 1:
+        cost = (CARRIED if is_recurrence or outer < 4 else SIDE_BY_SIDE) * node.aval.size
+        text, extent, numbers = "rows", outer, [n]
+    else:
+        strips = -(-inner // STRIP)
+        cost = SIDE_BY_SIDE * node.aval.size
+        text, extent, numbers = "columns", outer * strips, [n, inner, strips, STRIP]
+    after = f"{ufunc}(total, load(x, i))" if ufunc else "add(multiply(load(factors, i), total), load(x, i))"
+    words = ("ufunc", ufunc or ""), ("next", after)
+    text, step = f"recurrence_{text}" if is_recurrence else text, _step(extent, cost)
+    return (PhaseKernel(node, text, buffers, tuple(numbers), reads, (node,), extent, step, cost, words),)
+
+
+def _is_cut(node: Node, rows: int, n: int) -> bool:
+    """Whether rows are too few and long enough to be carried in blocks."""
+    is_known = node.params.get("ufunc") in ACCUMULATED and node.dtype.kind != "b"
+    return is_known and rows < FEW_ROWS and n >= LEAST_BLOCKS * BLOCK
+
+
+def _blocks(node: Node, x: Place, rows: int, n: int) -> Phases:
+    ufunc, blocks = node.params["ufunc"], -(-n // BLOCK)
+    sums = _scratch(rows * blocks, str(node.dtype), node)
+    numbers, extent = (n, blocks, BLOCK), rows * blocks
+    first, second = 0.3 * node.aval.size, SIDE_BY_SIDE * node.aval.size
+    step = max(4, -(-_step(extent, second) // 4) * 4)
+    words = (("accumulate", ACCUMULATED[ufunc]), ("ufunc", ufunc), *_carried_words(node))
+    buffers = (x, (sums, 0))
+    return (
+        PhaseKernel(
+            node, "block_sums", buffers, numbers, (x[0],), (sums,), extent, _step(extent, first), first, words
+        ),
+        PhaseKernel(
+            node, "blocks", (x, (node, 0), (sums, 0)), numbers, (x[0], sums), (node,), extent, step, second, words
+        ),
+    )  # fmt: skip
+
+
+def _carried_words(node: Node) -> tuple[tuple[str, str], ...]:
+    """What a running result starts from, and how it is told that it cannot be taken up in the middle of a row."""
+    ufunc, dtype = node.params["ufunc"], str(node.dtype)
+    if node.dtype.kind == "f":
+        neutral = {"add": "-0.0", "multiply": "1.0", "maximum": "-inf", "minimum": "inf"}[ufunc]
+        sums = "load(sums, k)"
+        is_fine = {
+            "add": f"isfinite({sums})",
+            "multiply": f"logical_and(absolute({sums}) > {dtype}(1e-15), absolute({sums}) < {dtype}(1e15))",
+        }.get(ufunc)
+    else:
+        info = np.iinfo(node.dtype)
+        neutral = str({"add": 0, "multiply": 1, "maximum": info.min, "minimum": info.max}[ufunc])
+        is_fine = None
+    is_bad = "int64(0)" if is_fine is None else f"where({is_fine}, int64(0), int64(1))"
+    return ("neutral", f"{dtype}({neutral})"), ("is_bad", is_bad)
+
+
+# -- sorting -----------------------------------------------------------------------------------------------------------
+
+#: Lines of no more elements than this go through a network, so many side by side, where there are at least so many.
+SHORT_LINE, LANES, LEAST_LINES = 32, 64, 16
+#: A line of at least so many elements is sorted in pieces, where there are fewer lines than that.
+LONG_LINE, PIECES = 2**15, 2
+#: What an element costs for each doubling of the length of its line, with and without an index; in a network, for each
+#: comparison; when two runs are merged; when something is done in passing.
+DOUBLING, INDEXED, COMPARED, MERGED, PASSED = 0.35, 0.5, 0.25, 1.0, 0.5
+
+
+def _sort(node: Node, places: Sequence[Place]) -> Phases:
+    outer, n, inner = _lines(node)
+    if not node.aval.size:
+        return ()
+    lines, name = outer * inner, node.op.name
+    if n <= SHORT_LINE and lines >= LEAST_LINES:
+        return (_network(node, places[0]),)
+    if n >= LONG_LINE and lines < PIECES and inner == 1:
+        return (_pieces if name == "sort" else _indexed_pieces)(node, places[0], outer, n)
+    doublings = n.bit_length()
+    if name == "sort":
+        cost = node.aval.size * (PASSED + DOUBLING * doublings)
+        step, size = _step(lines, cost), node.dtype.itemsize
+        if inner == 1:
+            return (_phase(node, "sort_rows", (places[0], (node, 0)), (n, size), lines, step, cost),)
+        line = _scratch(-(-lines // step) * n, str(node.dtype), node)
+        buffers, numbers = (places[0], (node, 0), (line, 0)), (n, inner, size, step)
+        return (_phase(node, "sort_columns", buffers, numbers, lines, step, cost),)
+    cost = node.aval.size * (4 * PASSED + INDEXED * doublings)
+    step = _step(lines, cost)
+    words = _scratch(-(-lines // step) * n, "int64", node)
+    buffers, numbers = (places[0], (node, 0), (words, 0)), (n, inner, _bits(n), step)
+    return (_phase(node, "argsort_lines", buffers, numbers, lines, step, cost),)
+
+
+def _bits(n: int) -> int:
+    """How many bits an index into a line takes."""
+    return max(1, (n - 1).bit_length())
+
+
+def _phase(
+    node: Node,
+    text: str,
+    buffers: Sequence[Place],
+    numbers: tuple[int, ...],
+    extent: int,
+    step: int,
+    cost: float,
+    words: Mapping[str, str] = MappingProxyType({}),
+    written: int = 1,
+) -> PhaseKernel:
+    """A phase that reads its first buffers, and writes all that come after ``written``."""
+    bases = [base for base, _ in buffers]
+    reads, writes = tuple(bases[:written]), tuple(bases[written:])
+    found = tuple(words.items())
+    return PhaseKernel(node, text, tuple(buffers), numbers, reads, writes, extent, step, cost, found)
+
+
+def _network(node: Node, x: Place) -> PhaseKernel:
+    """Lines side by side: columns as they lie, rows with a gap of their length."""
+    outer, n, inner = _lines(node)
+    is_rows = inner == 1
+    groups, width = (1, outer) if is_rows else (outer, inner)
+    along, across, jump = (1, n, 0) if is_rows else (inner, 1, n * inner)
+    strips = -(-width // LANES)
+    extent, comparisons = groups * strips, n.bit_length() ** 2 / 4
+    cost = node.aval.size * (PASSED + COMPARED * comparisons)
+    step = _step(extent, cost)
+    keys = _scratch(-(-extent // step) * LANES * n * (1 if node.op.name == "sort" else 2), "int64", node)
+    numbers = (n, along, across, width, strips, jump, step)
+    words = {"lanes": str(LANES), "across": "across" if is_rows else "1"}
+    return _phase(node, f"{node.op.name}_network", (x, (node, 0), (keys, 0)), numbers, extent, step, cost, words)
+
+
+def _pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
+    """Pieces that are sorted side by side, then merged two by two."""
+    size, itemsize = node.aval.size, node.dtype.itemsize
+    width = -(-n // PIECES)
+    rounds = (PIECES - 1).bit_length()
+    source, target = _scratch(size, str(node.dtype), node), node
+    if rounds % 2 == 0:
+        source, target = target, source
+    cost = size * (PASSED + DOUBLING * width.bit_length())
+    first = _phase(node, "sort_pieces", (x, (source, 0)), (n, PIECES, width, itemsize), lines * PIECES, 1, cost)
+    return (first, *_merges(node, source, target, n, width, rounds))
+
+
+def _merges(node: Node, source: Node, target: Node, n: int, width: int, rounds: int) -> Phases:
+    """The rounds that merge runs of a width; the last one writes to the target if they are odd in number."""
+    text, size = "merge_floats" if source.dtype.kind == "f" else "merge", node.aval.size
+    cost = MERGED * size
+    found = []
+    for k in range(rounds):
+        buffers = ((source, 0), (target, 0))
+        found.append(_phase(node, text, buffers, (n, width << k), size, _step(size, cost), cost))
+        source, target = target, source
+    return tuple(found)
+
+
+def _indexed_pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
+    """Words of values and indices, sorted in pieces and merged, from which the indices are taken."""
+    size, bits = node.aval.size, _bits(n)
+    width, extent = -(-n // PIECES), lines * PIECES
+    rounds = (PIECES - 1).bit_length()
+    words, spare = (_scratch(size, "int64", node) for _ in range(2))
+    ranges = _scratch(2 * extent, "int64", node)
+    cost = size * (PASSED + DOUBLING * width.bit_length())
+    found = words if rounds % 2 == 0 else spare
+    other = spare if found is words else words
+    finish = (x, (found, 0), (ranges, 0), (node, 0), (other, 0))
+    return (
+        _phase(node, "argsort_ranges", (x, (ranges, 0)), (n, PIECES, width), extent, 1, PASSED * size),
+        _phase(node, "argsort_pack", (x, (ranges, 0), (words, 0)), (n, PIECES, width, bits), extent, 1, cost, written=2),
+        *_merges(node, words, spare, n, width, rounds),
+        _phase(
+            node, "argsort_finish", finish, (n, PIECES, bits), size, _step(size, MERGED * size), MERGED * size, written=3
+        ),
+    )  # fmt: skip
+
+
+_PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {
+    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort
+}  # fmt: skip
