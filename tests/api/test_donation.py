@@ -73,7 +73,7 @@ def reversed_(x, v):
 
 
 def rows(x, v):
-    x /= x.sum(axis=0)
+    x /= abs(x).sum(axis=0)
     x[0] = v[1]
 
 

@@ -93,7 +93,7 @@ def test_arguments_that_are_changed_need_no_result() -> None:
 def test_it_prints_as_a_table() -> None:
     """Sizes, what they are of, and lines."""
     text = str(tg.compile(lambda x: np.sort(x, axis=0) @ x.T).memory(np.ones((512, 512))))
-    assert text.splitlines()[0] == "2.00 MiB  arguments"
+    assert text.splitlines()[0].split() == ["2.00", "MiB", "arguments"]
     assert "peak" in text
     assert "test_insight.py" in text
 
@@ -128,7 +128,7 @@ def test_the_peak_is_what_a_process_takes() -> None:
     """As the high-water mark of a process that makes the call says. It may be less: a page counts from its first use."""
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, timeout=120, check=True)
     expected, measured = map(int, done.stdout.split())
-    assert 0.75 * expected < measured < expected + 8e6
+    assert 0.6 * expected < measured < expected + 8e6
 
 
 # -- profile -----------------------------------------------------------------------------------------------------------
@@ -144,15 +144,15 @@ def test_rows_are_the_kernels() -> None:
     compiled = tg.compile(f)
     profile = compiled.profile(MATRIX)
     names = [row.name for row in profile.rows]
-    assert names == ["reduce_sum_exp_loop", "NumPy sort", "multiply_loop"]
-    assert all(row.name in compiled.source(MATRIX) for row in profile.rows if "NumPy" not in row.name)
+    assert names == ["reduce_sum_exp_loop", "sort_rows", "multiply_loop"]
+    assert all(row.name in compiled.source(MATRIX) for row in profile.rows)
     first, sort, last = profile.rows
     lines = f.__code__.co_firstlineno
     assert [[where.line - lines for where in row.lines] for row in profile.rows] == [[1], [2], [2]]
     assert first.nbytes == MATRIX.nbytes + 300 * 8
     assert first.operations > MATRIX.size
     assert (last.nbytes, last.operations) == (2 * 300 * 8, 300)
-    assert sort.operations == 0
+    assert sort.operations == 300
     assert sum(row.share for row in profile.rows) == pytest.approx(1)
     assert sum(row.seconds for row in profile.rows) == pytest.approx(profile.seconds)
     assert all(row.seconds > 0 and row.of_limit > 0 for row in profile.rows)

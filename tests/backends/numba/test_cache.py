@@ -106,7 +106,7 @@ def test_warm_start_does_not_import_numba(python, tmp_path):
     """The second process runs kernels, a tape and the pool from disk alone."""
     folder = str(tmp_path / "kernels")
     assert python(SCRIPT, TRACEGRAPH_CACHE_DIR=folder).split()[0] == "True"
-    assert python(SCRIPT, TRACEGRAPH_CACHE_DIR=folder) == "False 0 7"
+    assert python(SCRIPT, TRACEGRAPH_CACHE_DIR=folder) == "False 0 8"
 
 
 def test_processes_may_share_a_cold_folder(python, tmp_path):
@@ -115,7 +115,7 @@ def test_processes_may_share_a_cold_folder(python, tmp_path):
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
         done = [threads.submit(python, SCRIPT, TRACEGRAPH_CACHE_DIR=folder) for _ in range(3)]
         assert all(future.result() for future in done)
-    assert python(SCRIPT, TRACEGRAPH_CACHE_DIR=folder) == "False 0 7"
+    assert python(SCRIPT, TRACEGRAPH_CACHE_DIR=folder) == "False 0 8"
 
 
 def test_threads_may_ask_at_once(cold_cache):
