@@ -333,7 +333,15 @@ def _kernels(
         return tuple(each._replace(after=after) for each in split(build_nest(group.members, memory)))
     root = group.root
     operands = tuple([_in_memory(access(source), memory) for source in root.inputs])
-    return (_call(root, operands, taken) if root.op.kind == "call" else LibraryKernel(root, operands),)
+    return (_call(root, operands, taken),) if root.op.kind == "call" else _library(LibraryKernel(root, operands))
+
+
+def _library(kernel: LibraryKernel) -> tuple[Kernel, ...]:
+    """An operation of a library; of a contraction, first the packing of what its tasks share."""
+    if not kernel.is_contraction or not kernel.contraction.shared:
+        return (kernel,)
+    packed = input_node(aval_of((kernel.contraction.packed_bytes,), np.uint8))
+    return kernel._replace(packed=packed, packs=True), kernel._replace(packed=packed)
 
 
 def _call(node: Node, operands: tuple[Access, ...], taken: Mapping[tuple[Node, int], Node]) -> CallKernel:

@@ -22,6 +22,8 @@ __all__ = ["Schedule", "Task", "Wave", "schedule"]
 PIECE_NANOSECONDS = 20_000.0
 #: What an element of a scan costs: each waits for the one before.
 SCANNED = 1.0
+#: What a byte costs that is packed for a contraction.
+PACKED = 0.1
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -119,7 +121,11 @@ def _nanoseconds(kernel: Kernel) -> float:
     if isinstance(kernel, CallKernel):
         return kernel.nanoseconds
     if kernel.is_contraction:
-        return kernel.contraction.nanoseconds
+        return (
+            PACKED * kernel.packed.aval.nbytes
+            if kernel.packed is not None and kernel.packs
+            else kernel.contraction.nanoseconds
+        )
     return (SCANNED if kernel.is_scan else 0.1) * kernel.node.aval.size
 
 
@@ -128,7 +134,7 @@ def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
         return [Task(number, 0, 1, 0)]
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
-            return _contraction_tasks(number, kernel, cost)
+            return _contraction_tasks(number, kernel)
         return _scan_tasks(number, kernel, cost) if kernel.is_scan else [Task(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
@@ -146,14 +152,12 @@ def _tasks(number: int, kernel: Kernel, cost: float) -> list[Task]:
     return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 
-def _contraction_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
-    """Blocks of the result, several to a task where they are small."""
+def _contraction_tasks(number: int, kernel: LibraryKernel) -> list[Task]:
+    """Lines of the result; or of an operand, to be packed."""
     if not kernel.node.aval.size:
         return []
-    extent = kernel.contraction.tasks
-    pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
-    step = -(-extent // pieces)
-    return [Task(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
+    cuts = kernel.contraction.packing_cuts if kernel.packs else kernel.contraction.cuts
+    return [Task(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(cuts))]
 
 
 def _scan_tasks(number: int, kernel: LibraryKernel, cost: float) -> list[Task]:
