@@ -2,7 +2,9 @@
 
 Each index has a stride of its own in each array: where A's element lies is a sum of a part that depends on i and one that
 depends on k. Matrix products of arrays in any order are such, and so are convolutions, whose patches overlap. An operation
-and how its operands lie come in; the indices go out, and into how many tasks C is cut.
+and how its operands lie come in; the indices go out, and where C is cut into tasks: a task is a range of
+its rows (for a matrix product, of the rows of all items of the batch counted through) or of its columns (for a convolution,
+of the places of all images counted through). Any range of lines can be computed by itself.
 """
 
 from __future__ import annotations
@@ -20,18 +22,28 @@ __all__ = ["Contraction", "Level", "block_limits", "contraction_of"]
 
 #: The largest block of A that a task packs, and of B: both, and what of C belongs to them, are to stay in a
 #: second-level cache. And how long a row of A's block is.
-BLOCK_A_BYTES = 384 * 1024
+BLOCK_A_BYTES = 512 * 1024
 BLOCK_B_BYTES = 512 * 1024
 DEPTH_BYTES = 1024
 #: Nanoseconds for a product and a sum of numbers of four bytes, on one core.
-TERM = 0.015
-#: Work of less than this is not cut up only to occupy more threads, nor is any cut into more tasks than that.
-TASK_NANOSECONDS = 100_000.0
-ENOUGH_TASKS = 4
-#: Blocks have at least so many rows, and so many columns.
-LEAST = 48, 64
+TERM = 0.01
+#: Work of less than this is not cut up only to occupy more threads, nor is any cut into more tasks than that unless
+#: a task's part of C were larger than so many bytes.
+TASK_NANOSECONDS = 50_000.0
+ENOUGH_TASKS = 8
+TASK_BYTES = 1 << 20
 #: So many neighbours make it worth while to read along the sum.
 LONG = 16
+#: Tasks begin at multiples of so many rows, or columns: whole tiles in the registers of most CPUs.
+STEPS = 14, 96
+#: The same for tasks that pack: whole tiles of every CPU.
+PACKING_STEPS = 168, 480
+#: From so much work on, an operand that every task needs whole is packed once, in a wave before.
+SHARED_NANOSECONDS = 300_000.0
+#: Elements that one task packs of it, at least.
+PACKED_AT_ONCE = 1 << 16
+#: By how much a side of an operand may grow as it is packed: to whole tiles.
+SPARE = 96
 
 
 class Level(NamedTuple):
@@ -72,37 +84,88 @@ class Contraction(NamedTuple):
         return m, n, k
 
     @property
+    def items(self) -> int:
+        """Of the batch."""
+        return _count(self.batch)
+
+    @property
     def nanoseconds(self) -> float:
         """About how long one core takes."""
         m, n, k = self.extents
-        return float(_count(self.batch) * m * n * k) * TERM * np.dtype(self.dtype).itemsize / 4
+        return float(self.items * m * n * k) * TERM * np.dtype(self.dtype).itemsize / 4
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Into how many blocks rows and columns are cut."""
+    def is_by_rows(self) -> bool:
+        """Whether a task computes whole rows of C, or else whole columns: rows unless columns are channels' places, if
+        there are enough of them."""
+        items, (m, n, _) = self.items, self.extents
+        pieces = [items * m // STEPS[0], n // STEPS[1]]
+        first, second = pieces if not self.channels else reversed(pieces)
+        return (first >= min(self._wanted, second)) != bool(self.channels)
+
+    @property
+    def lines(self) -> int:
+        """What a task is a range of: rows, those of all items of the batch counted through, or columns."""
+        return self.items * self.extents[0] if self.is_by_rows else self.extents[1]
+
+    @property
+    def unit(self) -> tuple[int, int] | None:
+        """How lines lie in C: each so many lines, from 0 on, are so many elements next to one another. None if they are
+        scattered."""
         m, n, _ = self.extents
-        most_m, most_n, _ = block_limits(self.dtype)
-        across = [-(-m // most_m), -(-n // most_n)]
-        wanted = min(ENOUGH_TASKS, self.nanoseconds // TASK_NANOSECONDS)
-        while _count(self.batch) * across[0] * across[1] < wanted:
-            sizes = [extent / (pieces * least) for extent, pieces, least in zip((m, n), across, LEAST, strict=True)]
-            if max(sizes) < 2:
-                break
-            across[sizes.index(max(sizes))] *= 2
-        return across[0], across[1]
+        if not self.is_by_rows:
+            size, images = self.items * m * n, self.columns[0].extent
+            return (n // images, size // images) if images and self.columns[0].c * images == size else None
+        stride = n
+        for level in reversed((*self.batch, *self.rows)):
+            if level.c != stride and level.extent != 1:
+                return None
+            stride *= level.extent
+        return 1, n
 
     @property
-    def tasks(self) -> int:
-        """How many there are.
+    def cuts(self) -> tuple[int, ...]:
+        """Where the lines of each task begin, and behind the last: about as many lines in each, in whole items or tiles."""
+        m, n, _ = self.extents
+        size = self.items * m * n * np.dtype(self.dtype).itemsize
+        pieces = max(self._wanted, min(-(-size // TASK_BYTES), int(self.nanoseconds // TASK_NANOSECONDS)))
+        if self.is_by_rows:
+            pieces = max(pieces, -(-m // block_limits(self.dtype)[0]))
+            step = m if self.batch and m * pieces <= self.lines else STEPS[0]
+        else:
+            step = STEPS[1] if self.lines >= 4 * STEPS[1] * pieces else STEPS[1] // 6
+        return _cuts(self.lines, pieces, step)
 
-        Task number t is of item ``t // (across * down)`` of the batch, block ``t // across % down`` of the columns, block
-        ``t % across`` of the rows, for a grid of (across, down). A convolution's columns are the places of its images,
-        images outermost, and its batch the groups: of one group, tasks in order go through the images in order, all
-        channels of some places before the next places. So a range of tasks that begins and ends at multiples of
-        ``across`` writes a range of places of consecutive images, and no other task writes any of those.
-        """
-        across, down = self.grid
-        return _count(self.batch) * across * down
+    @property
+    def shared(self) -> str:
+        """The operand that every task needs whole, "a" or "b", if it pays to pack that once before; else nothing."""
+        if self.batch or self.nanoseconds < SHARED_NANOSECONDS or len(self.cuts) < 3:
+            return ""
+        return "b" if self.is_by_rows else "a"
+
+    @property
+    def packed_bytes(self) -> int:
+        """The most memory that the shared operand takes."""
+        m, n, k = self.extents
+        return (SPARE + (n if self.shared == "b" else m)) * k * np.dtype(self.dtype).itemsize
+
+    @property
+    def packing_cuts(self) -> tuple[int, ...]:
+        """The same for its packing: columns of B or rows of A."""
+        m, n, k = self.extents
+        side, step = (n, PACKING_STEPS[1]) if self.shared == "b" else (m, PACKING_STEPS[0])
+        return _cuts(side, min(ENOUGH_TASKS, side * k // PACKED_AT_ONCE + 1), step)
+
+    @property
+    def _wanted(self) -> int:
+        """How many tasks are enough to occupy all threads."""
+        return int(max(min(ENOUGH_TASKS, self.nanoseconds // TASK_NANOSECONDS), 1))
+
+
+def _cuts(lines: int, pieces: int, step: int) -> tuple[int, ...]:
+    steps = -(-lines // step)
+    pieces = max(min(pieces, steps), 1)
+    return tuple(min(k * steps // pieces * step, lines) for k in range(pieces + 1))
 
 
 def block_limits(dtype: str) -> tuple[int, int, int]:
@@ -126,17 +189,18 @@ def _layout(operand: Access) -> Layout:
 
 
 def _matmul(node: Node, x: Layout, y: Layout) -> Contraction:
+    """Where all items have one matrix in common, their rows (or columns) are those of a single product."""
     (*lead, m, k), n = x.shape, y.shape[-1]
     out = contiguous(node.shape)
-    levels = zip(lead, x.strides[:-2], y.strides[:-2], out.strides[:-2], strict=True)
-    return _contraction(
-        node,
-        rows=[Level(m, a=x.strides[-2], c=n)],
-        columns=[Level(n, b=y.strides[-1], c=1)],
-        depth=[Level(k, a=x.strides[-1], b=y.strides[-2])],
-        batch=[Level(*level) for level in levels],
-        starts=(x.offset, y.offset),
-    )
+    batch = [Level(*level) for level in zip(lead, x.strides[:-2], y.strides[:-2], out.strides[:-2], strict=True)]
+    batch = [level for level in batch if level.extent != 1]
+    rows, columns = [Level(m, a=x.strides[-2], c=n)], [Level(n, b=y.strides[-1], c=1)]
+    while batch and batch[-1].b == 0:
+        rows.insert(0, batch.pop())
+    if batch and all(level.a == 0 for level in batch):
+        columns, batch = [*batch, *columns], []
+    depth = [Level(k, a=x.strides[-1], b=y.strides[-2])]
+    return _contraction(node, rows, columns, depth, batch, (x.offset, y.offset))
 
 
 def _conv(node: Node, x: Layout, w: Layout) -> Contraction:

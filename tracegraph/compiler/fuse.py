@@ -394,7 +394,15 @@ def _kernels(
     operands = tuple([_in_memory(access(source), memory) for source in root.inputs])
     if has_phases(root):
         return phases(root, operands)
-    return (_call(root, operands, taken) if root.op.kind == "call" else LibraryKernel(root, operands),)
+    return (_call(root, operands, taken),) if root.op.kind == "call" else _library(LibraryKernel(root, operands))
+
+
+def _library(kernel: LibraryKernel) -> tuple[Kernel, ...]:
+    """An operation of a library; of a contraction, first the packing of what its tasks share."""
+    if not kernel.is_contraction or not kernel.contraction.shared:
+        return (kernel,)
+    packed = input_node(aval_of((kernel.contraction.packed_bytes,), np.uint8))
+    return kernel._replace(packed=packed, packs=True), kernel._replace(packed=packed)
 
 
 def _call(node: Node, operands: tuple[Access, ...], taken: Mapping[tuple[Node, int], Node]) -> CallKernel:

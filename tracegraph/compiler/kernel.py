@@ -53,13 +53,22 @@ class LibraryKernel(NamedTuple):
         node: the operation. A contraction is a kernel of our own, a product that BLAS has is called from native code; any
             other is for NumPy, which runs it between two stretches of native code.
         operands: how it reads its operands.
+        packed: of a contraction, the memory in which an operand that all its tasks need is packed.
+        packs: whether it is the kernel that packs that.
     """
 
     node: Node
     operands: tuple[Access, ...]
+    packed: Node | None = None
+    packs: bool = False
 
     def __str__(self) -> str:
-        kinds = {"contraction": self.is_contraction, "BLAS": self.is_product, "pool": self.is_pool}
+        kinds = {
+            "packing": self.packs,
+            "contraction": self.is_contraction,
+            "BLAS": self.is_product,
+            "pool": self.is_pool,
+        }
         return f"{next((kind for kind, holds in kinds.items() if holds), 'NumPy')}: {_work(self)}"
 
     @property
@@ -70,6 +79,12 @@ class LibraryKernel(NamedTuple):
     def contraction(self) -> Contraction:
         """How it is one."""
         return contraction_of(self.node, self.operands)
+
+    @property
+    def factors(self) -> tuple[Access, Access]:
+        """Of a contraction, A and B."""
+        first, second = self.operands
+        return (first, second) if self.node.op.name == "matmul" else (second, first)
 
     @property
     def is_product(self) -> bool:
@@ -86,11 +101,16 @@ class LibraryKernel(NamedTuple):
 
     @property
     def reads(self) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(operand.base for operand in self.operands))
+        """Of a contraction one operand of which is packed, the other and that."""
+        bases = [operand.base for operand in self.operands]
+        if self.packed is not None:
+            own, shared = [operand.base for operand in self.factors][:: 1 if self.contraction.shared == "b" else -1]
+            bases = [shared] if self.packs else [own, self.packed]
+        return tuple(dict.fromkeys(bases))
 
     @property
     def writes(self) -> tuple[Node, ...]:
-        return (self.node,)
+        return (self.packed,) if self.packs and self.packed is not None else (self.node,)
 
 
 class PhaseKernel(NamedTuple):

@@ -25,6 +25,8 @@ __all__ = [
 PIECE_NANOSECONDS = 20_000.0
 #: What an element of images costs, or of what their windows give, whichever are more.
 POOLED = 0.5
+#: What a byte costs that is packed for a contraction.
+PACKED = 0.1
 #: The most pieces that one kernel is cut into.
 MOST_PIECES = 64
 #: Pieces of long loops begin at multiples of this, so that vectors stay aligned.
@@ -185,6 +187,8 @@ def nanoseconds(kernel: Kernel) -> float:
     if isinstance(kernel, (CallKernel, PhaseKernel)):
         return kernel.nanoseconds
     if kernel.is_contraction:
+        if kernel.packs and kernel.packed is not None:
+            return PACKED * kernel.packed.aval.nbytes
         return kernel.contraction.nanoseconds
     if kernel.is_pool:
         return POOLED * max(node.aval.size for node in (kernel.node, *kernel.reads))
@@ -199,7 +203,7 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
         return [Part(number, lo, min(lo + kernel.step, kernel.extent), k) for k, lo in enumerate(cuts)]
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
-            return _contraction_parts(number, kernel, cost)
+            return _contraction_parts(number, kernel)
         return _even_parts(number, kernel, cost) if kernel.is_pool else [Part(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
@@ -218,14 +222,12 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     return [Part(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(starts)) if needed or lo < hi]
 
 
-def _contraction_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:
-    """Blocks of the result, several to a task where they are small."""
+def _contraction_parts(number: int, kernel: LibraryKernel) -> list[Part]:
+    """Lines of the result; or of an operand, to be packed."""
     if not kernel.node.aval.size:
         return []
-    extent = kernel.contraction.tasks
-    pieces = int(min(MOST_PIECES, max(1.0, cost // PIECE_NANOSECONDS), extent))
-    step = -(-extent // pieces)
-    return [Part(number, lo, min(lo + step, extent), k) for k, lo in enumerate(range(0, extent, step))]
+    cuts = kernel.contraction.packing_cuts if kernel.packs else kernel.contraction.cuts
+    return [Part(number, lo, hi, k) for k, (lo, hi) in enumerate(pairwise(cuts))]
 
 
 def _even_parts(number: int, kernel: LibraryKernel, cost: float) -> list[Part]:

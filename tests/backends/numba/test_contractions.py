@@ -10,7 +10,7 @@ import pytest
 
 import tracegraph
 from tracegraph.backends.numba.cache import default_cache
-from tracegraph.backends.numba.contractions import contraction_kernel, contraction_table, tile_of, tiles_of
+from tracegraph.backends.numba.contractions import SHARED, contraction_kernel, contraction_table, tile_of, tiles_of
 from tracegraph.compiler.contract import Contraction, Level, block_limits
 
 _KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -58,9 +58,14 @@ def multiply(a, b, channels=0):
         way(b, 0),
     )
     name, source = contraction_kernel(contraction)
-    table = np.array(contraction_table(contraction), np.int64)
-    table[:3] = [each.ctypes.data for each in (a, b, c)]
-    _KERNEL(default_cache.address(source, name))(table.ctypes.data, 0, contraction.tasks)
+    kernel = _KERNEL(default_cache.address(source, name))
+    packed = np.full(contraction.packed_bytes, 255, np.uint8)
+    for packs in [True, False] if contraction.shared else [False]:
+        table = np.array(contraction_table(contraction, packs=packs), np.int64)
+        table[:3] = [each.ctypes.data for each in (a, b, c)]
+        table[SHARED] = packed.ctypes.data
+        for lo, hi in itertools.pairwise(contraction.packing_cuts if packs else contraction.cuts):
+            kernel(table.ctypes.data, lo, hi)
     return c
 
 

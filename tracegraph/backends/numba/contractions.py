@@ -1,8 +1,9 @@
 """Kernels of contractions (`compiler.contract` says what those are): a contraction comes in, source and a table go out.
 
-A task computes a block of C. It packs blocks of A and B into panels, a few rows or columns wide, that stay in the caches,
+A task computes some lines of C. It packs blocks of A and B into panels, a few rows or columns wide, that stay in the caches,
 and multiplies those tile by tile in registers. It packs into scratch memory that all programs share, a slot for each
-thread that is at work.
+thread that is at work; an operand that all tasks need whole is packed by tasks of an earlier wave into memory of the
+program's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from tracegraph.backends.numba.loader import host_cpu
 from tracegraph.compiler.contract import Contraction, block_limits
 
-__all__ = ["Tile", "contraction_kernel", "contraction_table", "scratch_bytes", "tile_of", "tiles_of"]
+__all__ = ["SHARED", "Tile", "contraction_kernel", "contraction_table", "scratch_bytes", "tile_of", "tiles_of"]
 
 
 class Tile(NamedTuple):
@@ -75,69 +76,99 @@ def _up(count: int, step: int) -> int:
 
 _TASK = """
 def {name}(args, lo, hi):
+    # Lines lo to hi of C, or the panels of a shared operand that lines lo to hi of it make up.
     base_a, base_b, base_c = args[0], args[1], args[2]
     flags = table(args[3])
     slots = args[5]
-    block_m, block_n, block_k = args[6], args[7], args[8]
-    blocks_m, blocks_n = args[9], args[10]
-    m_all, n_all, k_all = args[11], args[12], args[13]
+    shared, role, by_rows = args[7], args[8], args[9]
+    block_m, block_n, block_k = args[10], args[11], args[12]
+    m_all, n_all, k_all, items = args[13], args[14], args[15], args[16]
 {words}
     # A slot of the scratch memory that nobody uses.
     slot = 0
     while not atomic_replace(flags, slot * 8, 0, 1):
         slot = (slot + 1) % slots
         pause()
-    scratch = args[4] + slot * args[14]
+    scratch = args[4] + slot * args[6]
 {tables}
-    packed_a = scratch + {at_a}
-    packed_b = scratch + {at_b}
     small = scratch + {at_small}
     small_rows_at = scratch + {at_small_rows}
     small_rows = table(small_rows_at)
     for i in range({tile_rows}):
         small_rows[i] = i * {tile_bytes}
-    for task in range(lo, hi):
-        item = task // (blocks_m * blocks_n)
-        i0 = task % blocks_m * block_m
-        j0 = task // blocks_m % blocks_n * block_n
-        m = min(block_m, m_all - i0)
-        n = min(block_n, n_all - j0)
-        if m <= 0 or n <= 0:
-            continue
+    wide_m = (m_all + {tile_rows} - 1) // {tile_rows} * {tile_rows}
+    wide_n = (n_all + {tile_columns} - 1) // {tile_columns} * {tile_columns}
+    first_item, end_item = (lo // max(m_all, 1), (hi - 1) // max(m_all, 1) + 1) if by_rows else (0, items)
+    for item in range(first_item, end_item):
+        i_lo, i_hi, j_lo, j_hi = 0, m_all, 0, n_all
+        if by_rows:
+            i_lo, i_hi = max(lo - item * m_all, 0), min(hi - item * m_all, m_all)
+        else:
+            j_lo, j_hi = lo, hi
+        if role == {pack_a_role}:
+            j_hi = min(j_hi, 1)
+        if role == {pack_b_role}:
+            i_hi = min(i_hi, 1)
         a, b, c = base_a, base_b, base_c
 {batch}
-{fill_i}
-{fill_j}
-        k0 = 0
-        while True:
-            depth = min(block_k, k_all - k0)
-            is_added = k0 > 0
+        # The outer loop is over what this task has for itself; which blocks the scratch memory holds is kept in mind.
+        u_lo, u_hi, u_step = (i_lo, i_hi, block_m) if by_rows else (j_lo, j_hi, block_n)
+        v_lo, v_hi, v_step = (j_lo, j_hi, block_n) if by_rows else (i_lo, i_hi, block_m)
+        filled_i, filled_j, held_a, held_b = -1, -1, -1, -1
+        for u in range(u_lo, u_hi, u_step):
+            k0 = 0
+            while True:
+                depth = min(block_k, k_all - k0)
+                is_added = k0 > 0
 {fill_k}
+                for v in range(v_lo, v_hi, v_step):
+                    i0, j0 = (u, v) if by_rows else (v, u)
+                    m, n = min(block_m, i_hi - i0), min(block_n, j_hi - j0)
+                    if i0 != filled_i:
+                        filled_i, held_a = i0, -1
+{fill_i}
+                    if j0 != filled_j:
+                        filled_j, held_b = j0, -1
+{fill_j}
+                    packed_a, packed_b = scratch + {at_a}, scratch + {at_b}
+                    if role == {pack_a_role} or role == {use_a_role}:
+                        packed_a = shared + (wide_m * k0 + i0 * depth) * {size}
+                    if role == {pack_b_role} or role == {use_b_role}:
+                        packed_b = shared + (wide_n * k0 + j0 * depth) * {size}
+                    if held_a != k0 and role != {use_a_role} and role != {pack_b_role}:
+                        held_a = k0
 {pack_a}
+                    if held_b != k0 and role != {use_b_role} and role != {pack_a_role}:
+                        held_b = k0
 {pack_b}
-            for jp in range(0, n, {tile_columns}):
-                columns = min({tile_columns}, n - jp)
-                is_whole = j_end[jp] >= jp + columns
-                for ip in range(0, m, {tile_rows}):
-                    rows = min({tile_rows}, m - ip)
-                    at_a = packed_a + ip * depth * {size}
-                    at_b = packed_b + jp * depth * {size}
-                    target, places = (c + j_c[jp], i_c_at + 8 * ip) if is_whole else (small, small_rows_at)
-                    multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, target, table(places),
-                                  rows, columns, is_added and is_whole)
-                    if not is_whole:
-                        j = jp
-                        while j < jp + columns:
-                            stop = min(min(j_end[j], jp + columns), j + {lanes})
-                            for i in range(rows):
-                                at = small + i * {tile_bytes} + (j - jp) * {size}
-                                write_lanes({dtype}, {lanes}, c + i_c[ip + i] + j_c[j], at, stop - j, is_added)
-                            j = stop
-            k0 += depth
-            if k0 >= k_all:
-                break
+                    if role == {pack_a_role} or role == {pack_b_role}:
+                        continue
+                    for jp in range(0, n, {tile_columns}):
+                        columns = min({tile_columns}, n - jp)
+                        is_whole = j_end[jp] >= jp + columns
+                        for ip in range(0, m, {tile_rows}):
+                            rows = min({tile_rows}, m - ip)
+                            at_a = packed_a + ip * depth * {size}
+                            at_b = packed_b + jp * depth * {size}
+                            target, places = (c + j_c[jp], i_c_at + 8 * ip) if is_whole else (small, small_rows_at)
+                            multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, target,
+                                          table(places), rows, columns, is_added and is_whole)
+                            if not is_whole:
+                                j = jp
+                                while j < jp + columns:
+                                    stop = min(min(j_end[j], jp + columns), j + {lanes})
+                                    for i in range(rows):
+                                        at = small + i * {tile_bytes} + (j - jp) * {size}
+                                        write_lanes({dtype}, {lanes}, c + i_c[ip + i] + j_c[j], at, stop - j, is_added)
+                                    j = stop
+                k0 += depth
+                if k0 >= k_all:
+                    break
     atomic_store(flags, slot * 8, 0)
 """
+
+#: What a task does with its operands: packs both and multiplies, multiplies by one that is packed, only packs it.
+_ROLES = {"": (0, 0), "a": (1, 3), "b": (2, 4)}
 
 _ALONG_DEPTH = """
 for p in range(0, {count}, {width}):
@@ -278,8 +309,9 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
     )
     return _TASK.format(
         name=name, words="\n".join(words), tables="\n".join(tables), batch=_indented(_items(counts[3]), 2),
-        fill_i=_indented(fill_i, 2), fill_j=_indented(fill_j, 2), fill_k=_indented(fill_k, 3),
-        pack_a=_indented(pack_a, 3), pack_b=_indented(pack_b, 3),
+        fill_i=_indented(fill_i, 6), fill_j=_indented(fill_j, 6), fill_k=_indented(fill_k, 4),
+        pack_a=_indented(pack_a, 6), pack_b=_indented(pack_b, 6),
+        use_a_role=_ROLES["a"][0], use_b_role=_ROLES["b"][0], pack_a_role=_ROLES["a"][1], pack_b_role=_ROLES["b"][1],
         tile_rows=tile.rows, tile_columns=tile.columns, tile_bytes=tile.columns * size, vectors=tile.vectors,
         at_a=layout.at_a, at_b=layout.at_b, at_small=layout.at_small, at_small_rows=layout.at_small_rows,
         **common,
@@ -345,11 +377,11 @@ def _ends(places: str, ends: str, count: str, size: int) -> list[str]:
 
 def _items(levels: int) -> list[str]:
     """Where the arrays of an item of the batch begin."""
-    lines = []
+    lines = ["rest = item"]
     for level in reversed(range(levels)):
-        lines.append(f"at = item % t{level}_n")
+        lines.append(f"at = rest % t{level}_n")
         lines += [f"{array} += at * t{level}_{array}" for array in "abc"]
-        lines.append(f"item //= t{level}_n")
+        lines.append(f"rest //= t{level}_n")
     return lines
 
 
@@ -378,7 +410,9 @@ def _pack(
 
 # -- tables --------------------------------------------------------------------------------------------------------------
 
-_FIRST = 15
+#: The word that says where the shared operand is packed, and the first of the levels'.
+SHARED = 7
+_FIRST = 17
 
 
 class _Scratch:
@@ -418,18 +452,25 @@ def scratch_bytes() -> int:
     return _scratch().memory.nbytes
 
 
-def contraction_table(contraction: Contraction) -> list[int]:
-    """The table of a kernel, all but the addresses of A, B and C, which are its first words."""
+def contraction_table(contraction: Contraction, *, packs: bool = False) -> list[int]:
+    """The table of a kernel, all but addresses: of A, B and C, which are its first words, and in word `SHARED` that of the
+    memory for the operand that all tasks share, if they do.
+
+    Args:
+        contraction: what is computed.
+        packs: whether it is only to pack that operand.
+    """
     with _lock:
         scratch = _scratch()
     dtype, *spaces = contraction[:5]
     size, tile = np.dtype(dtype).itemsize, tile_of(dtype, contraction.channels)
-    extents, most = contraction.extents, _most(dtype, tile)[2]
-    pieces = (*contraction.grid, max(-(-extents[2] // most), 1))
+    extents, shared = contraction.extents, contraction.shared
+    pieces = [-(-n // most) for n, most in zip(extents, _most(dtype, tile), strict=True)]
     steps = (tile.rows, tile.columns, 1)
-    blocks = [_up(-(-n // max(count, 1)), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
-    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, *blocks, *contraction.grid, *extents]
-    words.append(scratch.bytes)
+    blocks = [_up(max(-(-n // max(count, 1)), 1), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
+    role, by_rows = _ROLES[shared][packs], contraction.is_by_rows != packs
+    words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, scratch.bytes, 0, role, int(by_rows)]
+    words += [*blocks, *extents, contraction.items]
     for levels, arrays in zip(spaces, ("ac", "bc", "ab", "abc"), strict=True):
         for level in levels:
             words += [level.extent, *(getattr(level, array) * size for array in arrays)]

@@ -19,7 +19,7 @@ import numpy as np
 
 from tracegraph.backends import reference
 from tracegraph.backends.numba.cache import default_cache
-from tracegraph.backends.numba.contractions import contraction_kernel, contraction_table
+from tracegraph.backends.numba.contractions import SHARED, contraction_kernel, contraction_table
 from tracegraph.backends.numba.control import (
     COUNT,
     TURNS,
@@ -563,12 +563,16 @@ class _Frame:
 
     def _contraction_table(self, kernel: LibraryKernel) -> int:
         contraction = kernel.contraction
-        words = contraction_table(contraction)
+        words = contraction_table(contraction, packs=kernel.packs)
         table, address = self._instance.words(len(words))
         table[:] = words
-        first, second = kernel.operands if kernel.node.op.name == "matmul" else reversed(kernel.operands)
-        places = zip((first.base, second.base, kernel.node), (*contraction.starts, 0), strict=True)
-        for slot, (buffer, offset) in enumerate(places):
+        a, b = kernel.factors
+        places = [(0, a.base, contraction.starts[0]), (1, b.base, contraction.starts[1]), (2, kernel.node, 0)]
+        if kernel.packed is not None:
+            own, shared = (0, 1) if contraction.shared == "b" else (1, 0)
+            places = [places[shared]] if kernel.packs else [places[own], places[2]]
+            places.append((SHARED, kernel.packed, 0))
+        for slot, buffer, offset in places:
             table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
         return address
 
