@@ -97,7 +97,7 @@ _LOADER = Loader()
 
 def _seconds(probe: Callable[..., None], count: int, addresses: Sequence[Sequence[int]], effort: Effort) -> float:
     """How long the threads take, each for its own arrays, that begin together; the best of several tries."""
-    tries = 1 if effort.is_smoke else 15
+    tries = 1 if effort.is_smoke else 60
     start = threading.Barrier(len(addresses))
     spans: list[list[tuple[float, float]]] = [[] for _ in addresses]
 
