@@ -11,8 +11,8 @@ import pytest
 import tracegraph as tg
 
 # The modules: the package names only their functions.
-fuse, memory, skew, sweep = (
-    importlib.import_module(f"tracegraph.compiler.{name}") for name in ("fuse", "memory", "skew", "sweep")
+fuse, schedule, skew, sweep = (
+    importlib.import_module(f"tracegraph.compiler.{name}") for name in ("fuse", "schedule", "skew", "sweep")
 )
 
 ROWS, COLUMNS = 61, 17
@@ -103,6 +103,8 @@ def small_caches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     for module, cache in zip((sweep, skew), request.param, strict=True):
         monkeypatch.setattr(module, "CACHE", cache)
         monkeypatch.setattr(module, "PIECE_NANOSECONDS", 20.0)
+    monkeypatch.setattr(sweep, "LEAST_NANOSECONDS", 0.0)
+    monkeypatch.setattr(schedule, "PIECE_NANOSECONDS", 20.0)
     monkeypatch.setattr(skew, "LEAST_GAIN", 0)
     monkeypatch.setattr(skew, "LEAST_ROWS", 1)
     monkeypatch.setattr(fuse, "LARGEST_NEST", 8)

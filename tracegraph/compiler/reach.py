@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracegraph.compiler.kernel import Kernel, NestKernel
 from tracegraph.compiler.nest import Address, Load, Pick
@@ -40,11 +40,13 @@ class Reach(NamedTuple):
 
     Attributes:
         space: the memory: the buffer, or None for the arena, in which buffers may overlap.
-        address: which elements exactly; None for anything in the buffer.
+        base: where the buffer begins in it.
+        address: which elements exactly, if that is known.
         turns: of the outer loop.
     """
 
     space: Node | None
+    base: int
     address: Address | None
     start: int
     step: int
@@ -57,6 +59,15 @@ class Reach(NamedTuple):
         """From where to where the first so many turns reach."""
         moved = (turns - 1) * self.step
         return self.start + self.low + min(moved, 0), self.start + self.high + max(moved, 0)
+
+    def joined(self, other: Reach) -> Reach:
+        """Both of them, of one kernel in one buffer."""
+        if self == other:
+            return self
+        apart = other.start - self.start
+        return self._replace(
+            address=None, low=min(self.low, apart + other.low), high=max(self.high, apart + other.high)
+        )
 
     def meets(self, other: Reach) -> bool:
         """Whether they can have bytes in common."""
@@ -103,16 +114,31 @@ def can_sweep(kernel: Kernel) -> bool:
 def member(number: int, kernel: Kernel, place: Place) -> Member:
     """A kernel with what it touches."""
     assert isinstance(kernel, NestKernel), "only nests are swept"
-    return Member(number, kernel, tuple(_reaches(kernel, place)), nanoseconds(kernel))
+    found: dict[tuple[Any, ...], Reach] = {}
+    for each in _reaches(kernel, place):
+        key = each.space, each.base, each.step, each.is_written
+        found[key] = each if key not in found else found[key].joined(each)
+    return Member(number, kernel, tuple(found.values()), nanoseconds(kernel))
 
 
 def links(members: Sequence[Member], fresh: Member) -> Iterator[Link]:
-    """How a kernel hangs together with those before it."""
-    for k, other in enumerate(members):
-        for first in other.reaches:
-            for second in fresh.reaches:
-                if first.space is second.space and first.meets(second):
-                    yield Link(k, len(members), first, second, first.is_written or second.is_written)
+    """How a kernel hangs together with those before it: as much of it as does not follow from how these do.
+
+    What it may not touch before some kernel is done with it, it may not touch before an earlier kernel either that
+    touches the same and that the former has to wait for.
+    """
+    for second in fresh.reaches:
+        met: set[tuple[Any, ...]] = set()
+        for k in reversed(range(len(members))):
+            for first in members[k].reaches:
+                if first.space is not second.space or not first.meets(second):
+                    continue
+                is_conflict = first.is_written or second.is_written
+                key = (first.base, *first[3:8]) if is_conflict else (first.base,)
+                if (key, True) in met or ((key, False) in met and (first.is_written or not is_conflict)):
+                    continue
+                met.add((key, first.is_written))
+                yield Link(k, len(members), first, second, is_conflict)
 
 
 def touched(kernel: Kernel, place: Place) -> list[Reach]:
@@ -147,12 +173,12 @@ def _reaches(kernel: NestKernel, place: Place) -> Iterator[Reach]:
 
 def _all_of(buffer: Node, place: Place, *, is_written: bool) -> Reach:
     space, start = place(buffer)
-    return Reach(space, None, start, 0, 0, buffer.aval.nbytes, 1, is_written)
+    return Reach(space, start, None, start, 0, 0, buffer.aval.nbytes, 1, is_written)
 
 
 def _reach(kernel: NestKernel, address: Address, place: Place, *, is_written: bool) -> Reach:
     axes, outer, size = kernel.nest.axes, kernel.nest.outer, address.buffer.dtype.itemsize
-    space, start = place(address.buffer)
+    space, base = place(address.buffer)
     moves = [
         stride * (axis.extent - 1) * size
         for k, (stride, axis) in enumerate(zip(address.strides, axes, strict=True))
@@ -160,4 +186,4 @@ def _reach(kernel: NestKernel, address: Address, place: Place, *, is_written: bo
     ]
     low, high = sum(move for move in moves if move < 0), sum(move for move in moves if move > 0) + size
     step = address.strides[outer] * size
-    return Reach(space, address, start + address.offset * size, step, low, high, axes[outer].extent, is_written)
+    return Reach(space, base, address, base + address.offset * size, step, low, high, axes[outer].extent, is_written)

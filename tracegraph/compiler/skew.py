@@ -82,18 +82,19 @@ class _Band(NamedTuple):
         for each, walk in zip(self.members, self.walks, strict=True):
             if each.turns > walk.turns:
                 for reach in each.reaches:
-                    inside = 0 if reach.address is None else reach.address.offset * reach.address.buffer.dtype.itemsize
-                    key = reach.space, reach.start - inside
+                    key = reach.space, reach.base
                     most[key] = max(most.get(key, 0), abs(reach.step) * walk.turns)
         return sum(most.values())
 
     @property
+    def fits(self) -> bool:
+        """Whether the rows under way fit the cache, and most rows are far from borders. More members only make it worse."""
+        return 2 * (max(self.lags) + 1) * self.row_bytes <= CACHE and self.rows >= 2 * LEAST_ROWS * self.margin
+
+    @property
     def pays(self) -> bool:
-        """Whether memory is spared, and the rows under way fit the cache, and most rows are far from borders."""
-        row_bytes, lag = self.row_bytes, max(self.lags)
-        is_large = self.rows * row_bytes > LEAST_GAIN * CACHE
-        is_far = self.rows >= 2 * LEAST_ROWS * self.margin
-        return self.is_connected and is_large and is_far and 2 * (lag + 1) * row_bytes <= CACHE
+        """Whether memory is spared."""
+        return self.is_connected and self.rows * self.row_bytes > LEAST_GAIN * CACHE
 
     def tasks(self) -> tuple[list[Task], list[Task]]:
         """Those of the first wave, and those of the second."""
@@ -146,27 +147,41 @@ def _longest(plan: Plan, waves: Sequence[Wave]) -> tuple[int, list[Wave]] | None
     """The waves that take the place of the first few of those given, and how many these are; None if nothing is gained."""
     members: list[Member] = []
     found: list[Link] = []
-    best: tuple[int, _Band] | None = None
-    for count, wave in enumerate(waves, start=1):
+    ends: list[tuple[int, int]] = []
+    for wave in waves:
         kernels = [plan.schedule.kernels[number] for number in wave.kernels]
-        if wave.scratch or not all(map(can_sweep, kernels)) or len(members) + len(kernels) > MOST_KERNELS:
+        is_possible = wave.is_parallel and not wave.scratch and all(map(can_sweep, kernels))
+        if not is_possible or len(members) + len(kernels) > MOST_KERNELS:
             break
         for number in wave.kernels:
             one = member(number, plan.schedule.kernels[number], lambda buffer: _place(plan, buffer))
             found += links(members, one)
             members.append(one)
-        band = _band(members, found)
+        ends.append((len(members), len(found)))
+        if len(ends) in (2, 4, 8):
+            band = _fitting(members, found, ends, len(ends))
+            if band is None or (len(ends) == 8 and not band.pays):
+                break
+    best, least, most = None, 2, len(ends)
+    while least <= most:
+        count = (least + most + 1) // 2
+        band = _fitting(members, found, ends, count)
         if band is None:
-            break
-        if count > 1 and band.pays:
-            best = count, band
-        elif best is not None:
-            break
+            most = count - 1
+        else:
+            best, least = (count, band) if band.pays else best, count + 1
     if best is None:
         return None
-    count, band = best
-    phases = [Wave(tuple(tasks), len(tasks) > 1) for tasks in band.tasks() if tasks]
-    return count, phases
+    return best[0], [Wave(tuple(tasks), len(tasks) > 1) for tasks in best[1].tasks() if tasks]
+
+
+def _fitting(
+    members: Sequence[Member], found: Sequence[Link], ends: Sequence[tuple[int, int]], count: int
+) -> _Band | None:
+    """The members of so many waves as one band, if that fits the cache."""
+    last, last_link = ends[count - 1]
+    band = _band(members[:last], found[:last_link])
+    return band if band is not None and band.fits else None
 
 
 def _place(plan: Plan, buffer: Node) -> tuple[Node | None, int]:
@@ -205,11 +220,12 @@ def _walks(members: Sequence[Member], found: Sequence[Link]) -> dict[int, _Walk]
         ):
             if known not in turns or fresh in whole:
                 continue
-            ratio = _ratio(one, other)
-            if ratio is not None and fresh not in turns:
-                turns[fresh] = turns[known] * ratio
+            is_along = one.step * other.step > 0
+            wanted = turns[known] if one.step == other.step else turns[known] * Fraction(one.step, other.step or 1)
+            if is_along and fresh not in turns:
+                turns[fresh] = wanted
                 ties[fresh] = known, one, other
-            elif (ratio is None or turns[fresh] != turns[known] * ratio) and members[fresh].cost < members[known].cost:
+            elif not (is_along and turns[fresh] == wanted) and members[fresh].cost < members[known].cost:
                 turns.pop(fresh, None)
                 whole.add(fresh)
                 ties[fresh] = known, one, other
@@ -225,13 +241,6 @@ def _walks(members: Sequence[Member], found: Sequence[Link]) -> dict[int, _Walk]
             anchors[n] = anchors[known] + (rows if abs(rows) > NEAR else 0)
     first = min(anchors.values())
     return {n: _Walk(each, anchors.get(n, 0) - first) for n, each in count.items()}
-
-
-def _ratio(one: Reach, other: Reach) -> Fraction | None:
-    """How many turns of the other make a turn of the one; None if they do not walk the same way."""
-    if one.step == 0 or other.step == 0 or (one.step < 0) != (other.step < 0):
-        return None
-    return Fraction(one.step, other.step)
 
 
 def _distances(link: Link, members: Sequence[Member], walks: Mapping[int, _Walk]) -> tuple[int, int] | None:

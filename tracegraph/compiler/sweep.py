@@ -28,13 +28,15 @@ from tracegraph.compiler.reach import (
     member,
     touched,
 )
-from tracegraph.compiler.schedule import PIECE_NANOSECONDS, Part, Schedule, Scratch, Task, Wave
+from tracegraph.compiler.schedule import PIECE_NANOSECONDS, Part, Schedule, Scratch, Task, Wave, nanoseconds
 from tracegraph.ir import Node
 
 __all__ = ["sweep"]
 
 #: Kernels in one sweep; how they are settled is looked at anew with each wave.
 MOST_KERNELS = 32
+#: Waves of less work are left as they are: it takes longer to see what could be gained.
+LEAST_NANOSECONDS = 2000.0
 #: Tasks of one sweep: a few for each core, so that all cores are done at about the same time.
 MOST_LANES = 8 * (os.cpu_count() or 1)
 
@@ -96,7 +98,7 @@ class _Band(NamedTuple):
                     continue
                 pace = paces.setdefault(node, reach.step * turns)
                 low, high = reach.over(turns)
-                if reach.address is None or pace != reach.step * turns or not 0 <= low <= high <= pace:
+                if pace != reach.step * turns or not 0 <= low <= high <= pace:
                     paces[node] = 0
                 lives.setdefault(node, []).append(k)
         sizes = {node: rounded(pace * block) for node, pace in paces.items() if pace > 0}
@@ -149,6 +151,8 @@ class _Group:
         """Takes a wave in, if that is possible; else nothing is changed."""
         kernels = self.schedule.kernels
         fresh = [number for number in wave.kernels if can_sweep(kernels[number])]
+        if sum(nanoseconds(kernels[number]) for number in fresh) < LEAST_NANOSECONDS:
+            return False
         if not (fresh or self.members) or len(self.members) + len(fresh) > MOST_KERNELS:
             return False
         members, found = list(self.members), list(self.links)
