@@ -56,7 +56,7 @@ def first_calls(library: str, workloads: Sequence[Workload], effort: Effort) -> 
 
 
 def _child(library: str, names: Sequence[str], cache: str | None, effort: Effort) -> dict[str, dict[str, Any]]:
-    """What `child` measures; nothing for a peer that takes too long."""
+    """What `child` measures; nothing for a peer that fails or takes too long."""
     command = [sys.executable, "-m", "benchmarks.child", library, str(effort.is_smoke), *names]
     caches = dict.fromkeys(CACHES, cache) if cache else {}
     limit = None if library == OURS else 3 * effort.limit * len(names)
@@ -70,6 +70,8 @@ def _child(library: str, names: Sequence[str], cache: str | None, effort: Effort
             check=True,
             timeout=limit,
         )
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        if library == OURS:
+            raise
         return {}
     return json.loads(done.stdout)  # type: ignore[no-any-return]
