@@ -10,10 +10,12 @@ from typing import Any
 from benchmarks.libraries import PEERS, installed
 from benchmarks.limits import measure
 from benchmarks.machine import describe, thread_count
+from benchmarks.plot import draw
 from benchmarks.report import TABLES, machine_text
 from benchmarks.rows import SECTIONS
 from benchmarks.run import Run
 from benchmarks.timing import FULL, SMOKE
+from benchmarks.workloads import GROUPS
 
 
 def arguments() -> argparse.Namespace:
@@ -49,6 +51,8 @@ def main() -> None:
             print(f"\n{TABLES[section](found[section])}", flush=True)
         if options.json:
             options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.plot:
+        draw(options.plot, {section: found[section] for section in GROUPS})
 
 
 if __name__ == "__main__":

@@ -98,7 +98,8 @@ def _torch(workload: Workload, *, is_compiled: bool = False) -> Callable[..., An
     variant = workload.variants.get("torch", by_torch.VARIANTS.get(workload.name, workload.function))
     function = bound(variant, by_torch.torch_numpy())
     if is_compiled:
-        importlib.import_module("torch._inductor.config").compile_threads = 1
+        settings: Any = importlib.import_module("torch._inductor.config")
+        settings.compile_threads = 1  # or a pool of processes stays behind
         function = torch.compile(function)
     if not workload.argnums:
         return function

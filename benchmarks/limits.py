@@ -62,7 +62,8 @@ def measure(threads: int, effort: Effort) -> Limits:
 
     def rate(text: str, count: int, amount: int) -> float:
         """What is done in a second, of an amount that each thread does."""
-        return threads * amount / _seconds(_loaded(text), count, addresses, effort) / 1e9
+        seconds = _seconds(_loaded(text), count, addresses, effort)
+        return threads * amount / seconds / 1e9
 
     memory = [rate(_triad(lanes, mark), words // lanes // UNROLLED, 24 * words) for mark in (", !nontemporal !0", "")]
     reading = rate(_reading(lanes), words // lanes // UNROLLED, 16 * words)
@@ -97,7 +98,7 @@ _LOADER = Loader()
 
 def _seconds(probe: Callable[..., None], count: int, addresses: Sequence[Sequence[int]], effort: Effort) -> float:
     """How long the threads take, each for its own arrays, that begin together; the best of several tries."""
-    tries = 1 if effort.is_smoke else 15
+    tries = 1 if effort.is_smoke else 60
     start = threading.Barrier(len(addresses))
     spans: list[list[tuple[float, float]]] = [[] for _ in addresses]
 
@@ -113,9 +114,8 @@ def _seconds(probe: Callable[..., None], count: int, addresses: Sequence[Sequenc
         worker.start()
     for worker in workers:
         worker.join()
-    return min(
-        max(end for _, end in each) - min(begin for begin, _ in each) for each in list(zip(*spans, strict=True))[1:]
-    )
+    turns = list(zip(*spans, strict=True))[1:]
+    return float(min(max(end for _, end in turn) - min(begin for begin, _ in turn) for turn in turns))
 
 
 # -- text of the probes: `probe(count, x, y, z)` ----------------------------------------------------------------------

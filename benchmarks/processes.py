@@ -18,6 +18,8 @@ from benchmarks.workload import Workload
 
 __all__ = ["first_calls", "import_seconds"]
 
+#: Where the libraries keep compiled code.
+CACHES = ("TRACEGRAPH_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -35,26 +37,28 @@ def import_seconds(package: str, effort: Effort) -> float:
 def first_calls(library: str, workloads: Sequence[Workload], effort: Effort) -> dict[str, dict[str, Any]]:
     """First calls and memory by the name of the workload: cold with an empty kernel cache, warm with what the cold one left.
 
-    Each workload has processes and a cache of its own. In a smoke run all share one, which is quicker and less telling.
+    Each workload has processes and a cache of its own. In a smoke run all share a process and the user's cache, which is
+    quicker and tells nothing.
     """
     names = [workload.name for workload in workloads]
-    groups = [names] if effort.is_smoke else [[name] for name in names]
-    found: dict[str, dict[str, Any]] = {}
-    for group in groups:
+    if effort.is_smoke:
+        found = _child(library, names, None, effort)
+        return {name: {"cold": run, "warm": run} for name, run in found.items()}
+    firsts: dict[str, dict[str, Any]] = {}
+    for name in names:
         with tempfile.TemporaryDirectory() as cache:
-            cold = _child(library, group, cache, effort)
-            found |= {name: {"cold": run} for name, run in cold.items()}
+            for run in _child(library, [name], cache, effort).values():
+                firsts[name] = {"cold": run}
             if library == OURS:
-                warm = [_child(library, group, cache, effort) for _ in range(min(effort.rounds, 2))]
-                for name in group:
-                    found[name]["warm"] = min((run[name] for run in warm), key=lambda run: run["seconds"])
-    return found
+                warm = [_child(library, [name], cache, effort)[name] for _ in range(2)]
+                firsts[name]["warm"] = min(warm, key=lambda run: run["seconds"])
+    return firsts
 
 
-def _child(library: str, names: Sequence[str], cache: str, effort: Effort) -> dict[str, dict[str, Any]]:
-    """What `child` measures; nothing for a peer that takes too long."""
+def _child(library: str, names: Sequence[str], cache: str | None, effort: Effort) -> dict[str, dict[str, Any]]:
+    """What `child` measures; nothing for a peer that fails or takes too long."""
     command = [sys.executable, "-m", "benchmarks.child", library, str(effort.is_smoke), *names]
-    caches = dict.fromkeys(("TRACEGRAPH_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR"), cache)
+    caches = dict.fromkeys(CACHES, cache) if cache else {}
     limit = None if library == OURS else 3 * effort.limit * len(names)
     try:
         done = subprocess.run(
@@ -66,6 +70,8 @@ def _child(library: str, names: Sequence[str], cache: str, effort: Effort) -> di
             check=True,
             timeout=limit,
         )
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        if library == OURS:
+            raise
         return {}
     return json.loads(done.stdout)  # type: ignore[no-any-return]

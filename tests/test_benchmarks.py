@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("black-scholes", "softmax", "layernorm", "column sum", "row sum", "pairwise", "matmul", "attention", "stencil")
 PARTS += ("mandelbrot", "polynomial", "standardise", "chain", "five numbers", "two arrays", "rosenbrock", "MLP 4-16-3")
 PARTS += (
-    "programs: jacobi_2d",
+    "programs: ",
     "derivatives: LSTM",
     "MLP 784",
     "RNN",
