@@ -65,9 +65,20 @@ def has_phases(node: Node) -> bool:
     name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
     if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
         return False
+    if name == "searchsorted":
+        return node.inputs[0].dtype.kind != "b"
+    if name == "histogram":
+        return node.params.get("lead", 0) == 0 and _is_counted(node)
     if name in SORTED:
         return node.shape[node.params["axis"]] <= LONGEST and not (name == "sort" and _is_stable(node))
     return name == "recurrence" or (name == "cumulate" and node.params["ufunc"] in SCANNED)
+
+
+def _is_counted(node: Node) -> bool:
+    """Whether a histogram is the same if all is compared, and weighed, in double precision."""
+    x, edges, *weights = (each.dtype for each in node.inputs)
+    exact = all(dtype.kind in "iuf" and (dtype.kind == "f" or dtype.itemsize <= 4) for dtype in (x, edges))
+    return exact and np.result_type(x, edges) == edges and all(dtype.kind == "f" for dtype in weights)
 
 
 def _is_stable(node: Node) -> bool:

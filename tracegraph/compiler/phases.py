@@ -187,7 +187,8 @@ def _phase(
     """A phase that reads its first buffers, and writes all that come after ``written``."""
     bases = [base for base, _ in buffers]
     reads, writes = tuple(bases[:written]), tuple(bases[written:])
-    return PhaseKernel(node, text, tuple(buffers), numbers, reads, writes, extent, step, cost, tuple(words.items()))  # fmt: skip
+    filled = tuple(words.items())
+    return PhaseKernel(node, text, tuple(buffers), numbers, reads, writes, extent, step, cost, filled)
 
 
 def _network(node: Node, x: Place) -> PhaseKernel:
@@ -252,6 +253,56 @@ def _indexed_pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
     )  # fmt: skip
 
 
+# -- searching and counting --------------------------------------------------------------------------------------------
+
+#: Values that are looked up together; what one costs for each doubling of the line, in a cache and out of it.
+LOOKED_UP, LOOKUP, FAR_LOOKUP, NEAR = 256, 0.7, 3.0, 2**17
+#: What counting one value costs; how many make a piece, and how many pieces there are at most.
+COUNTED, PIECE_VALUES, MOST_COUNTERS = 2.0, 2**16, 16
+
+
+def _search(node: Node, places: Sequence[Place]) -> Phases:
+    a, v = node.inputs
+    n, m = a.shape[-1], v.shape[-1]
+    if not v.aval.size:
+        return ()
+    strips, rows = -(-m // LOOKED_UP), math.prod(v.shape[:-1])
+    cost = v.aval.size * n.bit_length() * (LOOKUP if n <= NEAR else FAR_LOOKUP)
+    is_left = node.params["side"] == "left"
+    words = {
+        "block": str(LOOKED_UP),
+        "before": "less" if is_left else "less_equal",
+        "of_nan": "count" if is_left else "n",
+    }
+    text, extent = "search_floats" if a.dtype.kind == "f" else "search", rows * strips
+    numbers, step = (n, m, strips), _step(extent, cost)
+    return (_phase(node, text, (*places, (node, 0)), numbers, extent, step, cost, words, written=2),)
+
+
+def _histogram(node: Node, places: Sequence[Place]) -> Phases:
+    x, edges, *weights = node.inputs
+    bins, size = edges.aval.size - 1, x.aval.size
+    pieces = max(1, min(MOST_COUNTERS, size // PIECE_VALUES, size // (4 * max(bins, 1))))
+    width = -(-size // pieces)
+    counts = _scratch(pieces * (bins + 1), "float64" if weights else "int64", node)
+    found = _scratch(pieces * LOOKED_UP, "int64", node)
+    is_uniform = node.params["is_uniform"]
+    text = "_".join(["histogram", "uniform" if is_uniform else "sought", *["weighted" for _ in weights]])
+    cost = size * (COUNTED if is_uniform else COUNTED + LOOKUP * bins.bit_length())
+    buffers, words = (*places, (counts, 0), (found, 0)), {"block": str(LOOKED_UP)}
+    return (
+        _phase(node, text, buffers, (bins, width, size), pieces, 1, cost, words, written=len(places)),
+        _total(node, counts, bins, pieces, bins + 1),
+    )
+
+
+def _total(node: Node, counts: Node, bins: int, pieces: int, stride: int) -> PhaseKernel:
+    """What was counted in pieces, added up."""
+    cost = 0.3 * bins * pieces
+    return _phase(node, "total", ((counts, 0), (node, 0)), (pieces, stride), bins, _step(bins, cost), cost)
+
+
 _PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {
-    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort
+    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort,
+    "searchsorted": _search, "histogram": _histogram
 }  # fmt: skip

@@ -240,8 +240,8 @@ _CHAINS = range(4)
 
 
 def _merge() -> str:
-    """Merges pairs of runs: four chains side by side, because each step waits for the comparison before. Where a chain starts
-    in either run is found by bisection along its diagonal."""
+    """Merges pairs of runs: four chains side by side, because each step waits for the comparison before. Where a chain
+    starts in either run is found by bisection along its diagonal."""
     cut = """
 low = max(0, cut{c} - na)
 high = min(cut{c}, nb)
