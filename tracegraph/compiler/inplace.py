@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tracegraph.compiler.native import has_phases
 from tracegraph.ir import Graph, Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.gather import scatter, scatter_add
@@ -73,7 +74,7 @@ def find_in_place(graph: Graph) -> tuple[list[Node], frozenset[Node]]:
 
 def _may_overwrite(node: Node) -> bool:
     """Whether a node is an update of a buffer that was written piece by piece, in the order of that buffer."""
-    if node.op not in (update, scatter, scatter_add):
+    if node.op not in (update, scatter, scatter_add) or has_phases(node):
         return False
     old = node.inputs[0]
     return old.base.op in (update, concatenate, scatter, scatter_add) and _is_whole(old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracegraph.backends.numba import counts, scans, searches, sorts
+from tracegraph.backends.numba import counts, scans, scatters, searches, sorts
 from tracegraph.backends.numba.sorter import sort_address
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot
 from tracegraph.backends.numba.texts import Text
@@ -12,7 +12,7 @@ from tracegraph.compiler.kernel import PhaseKernel
 
 __all__ = ["write_phase"]
 
-_TEXTS: Mapping[str, Text] = {**scans.TEXTS, **sorts.TEXTS, **searches.TEXTS, **counts.TEXTS}
+_TEXTS: Mapping[str, Text] = {**scans.TEXTS, **sorts.TEXTS, **searches.TEXTS, **counts.TEXTS, **scatters.TEXTS}
 
 
 def write_phase(kernel: PhaseKernel) -> KernelSource:

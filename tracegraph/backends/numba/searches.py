@@ -1,7 +1,7 @@
 """Texts that look values up in lines that rise.
 
-Some values at a time are looked up together, step by step, so that the loop over them vectorises and many reads are under way
-at once. Steps have no branches: all lookups in one line take as many.
+Some values at a time are looked up together, step by step, so that the loop over them vectorises and many reads are under
+way at once. Steps have no branches: all lookups in one line take as many.
 """
 
 from __future__ import annotations
