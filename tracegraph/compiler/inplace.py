@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tracegraph.compiler.native import can_fail
+from tracegraph.compiler.native import can_fail, has_phases
 from tracegraph.ir import Graph, Node, Shape
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.gather import scatter, scatter_add
@@ -99,7 +99,7 @@ def find_in_place(graph: Graph, chains: Iterable[list[Node]] = ()) -> tuple[list
 
 def _may_overwrite(node: Node) -> bool:
     """Whether a node is an update of a buffer that was written piece by piece, in the order of that buffer."""
-    if node.op not in _UPDATES:
+    if node.op not in _UPDATES or has_phases(node):
         return False
     old = node.inputs[0]
     return old.base.op in (update, concatenate, scatter, scatter_add) and _is_whole(old)

@@ -209,13 +209,17 @@ class _Pass:
             return self._updated(node, *sources)
         if op is gather:
             return self._picked(node, *sources)
+        if has_phases(node):
+            is_usable = [_is_plain(source) or _is_repeated_literal(node, k) for k, source in enumerate(sources)]
+            pairs = zip(sources, is_usable, strict=True)
+            return self._noted(node.with_inputs(tuple([each if fits else self._copy(each) for each, fits in pairs])))
         if op in (scatter, scatter_add):
             old, *others = sources
             return self._scattered(node, self._copy(old), others)
         if op.kind == "product":
             fits = _is_strided if has_contraction(node) else _fits_product
             sources = tuple([source if fits(source) else self._copy(source) for source in sources])
-        elif has_phases(node) or is_pool(node) or op.kind == "call":
+        elif is_pool(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         settled = node.with_inputs(sources)
         if op.name == "reshape" and settled.layout is None:
@@ -411,6 +415,11 @@ def _is_plain(node: Node) -> bool:
     """Whether the elements lie one after another in memory."""
     layout = node.layout if _has_memory(node.base) else None
     return layout is not None and layout.is_contiguous()
+
+
+def _is_repeated_literal(node: Node, k: int) -> bool:
+    """Whether an operand is one number that a scatter adds at every index."""
+    return node.op is scatter_add and k == 1 and is_literal(node.inputs[k].base)
 
 
 def _owned(graph: Graph, outputs: Sequence[Node]) -> list[Node]:

@@ -30,6 +30,9 @@ CONTRACTED = frozenset(map(np.dtype, ("float32", "float64")))
 SCANNED = frozenset({"add", "multiply", "maximum", "minimum", "fmax", "fmin"})
 #: Sorts that have kernels, and the longest line that they sort.
 SORTED, LONGEST = frozenset({"sort", "argsort"}), 2**30
+#: The least number of values that are shared out among threads to be added up at indices; how many places there are to each
+#: of them at most; how long a row is at least.
+LEAST_SCATTERED, SPARSEST, LEAST_ROW = 2**16, 4, 8
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
@@ -82,9 +85,30 @@ def has_phases(node: Node) -> bool:
     name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
     if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
         return False
+    if name == "scatter_add":
+        return _is_scattered_alike(node)
+    if name == "searchsorted":
+        return node.inputs[0].dtype.kind != "b"
+    if name == "histogram":
+        return node.params.get("lead", 0) == 0 and _is_counted(node)
     if name in SORTED:
         return node.shape[node.params["axis"]] <= LONGEST and not (name == "sort" and _is_stable(node))
     return name == "recurrence" or (name == "cumulate" and node.params["ufunc"] in SCANNED)
+
+
+def _is_scattered_alike(node: Node) -> bool:
+    """Whether sums at indices along the first axis are so many that it pays to share them out among threads."""
+    x, _, *indices = node.inputs
+    values, inner = indices[0].aval.size, math.prod(x.shape[1:])
+    enough = values * inner >= LEAST_SCATTERED and values * SPARSEST >= x.shape[0]
+    return node.params["axes"] == (0,) and enough and (inner == 1 or inner >= LEAST_ROW)
+
+
+def _is_counted(node: Node) -> bool:
+    """Whether a histogram is the same if all is compared, and weighed, in double precision."""
+    x, edges, *weights = (each.dtype for each in node.inputs)
+    exact = all(dtype.kind in "iuf" and (dtype.kind == "f" or dtype.itemsize <= 4) for dtype in (x, edges))
+    return exact and np.result_type(x, edges) == edges and all(dtype.kind == "f" for dtype in weights)
 
 
 def _is_stable(node: Node) -> bool:

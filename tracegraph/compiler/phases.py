@@ -14,7 +14,7 @@ from tracegraph.compiler.kernel import PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.schedule import MOST_PIECES, PIECE_NANOSECONDS
 from tracegraph.ir import Node, aval_of
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.leaf import input_node, is_literal
 
 __all__ = ["phases"]
 
@@ -253,6 +253,133 @@ def _indexed_pieces(node: Node, x: Place, lines: int, n: int) -> Phases:
     )  # fmt: skip
 
 
+# -- searching and counting --------------------------------------------------------------------------------------------
+
+#: Values that are looked up together; what one costs for each doubling of the line, in a cache and out of it.
+LOOKED_UP, LOOKUP, FAR_LOOKUP, NEAR = 256, 0.7, 3.0, 2**17
+#: What counting one value costs; how many make a piece, and how many pieces there are at most.
+COUNTED, PIECE_VALUES, MOST_COUNTERS = 2.0, 2**16, 16
+
+
+def _search(node: Node, places: Sequence[Place]) -> Phases:
+    a, v = node.inputs
+    n, m = a.shape[-1], v.shape[-1]
+    if not v.aval.size:
+        return ()
+    strips, rows = -(-m // LOOKED_UP), math.prod(v.shape[:-1])
+    cost = v.aval.size * n.bit_length() * (LOOKUP if n <= NEAR else FAR_LOOKUP)
+    is_left = node.params["side"] == "left"
+    words = {
+        "block": str(LOOKED_UP),
+        "before": "less" if is_left else "less_equal",
+        "of_nan": "count" if is_left else "n",
+    }
+    text, extent = "search_floats" if a.dtype.kind == "f" else "search", rows * strips
+    numbers, step = (n, m, strips), _step(extent, cost)
+    return (_phase(node, text, (*places, (node, 0)), numbers, extent, step, cost, words, written=2),)
+
+
+def _histogram(node: Node, places: Sequence[Place]) -> Phases:
+    x, edges, *weights = node.inputs
+    bins, size = edges.aval.size - 1, x.aval.size
+    pieces = max(1, min(MOST_COUNTERS, size // PIECE_VALUES, size // (4 * max(bins, 1))))
+    width = -(-size // pieces)
+    counts = _scratch(pieces * (bins + 1), "float64" if weights else "int64", node)
+    found = _scratch(pieces * LOOKED_UP, "int64", node)
+    is_uniform = node.params["is_uniform"]
+    text = "_".join(["histogram", "uniform" if is_uniform else "sought", *["weighted" for _ in weights]])
+    cost = size * (COUNTED if is_uniform else COUNTED + LOOKUP * bins.bit_length())
+    buffers, words = (*places, (counts, 0), (found, 0)), {"block": str(LOOKED_UP)}
+    return (
+        _phase(node, text, buffers, (bins, width, size), pieces, 1, cost, words, written=len(places)),
+        _total(node, counts, bins, pieces, bins + 1),
+    )
+
+
+def _total(node: Node, counts: Node, bins: int, pieces: int, stride: int) -> PhaseKernel:
+    """What was counted in pieces, added up."""
+    cost = 0.3 * bins * pieces
+    return _phase(node, "total", ((counts, 0), (node, 0)), (pieces, stride), bins, _step(bins, cost), cost)
+
+
+# -- sums at indices ---------------------------------------------------------------------------------------------------
+
+#: Up to so many places a task has all of them for itself; of more, so many make a range that fits in a cache.
+OWN_PLACES, RANGE_BITS, MOST_RANGES_BITS = 2**15, 14, 9
+#: What it costs to add one value up, and to deal it out; by how many tasks rows are looked for.
+ADDED, DEALT, ROW_TASKS = 1.5, 2.0, 4
+
+
+def _scatter(node: Node, places: Sequence[Place]) -> Phases:
+    n, inner = node.shape[0], math.prod(node.shape[1:])
+    if not node.aval.size:
+        return ()
+    if inner > 1:
+        return (_scattered_rows(node, places, inner),)
+    return _own_sums(node, places) if n <= OWN_PLACES else _dealt_sums(node, places)
+
+
+def _value_words(node: Node, at: str) -> dict[str, str]:
+    """Where a value is: a literal is at the same place for all."""
+    return {"at": "0" if is_literal(node.inputs[1].base) else at}
+
+
+def _scattered_rows(node: Node, places: Sequence[Place], inner: int) -> PhaseKernel:
+    x, v, indices = places
+    n, m = node.shape[0], node.inputs[2].aval.size
+    cost = ADDED * m + 0.3 * m * inner
+    step = max(1, -(-n // ROW_TASKS)) if cost > PIECE_NANOSECONDS else n
+    words = _value_words(node, "i * inner + j")
+    return _phase(node, "scatter_rows", (x, indices, v, (node, 0)), (n, m, inner), n, step, cost, words, written=3)
+
+
+def _cut(m: int, places: int) -> tuple[int, int]:
+    """Into how many pieces values are cut, and how long those are."""
+    pieces = max(1, min(MOST_COUNTERS, m // PIECE_VALUES, m // (4 * places)))
+    return pieces, -(-m // pieces)
+
+
+def _own_sums(node: Node, places: Sequence[Place]) -> Phases:
+    x, v, indices = places
+    n, m = node.shape[0], node.inputs[2].aval.size
+    pieces, width = _cut(m, n)
+    sums = _scratch(pieces * n, str(node.dtype), node)
+    words, cost = _value_words(node, "i"), ADDED * m
+    buffers, after = (indices, v, (sums, 0)), 0.3 * n * pieces
+    return (
+        _phase(node, "scatter_own", buffers, (n, m, width), pieces, 1, cost, words, written=2),
+        _phase(node, "scatter_total", (x, (sums, 0), (node, 0)), (n, pieces), n, _step(n, after), after, written=2),
+    )
+
+
+def _dealt_sums(node: Node, places: Sequence[Place]) -> Phases:
+    x, v, indices = places
+    n, m = node.shape[0], node.inputs[2].aval.size
+    shift = max(RANGE_BITS, n.bit_length() - MOST_RANGES_BITS)
+    ranges = -(-n // 2**shift)
+    pieces, width = _cut(m, ranges)
+    counts, ends = (_scratch(pieces * ranges, "int64", node) for _ in range(2))
+    dealt = _scratch(m, "int32" if n < 2**31 else "int64", node)
+    is_same = is_literal(node.inputs[1].base)
+    values = v if is_same else (_scratch(m, str(node.dtype), node), 0)
+    numbers = (n, m, width, shift, ranges)
+    deal = _phase(
+        node, "scatter_deal" if is_same else "scatter_deal_values",
+        (indices, *(() if is_same else (v,)), (counts, 0), (ends, 0), (dealt, 0), *(() if is_same else (values,))),
+        (*numbers, pieces), pieces, 1, DEALT * m, written=2 if is_same else 3,
+    )  # fmt: skip
+    add_up = (x, values, (ends, 0), (dealt, 0), (node, 0))
+    words, cost = _value_words(node, "k"), ADDED * m
+    return (
+        _phase(node, "scatter_count", (indices, (counts, 0)), numbers, pieces, 1, 1.0 * m),
+        deal,
+        _phase(
+            node, "scatter_gathered", add_up, (n, shift, ranges, pieces), ranges, _step(ranges, cost), cost, words, written=4
+        ),
+    )  # fmt: skip
+
+
 _PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {
-    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort
+    "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort,
+    "searchsorted": _search, "histogram": _histogram, "scatter_add": _scatter
 }  # fmt: skip

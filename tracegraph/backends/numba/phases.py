@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracegraph.backends.numba import scans, sorts
+from tracegraph.backends.numba import counts, scans, scatters, searches, sorts
 from tracegraph.backends.numba.sorter import sort_address
-from tracegraph.backends.numba.source import KernelSource, Slot
+from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot
 from tracegraph.backends.numba.texts import Text
 from tracegraph.compiler.kernel import PhaseKernel
 
 __all__ = ["write_phase"]
 
-_TEXTS: Mapping[str, Text] = {**scans.TEXTS, **sorts.TEXTS}
+_TEXTS: Mapping[str, Text] = {**scans.TEXTS, **sorts.TEXTS, **searches.TEXTS, **counts.TEXTS, **scatters.TEXTS}
 
 
 def write_phase(kernel: PhaseKernel) -> KernelSource:
@@ -33,6 +33,9 @@ def write_phase(kernel: PhaseKernel) -> KernelSource:
     slots += [Slot(None, number) for number in numbers.values()]
     ufunc = kernel.node.params.get("ufunc", "")
     name = "_".join(filter(None, (kernel.node.op.name, ufunc, kernel.text.removeprefix(f"{kernel.node.op.name}_"))))
+    if "store(errors" in text.body:
+        head.append(f"    errors = pointer(args, {len(slots)}, int64)")
+        slots.append(Slot(ERRORS, 0))
     body = text.body.strip("\n").format(**dtypes, **dict(kernel.words))
     lines = [f"def {name}(args, lo, hi):", *head, *body.splitlines(), ""]
     return KernelSource(name, "\n".join(lines), tuple(slots), (None,) * (len(lines) - 1))
