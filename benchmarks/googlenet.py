@@ -69,7 +69,7 @@ def parameters() -> Any:
             )
         )  # fmt: skip
         channels = one + three + five + behind
-    weights = random(channels, CLASSES, seed=next(numbers), dtype=np.float32) / np.float32(np.sqrt(channels))
+    weights = random(channels, CLASSES, seed=next(numbers), dtype=np.float32) / np.float32(100 * np.sqrt(channels))
     return stem, tuple(modules), (weights, np.zeros(CLASSES, np.float32))
 
 
