@@ -85,6 +85,8 @@ def has_phases(node: Node) -> bool:
     name, dtypes = node.op.name, [each.dtype for each in (node, *node.inputs)]
     if any(dtype.kind not in "biuf" or dtype == np.float16 for dtype in dtypes):
         return False
+    if name == "nonzero":
+        return node.inputs[0].aval.ndim == 1
     if name == "scatter_add":
         return _is_scattered_alike(node)
     if name == "searchsorted":

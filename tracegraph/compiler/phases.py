@@ -296,6 +296,20 @@ def _histogram(node: Node, places: Sequence[Place]) -> Phases:
     )
 
 
+def _true_places(node: Node, places: Sequence[Place]) -> Phases:
+    (mask,) = places
+    n, cost = node.inputs[0].aval.size, 0.3 * node.inputs[0].aval.size
+    width = max(LOOKED_UP, _step(n, 5 * cost))
+    pieces = -(-n // width)
+    counts, found = _scratch(pieces, "int64", node), _scratch(pieces * LOOKED_UP, "int64", node)
+    numbers, buffers = (n, width, pieces, node.aval.size), (mask, (counts, 0), (node, 0), (found, 0))
+    words = {"block": str(LOOKED_UP)}
+    return (
+        _phase(node, "true_counts", (mask, (counts, 0)), (n, width), pieces, _step(pieces, cost), cost),
+        _phase(node, "true_places", buffers, numbers, pieces, 1, 5 * cost, words, written=2),
+    )
+
+
 def _total(node: Node, counts: Node, bins: int, pieces: int, stride: int) -> PhaseKernel:
     """What was counted in pieces, added up."""
     cost = 0.3 * bins * pieces
@@ -381,5 +395,5 @@ def _dealt_sums(node: Node, places: Sequence[Place]) -> Phases:
 
 _PHASES: Mapping[str, Callable[[Node, Sequence[Place]], Phases]] = {
     "cumulate": _scan, "recurrence": _scan, "sort": _sort, "argsort": _sort,
-    "searchsorted": _search, "histogram": _histogram, "scatter_add": _scatter
+    "searchsorted": _search, "histogram": _histogram, "scatter_add": _scatter, "nonzero": _true_places
 }  # fmt: skip

@@ -12,13 +12,15 @@ from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
 from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
+from tracegraph.ops.gather import gather, scatter_add
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
-from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.shape import reshape, reshape_to, transpose
+from tracegraph.ops.sorting import argpartition, argsort, partition, put_along_add, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite.engine import Rules, rule
 
@@ -189,6 +191,55 @@ def update_of_update(node: Node) -> Node | None:
     return update(x.inputs[0], v, **node.params)
 
 
+@rule("take_along_as_gather", take_along)
+def take_along_as_gather(node: Node) -> Node:
+    """Picking along an axis is picking at indices along all of them."""
+    x, indices = node.inputs
+    places = _places_along(indices, node.params["axis"])
+    return gather(x, *places, axes=tuple(range(x.aval.ndim)), distinct=node.params["distinct"])
+
+
+@rule("put_along_as_scatter", put_along_add)
+def put_along_as_scatter(node: Node) -> Node:
+    """Its adjoint likewise."""
+    x, indices = node.inputs
+    places = _places_along(indices, node.params["axis"])
+    zero = fill(0, node.shape, node.dtype)
+    return scatter_add(zero, x, *places, axes=tuple(range(x.aval.ndim)), distinct=node.params["distinct"])
+
+
+def _places_along(indices: Node, axis: int) -> list[Node]:
+    """For each axis, where in it the elements are."""
+    found = []
+    for k, n in enumerate(indices.shape):
+        if k == axis:
+            found.append(indices)
+        else:
+            column = reshape_to(iota(length=n, dtype=indices.dtype), (n, *(1,) * (indices.aval.ndim - k - 1)))
+            found.append(column if column.shape == indices.shape else broadcast_to(column, shape=indices.shape))
+    return found
+
+
+@rule("stable_sort", sort)
+def stable_sort(node: Node) -> Node | None:
+    """The zeros of floats have two signs: a sort that is stable leaves them in their order, as a sort of indices does."""
+    (x,) = node.inputs
+    if node.dtype not in (np.float32, np.float64) or node.params["kind"] in (None, "quicksort", "heapsort"):
+        return None
+    order = argsort(x, axis=node.params["axis"], kind="stable")
+    return take_along(x, order, axis=node.params["axis"], distinct=True)
+
+
+@rule("partition_as_sort", partition, argpartition)
+def partition_as_sort(node: Node) -> Node | None:
+    """With several elements in their places, all may as well be: NumPy begins anew for each, and a sort has threads."""
+    is_sortable = node.inputs[0].dtype.kind in "iuf" and node.inputs[0].dtype != np.float16
+    if len(node.params["kth"]) < 2 or not is_sortable:
+        return None
+    return (sort if node.op is partition else argsort)(*node.inputs, axis=node.params["axis"], kind=None)
+
+
 LOWER: Rules = (
     arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, window_sums, depthwise_conv,
+    partition_as_sort, stable_sort, take_along_as_gather, put_along_as_scatter,
 )  # fmt: skip

@@ -391,7 +391,10 @@ def _spread_indices(parts: Sequence[Any], given: Sequence[Node | None], shape: t
     """Arrays and slices as arrays of one shape. The axes of the arrays come where the first of them is, or, if there are
     slices between them, in front."""
     arrays = [k for k, node in enumerate(given) if node is not None]
-    common = iter(broadcast([node for node in given if node is not None]))
+    leading = broadcast([node for node in given if node is not None])
+    if arrays == list(range(len(arrays))) and all(part == slice(None) for part in parts[len(arrays) :]):
+        return list(leading)
+    common = iter(leading)
     nodes = [None if node is None else next(common) for node in given]
     own = next(node.shape for node in nodes if node is not None)
     steps = {

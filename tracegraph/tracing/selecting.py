@@ -18,14 +18,15 @@ from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Shape
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
-from tracegraph.ops.elementwise import like
+from tracegraph.ops.elementwise import convert, like
 from tracegraph.ops.gather import INDEX, check_bounds, gather, scatter
 from tracegraph.ops.gather import nonzero as nonzero_op
 from tracegraph.ops.leaf import constant, iota
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_
+from tracegraph.ops.scan import cumulate
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.ops.sorting import argpartition, argsort, lexsort, searchsorted, sort
+from tracegraph.ops.sorting import argpartition, argsort, lexsort, sort
 from tracegraph.tracing.indexing import NO_INDEX, Mask, Pick, Region, parse_index
 from tracegraph.tracing.lift import (
     broadcast,
@@ -684,9 +685,10 @@ def _unique(
         return _unique_rows(x, axis, return_index, return_inverse, return_counts)
     line = reshape_to(x.node, (x.size,))
     in_order, order = _sorted(line, by_index=return_index or return_inverse)
-    firsts = _places(_is_first(in_order, equal_nan=equal_nan))
+    is_first = _is_first(in_order, equal_nan=equal_nan)
+    firsts = _places(is_first)
     found = [gather(in_order, firsts, axes=(0,), distinct=True)]
-    found += _described(order, firsts, x.shape, return_index, return_inverse, return_counts)
+    found += _described(order, is_first, firsts, x.shape, return_index, return_inverse, return_counts)
     results = tuple(result(node, is_array=True) for node in found)
     return results[0] if len(results) == 1 else results
 
@@ -710,9 +712,10 @@ def _unique_rows(x: Placeholder, axis: int, index: bool, inverse_: bool, counts:
     keys = [reshape_to(each, (n,)) for each in columns]
     order = lexsort(*keys, axis=0) if keys else iota(length=n, dtype=INDEX)
     in_order = gather(table, order, axes=(0,), distinct=True)
-    firsts = _places(_is_first_row(in_order))
+    is_first = _is_first_row(in_order)
+    firsts = _places(is_first)
     unique = reshape_to(gather(in_order, firsts, axes=(0,), distinct=True), (firsts.aval.size, *others))
-    found = [_moved(unique, [0], [k]), *_described(order, firsts, (n,), index, inverse_, counts)]
+    found = [_moved(unique, [0], [k]), *_described(order, is_first, firsts, (n,), index, inverse_, counts)]
     results = tuple(map(result, found))
     return results[0] if len(results) == 1 else results
 
@@ -740,13 +743,15 @@ def _is_first(in_order: Node, *, equal_nan: bool) -> Node:
     return concatenate(fill(True, (1,), BOOL), differ, axis=0)
 
 
-def _described(order: Node, firsts: Node, shape: Shape, index: bool, inverse_: bool, counts: bool) -> list[Node]:
+def _described(
+    order: Node, is_first: Node, firsts: Node, shape: Shape, index: bool, inverse_: bool, counts: bool
+) -> list[Node]:
     """Where unique values come first, which one each element is, and how often each comes."""
     n, found = order.aval.size, []
     if index:
         found.append(gather(order, firsts, axes=(0,), distinct=True))
     if inverse_:
-        ranks = searchsorted(firsts, iota(length=n, dtype=INDEX), side="right")
+        ranks = cumulate(convert(is_first, dtype=INDEX), ufunc="add", axis=0)
         ranks = ew.subtract(ranks, like(ranks, 1))
         there = scatter(fill(0, (n,), INDEX), ranks, order, axes=(0,), distinct=True)
         found.append(reshape_to(there, shape))

@@ -81,6 +81,39 @@ _TOTAL = """
         store(out, b, {out}(total))
 """
 
+_TRUE_COUNTS = """
+    for item in range(lo, hi):
+        total = int64(0)
+        for i in range(item * width, min(item * width + width, n)):
+            total = accumulate_add(total, where(load(mask, i), 1, 0))
+        store(counts, item, total)
+"""
+
+#: Places are first written one over the other until one is kept, in memory of the task's own; then those kept are copied.
+_TRUE_PLACES = """
+    total = 0
+    for k in range(pieces):
+        total += load(counts, k)
+    if total != count:
+        if lo == 0:
+            store(errors, 0, 1)
+            for k in range(count):
+                store(out, k, 0)
+    else:
+        to = 0
+        for k in range(lo):
+            to += load(counts, k)
+        own = lo * {block}
+        for start in range(lo * width, min(hi * width, n), {block}):
+            found = 0
+            for i in range(start, min(start + {block}, min(hi * width, n))):
+                store(places, own + found, i)
+                found += where(load(mask, i), 1, 0)
+            for k in range(found):
+                store(out, to + k, reload(places, own + k))
+            to += found
+"""
+
 _WEIGHT = "float64(load(w, i))"
 _NUMBERS = "bins width size"
 TEXTS: Mapping[str, Text] = {
@@ -88,5 +121,7 @@ TEXTS: Mapping[str, Text] = {
     "histogram_sought": Text("x edges counts places", _NUMBERS, _histogram(_RISING, _SOUGHT, "1")),
     "histogram_uniform_weighted": Text("x edges w counts places", _NUMBERS, _histogram(_RANGE, _UNIFORM, _WEIGHT)),
     "histogram_sought_weighted": Text("x edges w counts places", _NUMBERS, _histogram(_RISING, _SOUGHT, _WEIGHT)),
+    "true_counts": Text("mask counts", "n width", _TRUE_COUNTS),
+    "true_places": Text("mask counts out places", "n width pieces count", _TRUE_PLACES),
     "total": Text("counts out", "pieces stride", _TOTAL),
 }

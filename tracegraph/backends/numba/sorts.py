@@ -308,8 +308,7 @@ _MERGE = """
         start = min(position - first, na + nb)
         stop = min(end - first, na + nb)
 {merge}
-        for i in range(max(position, first + na + nb), end):
-            store(out, i, load(x, last - 1))
+{tail}
         position = end
 """
 _NUMBERS = """
@@ -330,6 +329,10 @@ _NUMBERS = """
                 low = j + 1
         nb = low - middle
 """
+_TAIL = """
+        for i in range(max(position, first + na + nb), end):
+            store(out, i, {x}(nan))
+"""
 _MERGE = _MERGE.replace("{merge}", _merge())
 
 TEXTS: Mapping[str, Text] = {
@@ -342,6 +345,6 @@ TEXTS: Mapping[str, Text] = {
     "argsort_ranges": Text("x ranges", "n pieces width", _RANGES),
     "argsort_pack": Text("x ranges words", "n pieces width bits", _PACK, "words"),
     "argsort_finish": Text("x words ranges out spare", "n pieces bits", _FINISH, "words"),
-    "merge": Text("x out", "n width", _MERGE.replace("{numbers}\n", "")),
-    "merge_floats": Text("x out", "n width", _MERGE.replace("{numbers}", _NUMBERS.strip("\n"))),
+    "merge": Text("x out", "n width", _MERGE.replace("{numbers}\n", "").replace("{tail}\n", "")),
+    "merge_floats": Text("x out", "n width", _MERGE.replace("{numbers}\n", _NUMBERS[1:]).replace("{tail}\n", _TAIL[1:])),
 }
