@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,17 +29,17 @@ Row = dict[str, Any]
 # -- workloads ---------------------------------------------------------------------------------------------------------
 
 
-def workload_rows(group: Sequence[Workload], run: Run) -> list[Row]:
+def workload_rows(group: Sequence[Workload], run: Run) -> Iterator[Row]:
     """Repeated calls of every library; first calls and memory, each in a fresh process."""
     chosen = [workload for workload in group if run.has(workload.name)]
-    rows = [_repeated(workload, run) for workload in chosen]
-    for library in run.libraries if run.has_processes else ():
-        able = [workload for workload, row in zip(chosen, rows, strict=True) if library in row["seconds"]]
-        firsts = first_calls(library, able, run.effort) if able else {}
-        for row in rows:
-            if row["name"] in firsts:
-                row["first"][library] = firsts[row["name"]]
-    return rows
+    for some in [chosen] if run.effort.is_smoke else [[workload] for workload in chosen]:
+        rows = {workload.name: _repeated(workload, run) for workload in some}
+        for library in run.libraries if run.has_processes else ():
+            able = [workload for workload in some if library in rows[workload.name]["seconds"]]
+            firsts = first_calls(library, able, run.effort) if able else {}
+            for name, first in firsts.items():
+                rows[name]["first"][library] = first
+        yield from rows.values()
 
 
 def _repeated(workload: Workload, run: Run) -> Row:
@@ -125,7 +125,7 @@ def _compile_row(name: str, steps: int, args: Arguments, effort: Effort) -> Row:
 
 
 #: The tables in the order in which they are printed.
-SECTIONS: dict[str, Callable[[Run], list[Row]]] = {
+SECTIONS: dict[str, Callable[[Run], Iterable[Row]]] = {
     **{name: functools.partial(workload_rows, group) for name, group in GROUPS.items()},
     "programs": program_rows,
     "imports": import_rows,
