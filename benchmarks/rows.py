@@ -18,7 +18,7 @@ from benchmarks.passes import pass_rows
 from benchmarks.processes import first_calls, import_seconds
 from benchmarks.programs import program_rows, said
 from benchmarks.run import Run
-from benchmarks.timing import Effort, limited, race
+from benchmarks.timing import Effort, elsewhere, limited, race
 from benchmarks.workload import Arguments, Workload, random
 from benchmarks.workloads import GROUPS
 
@@ -67,8 +67,10 @@ def _repeated(workload: Workload, run: Run) -> Row:
             raise WrongAnswer(f"{workload.name}: {name} gives {wrong[name]}")
     demand = demand_of(workload, args, answers[OURS], run.limits, run.threads)
     answers.clear()
-    seconds = race({name: call for name, call in calls.items() if name not in wrong}, run.effort)
-    return {"name": workload.name, "seconds": seconds, "faults": faults | wrong, "limit": demand._asdict(), "first": {}}
+    with elsewhere() as others:
+        seconds = race({name: call for name, call in calls.items() if name not in wrong}, run.effort)
+    found: Row = {"seconds": seconds, "faults": faults | wrong, "limit": demand._asdict(), "first": {}}
+    return {"name": workload.name, **found, "cores elsewhere": sum(others)}
 
 
 def _call_of(library: str, workload: Workload, args: Arguments) -> dict[str, Callable[[], Any]]:
