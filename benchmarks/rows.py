@@ -56,9 +56,9 @@ def _repeated(workload: Workload, run: Run) -> Row:
             continue
         try:
             with limited(run.effort.limit):
-                found = _call_of(name, workload, args)
-                answers |= {each: call() for each, call in found.items()}
-                calls |= found
+                made = _call_of(name, workload, args)
+                answers |= {each: call() for each, call in made.items()}
+                calls |= made
         except Exception as error:
             faults[name] = said(error)
     wrong = faults_of(workload, args, answers)
