@@ -46,11 +46,13 @@ def main() -> None:
         flush=True,
     )
     for section, rows in SECTIONS.items():
-        found[section] = rows(run)
+        found[section] = []
+        for row in rows(run):
+            found[section].append(row)
+            if options.json:
+                options.json.write_text(json.dumps(found, indent=1) + "\n")
         if found[section]:
             print(f"\n{TABLES[section](found[section])}", flush=True)
-        if options.json:
-            options.json.write_text(json.dumps(found, indent=1) + "\n")
     if options.plot:
         draw(options.plot, {section: found[section] for section in GROUPS})
 

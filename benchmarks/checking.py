@@ -34,19 +34,19 @@ def faults_of(workload: Workload, args: Arguments, answers: Mapping[str, Any]) -
         answers: by the name of the library; for a gradient, the value with its gradient.
     """
     wanted = bound(workload.function, np)(*args)
-    slopes = answers["autograd"][1] if workload.argnums and "autograd" in answers else None
-    found = {}
-    # autograd's gradients have passed by the time that others are compared with them
+    slopes, found = None, {}
+    # One gradient passes differences, autograd's if it is there; the others are compared with it.
     for library in sorted(answers, key=lambda name: name != "autograd"):
-        if workload.argnums:
+        if not workload.argnums:
+            fault = first_difference(answers[library], wanted, workload.stray)
+        else:
             value, gradient = answers[library]
             fault = first_difference(value, wanted)
-            if slopes is None or library == "autograd" or "autograd" in found:
+            if slopes is None:
                 fault = fault or _slope_difference(workload, args, gradient)
+                slopes = None if fault else gradient
             else:
                 fault = fault or first_difference(gradient, slopes)
-        else:
-            fault = first_difference(answers[library], wanted, workload.stray)
         if fault:
             found[library] = fault
     return found

@@ -100,6 +100,7 @@ def _torch(workload: Workload, *, is_compiled: bool = False) -> Callable[..., An
     if is_compiled:
         settings: Any = importlib.import_module("torch._inductor.config")
         settings.compile_threads = 1  # or a pool of processes stays behind
+        importlib.import_module("torch._dynamo").reset()  # all workloads share one code object, `over`, and its limit
         function = torch.compile(function)
     if not workload.argnums:
         return function

@@ -14,6 +14,8 @@ __all__ = ["TABLES", "machine_text"]
 
 Cells = Sequence[Sequence[str]]
 MISSING = "-"
+#: Cores that other processes may have on average before a row is called disturbed.
+DISTURBING = 0.1
 
 
 def machine_text(machine: Mapping[str, Any]) -> str:
@@ -37,6 +39,8 @@ def workload_table(rows: Sequence[Mapping[str, Any]]) -> str:
     text = f"{_aligned([head, *lines])}\n\n{_summary(rows)}"
     faults = [f"{row['name']}: {peer}: {fault}" for row in rows for peer, fault in row["faults"].items()]
     text += "".join(f"\nnot timed: {fault}" for fault in faults)
+    disturbed = [row["name"] for row in rows if row["cores elsewhere"] > DISTURBING]
+    text += f"\nother processes took part of the machine in: {', '.join(disturbed)}" if disturbed else ""
     return f"{text}\n\n{first_table(rows)}" if any(row["first"] for row in rows) else text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from benchmarks.passes import pass_rows
 from benchmarks.processes import first_calls, import_seconds
 from benchmarks.programs import program_rows, said
 from benchmarks.run import Run
-from benchmarks.timing import Effort, limited, race
+from benchmarks.timing import Effort, elsewhere, limited, race
 from benchmarks.workload import Arguments, Workload, random
 from benchmarks.workloads import GROUPS
 
@@ -29,17 +29,17 @@ Row = dict[str, Any]
 # -- workloads ---------------------------------------------------------------------------------------------------------
 
 
-def workload_rows(group: Sequence[Workload], run: Run) -> list[Row]:
+def workload_rows(group: Sequence[Workload], run: Run) -> Iterator[Row]:
     """Repeated calls of every library; first calls and memory, each in a fresh process."""
     chosen = [workload for workload in group if run.has(workload.name)]
-    rows = [_repeated(workload, run) for workload in chosen]
-    for library in run.libraries if run.has_processes else ():
-        able = [workload for workload, row in zip(chosen, rows, strict=True) if library in row["seconds"]]
-        firsts = first_calls(library, able, run.effort) if able else {}
-        for row in rows:
-            if row["name"] in firsts:
-                row["first"][library] = firsts[row["name"]]
-    return rows
+    for some in [chosen] if run.effort.is_smoke else [[workload] for workload in chosen]:
+        rows = {workload.name: _repeated(workload, run) for workload in some}
+        for library in run.libraries if run.has_processes else ():
+            able = [workload for workload in some if library in rows[workload.name]["seconds"]]
+            firsts = first_calls(library, able, run.effort) if able else {}
+            for name, first in firsts.items():
+                rows[name]["first"][library] = first
+        yield from rows.values()
 
 
 def _repeated(workload: Workload, run: Run) -> Row:
@@ -56,9 +56,9 @@ def _repeated(workload: Workload, run: Run) -> Row:
             continue
         try:
             with limited(run.effort.limit):
-                found = _call_of(name, workload, args)
-                answers |= {each: call() for each, call in found.items()}
-                calls |= found
+                made = _call_of(name, workload, args)
+                answers |= {each: call() for each, call in made.items()}
+                calls |= made
         except Exception as error:
             faults[name] = said(error)
     wrong = faults_of(workload, args, answers)
@@ -67,8 +67,10 @@ def _repeated(workload: Workload, run: Run) -> Row:
             raise WrongAnswer(f"{workload.name}: {name} gives {wrong[name]}")
     demand = demand_of(workload, args, answers[OURS], run.limits, run.threads)
     answers.clear()
-    seconds = race({name: call for name, call in calls.items() if name not in wrong}, run.effort)
-    return {"name": workload.name, "seconds": seconds, "faults": faults | wrong, "limit": demand._asdict(), "first": {}}
+    with elsewhere() as others:
+        seconds = race({name: call for name, call in calls.items() if name not in wrong}, run.effort)
+    found: Row = {"seconds": seconds, "faults": faults | wrong, "limit": demand._asdict(), "first": {}}
+    return {"name": workload.name, **found, "cores elsewhere": sum(others)}
 
 
 def _call_of(library: str, workload: Workload, args: Arguments) -> dict[str, Callable[[], Any]]:
@@ -125,7 +127,7 @@ def _compile_row(name: str, steps: int, args: Arguments, effort: Effort) -> Row:
 
 
 #: The tables in the order in which they are printed.
-SECTIONS: dict[str, Callable[[Run], list[Row]]] = {
+SECTIONS: dict[str, Callable[[Run], Iterable[Row]]] = {
     **{name: functools.partial(workload_rows, group) for name, group in GROUPS.items()},
     "programs": program_rows,
     "imports": import_rows,

@@ -3,14 +3,16 @@ moment of the machine hurts all alike."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["FULL", "SMOKE", "Effort", "TooSlow", "best", "limited", "race"]
+__all__ = ["FULL", "SMOKE", "Effort", "TooSlow", "best", "elsewhere", "limited", "race"]
 
 
 class Effort(NamedTuple):
@@ -35,6 +37,7 @@ class Effort(NamedTuple):
 
 FULL = Effort(seconds=2.0, rounds=7, batch=2e-3)
 SMOKE = Effort(seconds=0.0, rounds=1, batch=0.0, is_smoke=True)
+STATISTICS = Path("/proc/stat")
 #: Rounds that even a slow contender takes part in.
 FEW = 3
 #: A call that is shorter than this many seconds runs once more before it is timed.
@@ -62,6 +65,26 @@ def limited(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def elsewhere() -> Iterator[list[float]]:
+    """A list that afterwards holds how many cores other processes (and other guests of the host) had meanwhile; where the
+    system does not say, nothing."""
+    found: list[float] = []
+    start, busy, own = time.perf_counter(), _busy_seconds(), time.process_time()
+    yield found
+    if busy is not None and (after := _busy_seconds()) is not None:
+        spent = after - busy - (time.process_time() - own)
+        found.append(max(0.0, spent / (time.perf_counter() - start)))
+
+
+def _busy_seconds() -> float | None:
+    """Of all cores, stolen ones included, since the system started."""
+    if not STATISTICS.exists():
+        return None
+    user, nice, system, _, _, *others = (int(word) for word in STATISTICS.read_text().split("\n")[0].split()[1:9])
+    return float((user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK"))
 
 
 def race(calls: Mapping[str, Callable[[], Any]], effort: Effort) -> dict[str, float]:
