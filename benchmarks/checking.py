@@ -3,7 +3,6 @@ differences of the eager function in float64. Nothing is timed before it has pas
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,37 +91,33 @@ def _difference(mine: np.ndarray, other: np.ndarray, stray: float, tolerance: fl
 
 
 def _slope_difference(workload: Workload, args: Arguments, gradient: Any) -> str | None:
-    """The gradient by each array in turn, along one direction, against finite differences.
+    """The gradient by each argument in turn, along one direction of all its arrays, against finite differences.
 
     The direction has the signs of the gradient, so that nothing cancels in the sum, and random lengths, so that no error
     is orthogonal to it; where the gradient is zero it goes up.
     """
-    points = [np.asarray(point) for point in leaves([args[k] for k in workload.argnums])]
-    slopes = [np.asarray(slope) for slope in leaves(list(gradient))]
-    if [(slope.shape, slope.dtype) for slope in slopes] != [(point.shape, point.dtype) for point in points]:
-        return f"gradients of {[f'{slope.dtype}{slope.shape}' for slope in slopes]}"
     draw = np.random.default_rng(0).uniform
-    for k, (slope, point) in enumerate(zip(slopes, points, strict=True)):
-        direction = np.where(slope < 0, -1, 1) * draw(0.5, 1.5, slope.shape)
-        found = float(np.sum(slope * direction))
-        ahead, behind = (_moved(workload, args, k, step * direction) for step in (STEP, -STEP))
+    for slope, position in zip(gradient, workload.argnums, strict=True):
+        slopes, points = ([np.asarray(leaf) for leaf in leaves(each)] for each in (slope, args[position]))
+        if [(slope.shape, slope.dtype) for slope in slopes] != [(point.shape, point.dtype) for point in points]:
+            return f"gradients of {[f'{slope.dtype}{slope.shape}' for slope in slopes]}"
+        directions = [np.where(slope < 0, -1, 1) * draw(0.5, 1.5, slope.shape) for slope in slopes]
+        found = sum(float(np.sum(slope * direction)) for slope, direction in zip(slopes, directions, strict=True))
+        ahead, behind = (_moved(workload, args, position, directions, step) for step in (STEP, -STEP))
         wanted = (ahead - behind) / (2 * STEP)
         # What of the difference is only rounding of the function's value
         noise = 1e-15 * (abs(ahead) + abs(behind)) / STEP
-        if not abs(found - wanted) <= SLOPE_TOLERANCE[point.dtype] * abs(wanted) + noise:
-            return f"a slope of {found} by array {k}, along a direction in which differences give {wanted}"
+        if not abs(found - wanted) <= SLOPE_TOLERANCE[points[0].dtype] * abs(wanted) + noise:
+            return f"a slope of {found} by argument {position}, along a direction in which differences give {wanted}"
     return None
 
 
-def _moved(workload: Workload, args: Arguments, moving: int, change: np.ndarray) -> float:
-    """The function in float64 with one of the arrays that it is differentiated by moved."""
-    wide = map_leaves(_widened, args)
-    count = itertools.count()
-    moved = [
-        map_leaves(lambda leaf: leaf + change if next(count) == moving else leaf, wide[k]) for k in workload.argnums
-    ]
-    by_position = {**dict(enumerate(wide)), **dict(zip(workload.argnums, moved, strict=True))}
-    return float(bound(workload.function, np)(*by_position.values()))
+def _moved(workload: Workload, args: Arguments, position: int, directions: list[np.ndarray], step: float) -> float:
+    """The function in float64 with the arrays of one of its arguments moved."""
+    wide = list(map_leaves(_widened, args))
+    changes = iter(directions)
+    wide[position] = map_leaves(lambda leaf: leaf + step * next(changes), wide[position])
+    return float(bound(workload.function, np)(*wide))
 
 
 def _widened(leaf: Any) -> Any:

@@ -89,3 +89,40 @@ def test_a_wrong_gradient_aborts_with_the_name(checking, wrong):
     checking.check(workload, workload.arguments(4), {"jax": (np.float64(14), (np.array([0, 2, 4, 6.0]),))})
     with pytest.raises(checking.WrongAnswer, match="sum of squares: jax gives"):
         checking.check(workload, workload.arguments(4), {"jax": (np.float64(14), (np.array(wrong, float),))})
+
+
+def test_what_a_product_must_move_and_multiply(checking):
+    from benchmarks.demand import demand_of
+    from benchmarks.limits import Limits
+    from benchmarks.workload import Workload
+
+    workload = Workload("product", lambda np, x, y: np.matmul(x, y), lambda n: (np.ones((n, 4)), np.ones((4, n))), 8, 8)
+    args = workload.arguments(8)
+    found = demand_of(workload, args, args[0] @ args[1], Limits(1.0, 1.0, 1.0, 2.0, 1e-3), 2)
+    assert found.bytes == 8 * (32 + 32 + 64)
+    assert found.operations == 2 * 8 * 8 * 4
+    assert found.seconds == pytest.approx(found.operations / 1e6)
+    assert found.bound == "fma"
+
+
+def test_a_slow_contender_runs_once(checking):
+    import time
+
+    from benchmarks.timing import Effort, TooSlow, limited, race
+
+    calls = []
+    seconds = race({"slow": lambda: calls.append(time.sleep(0.05)), "quick": int}, Effort(0.0, 3, 0.0, patience=0.02))
+    assert len(calls) == 1
+    assert seconds["slow"] > 0.05 > seconds["quick"]
+    with pytest.raises(TooSlow, match="given up"), limited(0.01):
+        time.sleep(1)
+
+
+def test_bars_of_faster_ones_end_at_the_line(checking):
+    from benchmarks.plot import chart
+
+    rows = [{"name": "a < b", "seconds": {"tracegraph": 1.0, "numpy": 20.0, "jax": 0.5}}]
+    drawn = chart("arrays", rows)
+    assert "a &lt; b" in drawn
+    assert ">20<" in drawn
+    assert ">0.5<" in drawn

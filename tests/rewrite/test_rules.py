@@ -20,6 +20,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.shape import reshape, transpose
+from tracegraph.ops.sorting import argsort, put_along_add, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite import LOWER, OPTIMISE
 
@@ -270,6 +271,13 @@ CASES = [
     Case("vector_product", "f64[0] f64[0,5]", lambda x, y: matmul(reshape(x, shape=(1, 0)), y)),
     *(Case("short_window", spec, correlate, 1e-5, False) for spec in ("f64[7] f64[3]", "f32[2,5] f32[2,5]")),
     Case("short_window", "i8[9] i8[4]", correlate),
+    *(Case("take_along_as_gather", spec,
+           lambda x, y: take_along(x, argsort(y, axis=1, kind="stable"), axis=1, distinct=True))
+      for spec in ("f64[3,4] f64[3,4]", "i8[2,5,3] f32[2,5,3]", "f64[2,0] f64[2,0]")),
+    *(Case("put_along_as_scatter", spec,
+           lambda x, y: put_along_add(x, argsort(y, axis=1, kind="stable"), axis=1, distinct=True, length=y.shape[1]))
+      for spec in ("f64[3,4] f64[3,4]", "i8[2,5,3] f32[2,5,3]", "f64[2,0] f64[2,0]")),
+    *(Case("stable_sort", spec, lambda x: sort(x, axis=0, kind="stable")) for spec in (V, "f32[9,2]", "f64[0,3]")),
     # stabilising, here on tame inputs; see test_stable
     *(Case("softmax", "f64[3,4,5]", _softmax(axes), 1e-13, False) for axes in [(0,), (1,), (2,), (0, 2), (0, 1, 2)]),
     Case("softmax", "f32[4,4]", _softmax((1,)), 1e-5, False),

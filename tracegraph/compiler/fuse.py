@@ -8,6 +8,7 @@ into the one kernel that needs it, or computed and stored along with a kernel of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -177,6 +178,7 @@ class _Fuser:
                         self.later.setdefault(access(each).base, []).append(node)
         self.group_of: dict[Node, _Group] = {}
         self.groups: list[_Group] = []
+        self.numbers = count()
         self.users_of: dict[Node, set[_Group]] = {}
         self.reducing: dict[tuple[Shape, Ints], dict[Node, set[Node]]] = {}
 
@@ -223,7 +225,7 @@ class _Fuser:
         return found
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
-        group = _Group(len(self.groups), node, is_nest=has_kernel(node))
+        group = _Group(next(self.numbers), node, is_nest=has_kernel(node))
         group.members.add(node, Level.BODY, {()})
         group.members.store(node, Level.BODY)
         if node.op.kind == "part":

@@ -56,7 +56,7 @@ def _put_rule(x: Aval, indices: Aval, *, axis: int, length: int, distinct: bool)
 def _put_reference(x: np.ndarray, indices: np.ndarray, *, axis: int, length: int, distinct: bool) -> np.ndarray:
     result = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
     if distinct:
-        np.put_along_axis(result, indices, x, axis)
+        np.put_along_axis(result, indices, x + 0, axis)  # -0.0 + 0.0 is 0.0
     else:
         places: list[Any] = list(np.indices(x.shape, sparse=True))
         places[axis] = indices

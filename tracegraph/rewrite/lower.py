@@ -20,7 +20,7 @@ from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape, reshape_to, transpose
-from tracegraph.ops.sorting import argpartition, argsort, partition, put_along_add, sort, take_along
+from tracegraph.ops.sorting import argsort, put_along_add, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite.engine import Rules, rule
 
@@ -230,16 +230,7 @@ def stable_sort(node: Node) -> Node | None:
     return take_along(x, order, axis=node.params["axis"], distinct=True)
 
 
-@rule("partition_as_sort", partition, argpartition)
-def partition_as_sort(node: Node) -> Node | None:
-    """With several elements in their places, all may as well be: NumPy begins anew for each, and a sort has threads."""
-    is_sortable = node.inputs[0].dtype.kind in "iuf" and node.inputs[0].dtype != np.float16
-    if len(node.params["kth"]) < 2 or not is_sortable:
-        return None
-    return (sort if node.op is partition else argsort)(*node.inputs, axis=node.params["axis"], kind=None)
-
-
 LOWER: Rules = (
     arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, window_sums, depthwise_conv,
-    partition_as_sort, stable_sort, take_along_as_gather, put_along_as_scatter,
+    stable_sort, take_along_as_gather, put_along_as_scatter,
 )  # fmt: skip

@@ -17,23 +17,27 @@ def numba_name(dtype: np.dtype) -> str:
     return "boolean" if dtype.kind == "b" else str(dtype)
 
 
-def loops(functions: Mapping[str, np.dtype], operands: Sequence[np.dtype]) -> str:
-    """The source of a kernel `each` that applies each function in a loop of its own, giving the dtypes told."""
-    arguments = ", ".join(f"load(x{k}, i)" for k in range(len(operands)))
+def loops(functions: Mapping[str, np.dtype], operands: Sequence[np.dtype], step: int = 1) -> str:
+    """The source of a kernel `each` that applies each function in a loop of its own, `step` elements in each turn."""
     kinds = [*operands, *functions.values()]
     names = [*(f"x{k}" for k in range(len(operands))), *(f"out_{name}" for name in functions)]
     lines = ["def each(args, lo, hi):"]
     for slot, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         lines.append(f"    {name} = pointer(args, {slot}, {numba_name(np.dtype(kind))})")
     for name in functions:
-        lines += ["    for i in range(lo, hi):", f"        store(out_{name}, i, {name}({arguments}))"]
+        lines.append(f"    for i in range(lo, hi // {step}):")
+        for place in [f"i * {step} + {k}" for k in range(step)]:
+            arguments = ", ".join(f"load(x{k}, {place})" for k in range(len(operands)))
+            lines.append(f"        store(out_{name}, {place}, {name}({arguments}))")
     return "\n".join(lines) + "\n"
 
 
-def evaluate(call: Call, functions: Mapping[str, np.dtype], *operands: np.ndarray) -> dict[str, np.ndarray]:
-    """The results of several functions on the same operands, from one kernel."""
+def evaluate(
+    call: Call, functions: Mapping[str, np.dtype], *operands: np.ndarray, step: int = 1
+) -> dict[str, np.ndarray]:
+    """The results of several functions on the same operands, whose number `step` divides, from one kernel."""
     results = {name: np.empty(operands[0].shape, dtype) for name, dtype in functions.items()}
-    source = loops(functions, [x.dtype for x in operands])
+    source = loops(functions, [x.dtype for x in operands], step)
     call(source, "each", [*operands, *results.values()], 0, operands[0].size)
     return results
 

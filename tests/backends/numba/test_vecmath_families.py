@@ -138,3 +138,18 @@ def test_rare_operands_are_right_in_vectors_and_in_remainders(call: Call, dtype:
         assert_same(got, np.remainder(x, y), "remainder", x)
         sine = evaluate(call, {"sin": dtype}, x)["sin"]
         np.testing.assert_allclose(sine, np.sin(x.astype(np.longdouble)).astype(dtype), rtol=3e-7)
+
+
+@pytest.mark.parametrize("step", [2, 3, 4, 8])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_functions_in_loops_that_are_unrolled(call: Call, dtype: str, step: int) -> None:
+    """What LLVM makes of several elements at once, as short rows have them, is what it makes of one."""
+    x = np.resize(operands(dtype, 24), 24 * 24)
+    names = dict.fromkeys([*UNARY, "exp", "log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan", "tanh"], dtype)
+    expected = evaluate(call, names, x)
+    for name, got in evaluate(call, names, x, step=step).items():
+        assert_same(got, expected[name], name, x)
+    y = np.roll(x, 7)
+    expected = evaluate(call, {"power": dtype, "arctan2": dtype}, x, y)
+    for name, got in evaluate(call, {"power": dtype, "arctan2": dtype}, x, y, step=step).items():
+        assert_same(got, expected[name], name, x, y)

@@ -346,5 +346,7 @@ TEXTS: Mapping[str, Text] = {
     "argsort_pack": Text("x ranges words", "n pieces width bits", _PACK, "words"),
     "argsort_finish": Text("x words ranges out spare", "n pieces bits", _FINISH, "words"),
     "merge": Text("x out", "n width", _MERGE.replace("{numbers}\n", "").replace("{tail}\n", "")),
-    "merge_floats": Text("x out", "n width", _MERGE.replace("{numbers}\n", _NUMBERS[1:]).replace("{tail}\n", _TAIL[1:])),
+    "merge_floats": Text(
+        "x out", "n width", _MERGE.replace("{numbers}\n", _NUMBERS[1:]).replace("{tail}\n", _TAIL[1:])
+    ),
 }

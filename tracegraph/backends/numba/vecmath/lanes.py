@@ -206,8 +206,8 @@ def in_length(x: Sequence[Value], lanes: int, emit: Callable[..., Value]) -> Val
         padded = [_inserted(each, lanes) for each in x]
         result = emit(*padded)
         return Value(builder, builder.extract_element(result.raw, _WORD(0)), result.kind.in_lanes(1))
-    # Lanes beyond the operand's are those of the last.
-    numbers = ir.Constant(ir.VectorType(_WORD, lanes), [min(k, given - 1) for k in range(lanes)])
+    # The operand's lanes again and again: repeats of its last one, LLVM 22 permutes by a wrong index.
+    numbers = ir.Constant(ir.VectorType(_WORD, lanes), [k % given for k in range(lanes)])
     padded = [
         Value(builder, builder.shuffle_vector(each.raw, each.raw, numbers), each.kind.in_lanes(lanes)) for each in x
     ]
