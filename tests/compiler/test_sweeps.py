@@ -11,8 +11,9 @@ import pytest
 import tracegraph as tg
 
 # The modules: the package names only their functions.
-fuse, schedule, skew, sweep = (
-    importlib.import_module(f"tracegraph.compiler.{name}") for name in ("fuse", "schedule", "skew", "sweep")
+contract, fuse, native, schedule, skew, sweep = (
+    importlib.import_module(f"tracegraph.compiler.{name}")
+    for name in ("contract", "fuse", "native", "schedule", "skew", "sweep")
 )
 
 ROWS, COLUMNS = 61, 17
@@ -69,6 +70,17 @@ def by_columns(rng: np.random.Generator, x: Any, y: Any) -> Any:
     return x - np.mean(y, axis=0)
 
 
+def product(rng: np.random.Generator, x: Any, y: Any) -> Any:
+    weights = np.cos(np.arange(COLUMNS * COLUMNS)).reshape(COLUMNS, COLUMNS) / COLUMNS
+    return (np.tanh(np.stack([x, y])) @ weights)[1]
+
+
+def attention(rng: np.random.Generator, x: Any, y: Any) -> Any:
+    both = np.stack([x, np.sin(y)])
+    scores = np.tanh(both @ both[::-1].swapaxes(1, 2) * 0.1)
+    return (scores @ both)[0] / ROWS
+
+
 KINDS: tuple[Callable[..., Any], ...] = (
     shifted, star, in_place, borders, centred, normal, chosen, smooth, turned, by_columns,
 )  # fmt: skip
@@ -108,6 +120,10 @@ def small_caches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(skew, "LEAST_GAIN", 0)
     monkeypatch.setattr(skew, "LEAST_ROWS", 1)
     monkeypatch.setattr(fuse, "LARGEST_NEST", 8)
+    for name in ("LEAST_SIDE", "LEAST_TERMS", "LEAST_TOTAL"):
+        monkeypatch.setattr(native, name, 1)
+    for name in ("TASK_NANOSECONDS", "SHARED_NANOSECONDS"):
+        monkeypatch.setattr(contract, name, 200.0)
 
 
 @pytest.mark.usefixtures("small_caches")
@@ -131,6 +147,13 @@ def test_rows(seed: int) -> None:
     check(program(2000 + seed, (centred, normal, chosen, smooth), 12))
 
 
+@pytest.mark.usefixtures("small_caches")
+@pytest.mark.parametrize("seed", range(25))
+def test_products(seed: int) -> None:
+    """Products between kernels of the same rows."""
+    check(program(3000 + seed, (product, attention, normal, smooth), 8))
+
+
 def waves(function: Callable[..., Any], *arguments: Any) -> Any:
     seen: dict[str, Any] = {}
     tg.compile(function)._path(arguments, {}, seen.__setitem__)
@@ -149,6 +172,19 @@ def test_a_softmax_is_one_wave() -> None:
     assert len(wave.tasks) > 4
     assert all(len(task.parts) == len(wave.kernels) for task in wave.tasks)
     assert len(seen["plan"].shelves) == 3
+
+
+def test_attention_is_one_wave() -> None:
+    """The scores of some rows, their softmax and its product with the values."""
+
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        scores = q @ k.swapaxes(-1, -2)
+        e = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
+        return e / np.sum(e, axis=-1, keepdims=True) @ v
+
+    q = np.ones((8, 256, 64), np.float32)
+    (wave,) = waves(attend, q, q, q)["skew"].schedule.waves
+    assert len(wave.kernels) > 3
 
 
 def test_a_long_chain_keeps_what_is_between_its_kernels_in_lanes() -> None:

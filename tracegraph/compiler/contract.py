@@ -116,12 +116,13 @@ class Contraction(NamedTuple):
         if not self.is_by_rows:
             size, images = self.items * m * n, self.columns[0].extent
             return (n // images, size // images) if images and self.columns[0].c * images == size else None
-        stride = n
-        for level in reversed((*self.batch, *self.rows)):
-            if level.c != stride and level.extent != 1:
-                return None
-            stride *= level.extent
-        return 1, n
+        return (1, n) if _pace((level.extent, level.c) for level in self._row_levels) == n else None
+
+    @property
+    def pace(self) -> int:
+        """How many elements apart in A rows begin, those of all items of the batch counted through; 0 if they are not evenly
+        apart."""
+        return _pace((level.extent, level.a) for level in self._row_levels)
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -157,9 +158,23 @@ class Contraction(NamedTuple):
         return _cuts(side, min(ENOUGH_TASKS, side * k // PACKED_AT_ONCE + 1), step)
 
     @property
+    def _row_levels(self) -> tuple[Level, ...]:
+        return (*self.batch, *self.rows)
+
+    @property
     def _wanted(self) -> int:
         """How many tasks are enough to occupy all threads."""
         return int(max(min(ENOUGH_TASKS, self.nanoseconds // TASK_NANOSECONDS), 1))
+
+
+def _pace(levels: Iterable[tuple[int, int]]) -> int:
+    """How far apart the places are to which indices lead, given by extent and stride, outermost first; 0 if not evenly."""
+    pace, following = 0, 0
+    for extent, stride in reversed([level for level in levels if level[0] != 1]):
+        if pace and stride != following:
+            return 0
+        pace, following = pace or stride, extent * stride
+    return pace
 
 
 def _cuts(lines: int, pieces: int, step: int) -> tuple[int, ...]:

@@ -36,6 +36,10 @@ class NestKernel(NamedTuple):
         loops = " x ".join(f"{axis.extent}{' reduced' if axis.is_reduced else ''}" for axis in self.nest.axes) or "1"
         return f"nest over {loops}: {_work(self)}"
 
+    def pace(self, buffer: Node) -> int:
+        """How many bytes a turn of the outer loop moves on in a buffer."""
+        return self.nest.pace(buffer)
+
     @property
     def reads(self) -> tuple[Node, ...]:
         loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, (Load, Pick)))
@@ -85,6 +89,22 @@ class LibraryKernel(NamedTuple):
         """Of a contraction, A and B."""
         first, second = self.operands
         return (first, second) if self.node.op.name == "matmul" else (second, first)
+
+    @property
+    def walks(self) -> bool:
+        """Whether it is a contraction that computes row by row of a result in C order."""
+        if not self.is_contraction or self.packs or not self.node.aval.size:
+            return False
+        contraction = self.contraction
+        return contraction.is_by_rows and contraction.unit is not None and contraction.extents[2] > 0
+
+    def pace(self, buffer: Node) -> int:
+        """How many bytes a row moves on in a buffer, of a contraction that walks; 0 where it does not go row by row."""
+        contraction = self.contraction
+        if buffer is self.node:
+            return contraction.extents[1] * buffer.dtype.itemsize
+        own, other = self.factors
+        return contraction.pace * buffer.dtype.itemsize if buffer is own.base and buffer is not other.base else 0
 
     @property
     def is_product(self) -> bool:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tracegraph.compiler.kernel import Kernel, NestKernel
+from tracegraph.compiler.kernel import Kernel, LibraryKernel, NestKernel
 from tracegraph.compiler.nest import Address, Load, Pick
 from tracegraph.compiler.schedule import COLUMN_GRAIN, GRAIN, nanoseconds
 from tracegraph.ir import Node
@@ -85,12 +85,15 @@ class Member(NamedTuple):
     """A kernel that is to walk with others: its number in the schedule, what it touches, and its work in nanoseconds."""
 
     number: int
-    kernel: NestKernel
+    kernel: NestKernel | LibraryKernel
     reaches: tuple[Reach, ...]
     cost: float
 
     @property
     def turns(self) -> int:
+        """Of its outer loop; rows of a contraction."""
+        if isinstance(self.kernel, LibraryKernel):
+            return self.kernel.contraction.lines
         return self.kernel.nest.outer_extent
 
 
@@ -106,6 +109,8 @@ class Link(NamedTuple):
 
 def can_sweep(kernel: Kernel) -> bool:
     """Whether slices of its outer loop may be run in any order, each at another time."""
+    if isinstance(kernel, LibraryKernel):
+        return kernel.walks
     if not isinstance(kernel, NestKernel) or kernel.pieces > 1 or not kernel.nest.is_divisible:
         return False
     return kernel.nest.points > 0 and not any(store.places for store in kernel.nest.body_stores)
@@ -113,9 +118,9 @@ def can_sweep(kernel: Kernel) -> bool:
 
 def member(number: int, kernel: Kernel, place: Place) -> Member:
     """A kernel with what it touches."""
-    assert isinstance(kernel, NestKernel), "only nests are swept"
+    assert isinstance(kernel, (NestKernel, LibraryKernel)), "only nests and contractions are swept"
     found: dict[tuple[Any, ...], Reach] = {}
-    for each in _reaches(kernel, place):
+    for each in _reaches(kernel, place) if isinstance(kernel, NestKernel) else _of_rows(kernel, place):
         key = each.space, each.base, each.step, each.is_written
         found[key] = each if key not in found else found[key].joined(each)
     return Member(number, kernel, tuple(found.values()), nanoseconds(kernel))
@@ -154,6 +159,9 @@ def in_conflict(some: Sequence[Reach], others: Sequence[Reach]) -> bool:
 
 def grain_of(each: Member) -> int:
     """Of how many turns a block should consist at least: so that vectors stay aligned, or memory is read in long runs."""
+    if isinstance(each.kernel, LibraryKernel):
+        first, second, *_ = each.kernel.contraction.cuts
+        return second - first
     nest = each.kernel.nest
     if nest.is_of_columns:
         return COLUMN_GRAIN
@@ -169,6 +177,19 @@ def _reaches(kernel: NestKernel, place: Place) -> Iterator[Reach]:
             yield _all_of(each.address.buffer, place, is_written=False)
     for store in (*nest.body_stores, *nest.stores):
         yield _reach(kernel, store.address, place, is_written=True)
+
+
+def _of_rows(kernel: LibraryKernel, place: Place) -> Iterator[Reach]:
+    """What a contraction touches row by row, of its result and of its first operand."""
+    yield from (_all_of(node, place, is_written=False) for node in kernel.reads if not kernel.pace(node))
+    contraction, result, own = kernel.contraction, kernel.node, kernel.factors[0].base
+    along = [(level.extent - 1) * level.a for level in contraction.depth]
+    for node, first, moves in ((result, 0, [contraction.extents[1] - 1]), (own, contraction.starts[0], along)):
+        pace, size, (space, base) = kernel.pace(node), node.dtype.itemsize, place(node)
+        low, high = (sum(move for move in moves if (move > 0) == is_forward) * size for is_forward in (False, True))
+        if pace:
+            start = base + first * size
+            yield Reach(space, base, None, start, pace, low, high + size, contraction.lines, is_written=node is result)
 
 
 def _all_of(buffer: Node, place: Place, *, is_written: bool) -> Reach:

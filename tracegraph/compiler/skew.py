@@ -19,6 +19,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+from tracegraph.compiler.kernel import NestKernel
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.reach import CACHE, Link, Member, Reach, can_sweep, grain_of, links, member
 from tracegraph.compiler.schedule import PIECE_NANOSECONDS, Part, Task, Wave
@@ -150,7 +151,8 @@ def _longest(plan: Plan, waves: Sequence[Wave]) -> tuple[int, list[Wave]] | None
     ends: list[tuple[int, int]] = []
     for wave in waves:
         kernels = [plan.schedule.kernels[number] for number in wave.kernels]
-        is_possible = wave.is_parallel and not wave.scratch and all(map(can_sweep, kernels))
+        are_nests = all(isinstance(each, NestKernel) and can_sweep(each) for each in kernels)
+        is_possible = wave.is_parallel and not wave.scratch and are_nests
         if not is_possible or len(members) + len(kernels) > MOST_KERNELS:
             break
         for number in wave.kernels:

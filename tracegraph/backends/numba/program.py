@@ -536,8 +536,10 @@ class _Frame:
                 self._tables[key] = self._slots_table(source.slots, kernel, part.piece, lane)
             else:
                 assert isinstance(kernel, LibraryKernel), "every nest has a source"
-                table = self._contraction_table if kernel.is_contraction else self._product_table
-                self._tables[key] = table(kernel), []
+                is_contraction = kernel.is_contraction
+                self._tables[key] = (
+                    self._contraction_table(kernel, lane) if is_contraction else (self._product_table(kernel), [])
+                )
         return self._tables[key]
 
     def _slots_table(self, slots: Sequence[Slot], kernel: Kernel, piece: int, lane: int) -> tuple[int, list[Move]]:
@@ -547,11 +549,7 @@ class _Frame:
             if buffer is None:
                 words.append(value)
             elif buffer in self._plan.shelves:
-                assert isinstance(kernel, NestKernel), "only nests are swept"
-                shelf = self._plan.shelves[buffer]
-                cells, cell = self._instance.words(1)
-                cells[0] = self._in_arena(cell, shelf.offset + lane * shelf.lane_bytes + value * buffer.dtype.itemsize)
-                moves.append(Move(address + 8 * k, cell, kernel.nest.pace(buffer)))
+                moves.append(self._move(address + 8 * k, kernel, buffer, value, lane))
                 words.append(0)
             else:
                 own = 0
@@ -561,7 +559,15 @@ class _Frame:
         table[:] = words
         return address, moves
 
-    def _contraction_table(self, kernel: LibraryKernel) -> int:
+    def _move(self, word: int, kernel: Kernel, buffer: Node, start: int, lane: int) -> Move:
+        """How a word follows an element of a value that lies in lanes."""
+        assert isinstance(kernel, (NestKernel, LibraryKernel)), "only nests and contractions are swept"
+        shelf = self._plan.shelves[buffer]
+        cells, cell = self._instance.words(1)
+        cells[0] = self._in_arena(cell, shelf.offset + lane * shelf.lane_bytes + start * buffer.dtype.itemsize)
+        return Move(word, cell, kernel.pace(buffer))
+
+    def _contraction_table(self, kernel: LibraryKernel, lane: int) -> tuple[int, list[Move]]:
         contraction = kernel.contraction
         words = contraction_table(contraction, packs=kernel.packs)
         table, address = self._instance.words(len(words))
@@ -572,9 +578,13 @@ class _Frame:
             own, shared = (0, 1) if contraction.shared == "b" else (1, 0)
             places = [places[shared]] if kernel.packs else [places[own], places[2]]
             places.append((SHARED, kernel.packed, 0))
+        moves = []
         for slot, buffer, offset in places:
-            table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
-        return address
+            if buffer in self._plan.shelves:
+                moves.append(self._move(address + 8 * slot, kernel, buffer, offset, lane))
+            else:
+                table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
+        return address, moves
 
     def _product_table(self, kernel: LibraryKernel) -> int:
         call = product_call(kernel)
