@@ -15,7 +15,7 @@ import numpy as np
 
 from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.inplace import are_apart, are_same
-from tracegraph.compiler.kernel import CallKernel, Fused, Kernel, LibraryKernel
+from tracegraph.compiler.kernel import CallKernel, Decision, Fused, Kernel, LibraryKernel
 from tracegraph.compiler.materialise import (
     Access,
     access,
@@ -53,6 +53,21 @@ FARTHEST = 500
 MOST_TRIED = 64
 #: Values that are looked at to find which arrays two reductions share.
 MOST_SOURCES = 32
+
+# Why a value is computed in a kernel that needs it, or isn't.
+ALONE = "needed nowhere else"
+AGAIN = "cheap enough to be worked out more than once"
+STORED = "stored too, as others need it"
+REDUCED = "its result is used once it is complete"
+NO_NEST = "that is no loop nest"
+FULL = "that has as many values as a kernel may have"
+AT_INDICES = "any element may be read there, at indices"
+NO_STRIDES = "its operands cannot be read by strides there"
+OVERWRITTEN = "what it reads may be overwritten there"
+INCOMPLETE = "it has to be complete before it is read there"
+OTHER_POINTS = "it is needed elsewhere too, and the points there are not its own"
+DEAR = "it would be worked out too often"
+IN_BETWEEN = "another kernel has to run between the two"
 
 
 class _Use(NamedTuple):
@@ -147,10 +162,12 @@ def fuse(graph: Graph) -> Fused:
     groups = fuser.run()
     memory = _shared(settled)
     taken = {(node.inputs[0], node.params["index"]): node for node in settled.nodes if node.op is result}
-    kernels = tuple(
-        kernel for group in groups for kernel in _kernels(group, memory, taken, fuser.computed_before(group))
-    )
-    return Fused(settled, kernels, tuple(node.aval for node in graph.outputs))
+    kernels: list[Kernel] = []
+    numbers: dict[_Group, int] = {}
+    for group in groups:
+        numbers[group] = len(kernels)
+        kernels += _kernels(group, memory, taken, fuser.computed_before(group))
+    return Fused(settled, tuple(kernels), tuple(node.aval for node in graph.outputs), fuser.decisions(numbers))
 
 
 def _computes(node: Node) -> bool:
@@ -181,6 +198,7 @@ class _Fuser:
         self.numbers = count()
         self.users_of: dict[Node, set[_Group]] = {}
         self.reducing: dict[tuple[Shape, Ints], dict[Node, set[Node]]] = {}
+        self.tried: list[tuple[Node, Node, str]] = []
 
     def run(self) -> list[_Group]:
         for node in reversed(self.order):
@@ -194,6 +212,13 @@ class _Fuser:
         before = [each.inputs[0] if each.op is result else each for each in before]
         return list(dict.fromkeys(self.group_of[each].root for each in before if each in self.group_of))
 
+    def decisions(self, numbers: Mapping[_Group, int]) -> tuple[Decision, ...]:
+        """What was decided of values, with the numbers of the kernels."""
+        return tuple(
+            Decision(node, numbers[self.group_of[node]], numbers[self.group_of[user]], reason)
+            for node, user, reason in self.tried
+        )
+
     def _place(self, node: Node) -> None:
         users = self._users(node)
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
@@ -206,7 +231,9 @@ class _Fuser:
                 else:
                     inside[self.group_of[use.consumer]].append(use)
             for group in sorted(users, key=lambda each: each.number)[:MOST_TRIED]:
-                if self._join(node, group, inside[group], followers, is_stored=is_stored):
+                is_done, reason = self._join(node, group, inside[group], followers, is_stored=is_stored)
+                self.tried.append((node, group.root, reason))
+                if is_done:
                     return
         self._start(node, followers)
 
@@ -238,26 +265,31 @@ class _Fuser:
 
     def _join(
         self, node: Node, group: _Group, uses: Sequence[_Use], followers: set[_Group], *, is_stored: bool
-    ) -> bool:
-        """Computes the node inside a group that has uses of it, if that is possible and pays."""
-        if not group.is_nest or group.members.count >= LARGEST_NEST:
-            return False
-        if node.op.kind == "reduce" and group.root.op is part_at:
-            return False
-        if any(use.is_random for use in uses):
-            return False
+    ) -> tuple[bool, str]:
+        """Computes the node inside a group that has uses of it, if that is possible and pays; and why, or why not."""
         members = group.members
+        if not group.is_nest:
+            return False, NO_NEST
+        if members.count >= LARGEST_NEST:
+            return False, FULL
+        if any(use.is_random for use in uses) or (node.op.kind == "reduce" and group.root.op is part_at):
+            return False, AT_INDICES
         positions = members.positions((use.consumer, use.views) for use in uses)
-        if not self._readable(node, positions) or not self._reads_in_time(node, group, positions):
-            return False
+        if not self._readable(node, positions):
+            return False, NO_STRIDES
+        if not self._reads_in_time(node, group, positions):
+            return False, OVERWRITTEN
         if node.op.kind == "reduce":
-            possible = members.can_reduce(node, positions)
+            reason = REDUCED if members.can_reduce(node, positions) else INCOMPLETE
         elif is_stored:
-            possible = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
+            is_alike = len(positions) == 1 and members.shape(positions[0][0]) == node.shape and not positions[0][1]
+            reason = STORED if is_alike else OTHER_POINTS
         else:
-            possible = self._pays(node, members, positions)
-        if not possible or not group.lead(followers):
-            return False
+            reason = self._worth(node, members, positions)
+        if reason not in (ALONE, AGAIN, STORED, REDUCED):
+            return False, reason
+        if not group.lead(followers):
+            return False, IN_BETWEEN
         for level, views in positions:
             members.add(node, level, {views})
         if is_stored:
@@ -265,7 +297,7 @@ class _Fuser:
         self.group_of[node] = group
         if node.op.kind == "reduce":
             self._reduce(node, group)
-        return True
+        return True, reason
 
     def _reduce(self, node: Node, group: _Group) -> None:
         """Makes a node a reduction of its group, and of the group of another one over the same axes that reads some of the
@@ -329,7 +361,7 @@ class _Fuser:
                     return False
         return True
 
-    def _pays(self, node: Node, members: Membership, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:
+    def _worth(self, node: Node, members: Membership, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> str:
         """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory.
 
         Extents have no say, or another size would be another kernel: what is needed once for each element is inlined; a
@@ -337,12 +369,12 @@ class _Fuser:
         """
         repeats = sum(_is_repeated(views) for _, views in positions)
         if not node.shape or (len(positions) == 1 and not repeats):
-            return True
+            return ALONE
         again = weight_of(node) * (repeats or len(positions) - 1)
         if members.repeated + again > RECOMPUTE:
-            return False
+            return DEAR
         members.repeated += again
-        return True
+        return AGAIN
 
 
 def _sources(node: Node) -> set[Node]:

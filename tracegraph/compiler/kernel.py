@@ -11,7 +11,7 @@ from tracegraph.compiler.native import has_blas, has_contraction, is_pool
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
-__all__ = ["CallKernel", "Fused", "Kernel", "LibraryKernel", "NestKernel", "PhaseKernel"]
+__all__ = ["CallKernel", "Decision", "Fused", "Kernel", "LibraryKernel", "NestKernel", "PhaseKernel"]
 
 #: How many turns a loop is taken to have if nobody can know.
 UNKNOWN_TURNS = 100
@@ -211,6 +211,22 @@ class CallKernel(NamedTuple):
 Kernel = NestKernel | LibraryKernel | PhaseKernel | CallKernel
 
 
+class Decision(NamedTuple):
+    """Why a value is computed in a kernel that needs it, or is not.
+
+    Attributes:
+        node: the value.
+        kernel: the number of the kernel that computes it.
+        user: that of the kernel that needs it.
+        reason: in words.
+    """
+
+    node: Node
+    kernel: int
+    user: int
+    reason: str
+
+
 class Fused(NamedTuple):
     """What the fuser made.
 
@@ -218,14 +234,28 @@ class Fused(NamedTuple):
         graph: the settled graph.
         kernels: in an order in which they can run.
         outputs: the avals that results are given as; the buffer of one may have another shape of the same size.
+        decisions: what was computed together, and what was not.
     """
 
     graph: Graph
     kernels: tuple[Kernel, ...]
     outputs: tuple[Aval, ...]
+    decisions: tuple[Decision, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join(f"kernel {number}: {kernel}" for number, kernel in enumerate(self.kernels))
+        return "\n".join(line for number in range(len(self.kernels)) for line in self._lines(number))
+
+    def _lines(self, number: int) -> list[str]:
+        """A kernel, and why values are computed in it, or are not computed in those that read them from it."""
+        reasons: dict[tuple[int, str], dict[str, None]] = {}
+        for node, kernel, user, reason in self.decisions:
+            if kernel == number:
+                reasons.setdefault((user, reason), {})[node.op.name] = None
+        lines = [f"kernel {number}: {self.kernels[number]}"]
+        for (user, reason), names in reasons.items():
+            place = "in it" if user == number else f"not in kernel {user}"
+            lines.append(f"    {', '.join(names)} {place}: {reason}")
+        return lines
 
 
 def _work(kernel: Kernel) -> str:
