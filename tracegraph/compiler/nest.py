@@ -8,6 +8,8 @@ of a few elements stand last and are written out in the text: there is no loop o
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,6 +177,22 @@ class Nest(NamedTuple):
         loads = [each.address for each in (*self.body, *self.epilogue) if isinstance(each, Load)]
         return loads + [store.address for store in (*self.body_stores, *self.stores) if not store.places]
 
+    @property
+    def overwritten(self) -> set[Address]:
+        """What is read at each point just before something that depends on it is written there, and nowhere else."""
+        sides = (self.body, self.body_stores, range(len(self.axes))), (self.epilogue, self.stores, self.kept)
+        used = Counter(address.buffer for address in self.addresses)
+        used.update(each.address.buffer for each in (*self.body, *self.epilogue) if isinstance(each, Pick))
+        return {
+            store.address
+            for body, stores, axes in sides
+            for store in stores
+            if not (self.is_ordered or store.places or store.is_sum)
+            and used[store.address.buffer] == 2
+            and all(store.address.strides[k] for k in axes)
+            and any(isinstance(body[k], Load) and body[k] == Load(store.address) for k in _behind(body, store.value))
+        }
+
     def pace(self, buffer: Node) -> int:
         """How many bytes a turn of the outer loop moves on in a buffer."""
         address = next(each for each in self.addresses if each.buffer is buffer)
@@ -187,3 +205,17 @@ class Nest(NamedTuple):
         for axis in self.axes:
             count *= axis.extent
         return count
+
+
+def _behind(body: Sequence[Instruction], value: int) -> set[int]:
+    """The instructions that one of a list depends on, and itself."""
+    found: set[int] = set()
+    stack = [value]
+    while stack:
+        number = stack.pop()
+        if number not in found:
+            found.add(number)
+            each = body[number]
+            stack += each.operands if isinstance(each, Apply) else ()
+            stack += [place.operand for place in each.places] if isinstance(each, Pick) else ()
+    return found

@@ -1,4 +1,5 @@
-"""Which results are computed in the memory of an argument: one that the function changes, or that the caller has given away.
+"""Which values are computed in the memory of others: intermediate ones in that of the one they are made of, and results in
+that of an argument that the function changes, or that the caller has given away.
 
 An input node that may be written over has a parameter ``reuse``: the number of the output that is to be there at the end,
 or `ANY`. Updates of such an input are done in place by `materialise`. Here, once waves are known, the same is found for
@@ -7,12 +8,13 @@ outputs that are computed anew: each element may be written only where nothing r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tracegraph.compiler.kernel import Kernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access, shares_memory
 from tracegraph.compiler.native import can_fail
-from tracegraph.compiler.nest import Instruction, Load, Pick
+from tracegraph.compiler.nest import Instruction, Load, Pick, Store
 from tracegraph.compiler.schedule import Schedule, Wave
 from tracegraph.ir import Graph, Node
 from tracegraph.ops.leaf import ANY
@@ -22,7 +24,39 @@ __all__ = ["share"]
 
 
 def share(schedule: Schedule) -> Schedule:
-    """The schedule with kernels that read such an input from the memory of an output."""
+    """The schedule with kernels that write into the memory of what they alone read, or read such an input from the memory of
+    an output."""
+    return _with_arguments(_with_intermediates(schedule))
+
+
+def _with_intermediates(schedule: Schedule) -> Schedule:
+    """Intermediate values that one kernel alone reads, which makes another of each point by point, lend that their memory."""
+    graph = schedule.fused.graph
+    outside = {*graph.inputs, *graph.outputs}
+    readers = Counter(node for kernel in schedule.kernels for node in kernel.reads)
+    writers = Counter(node for kernel in schedule.kernels for node in kernel.writes)
+
+    def is_simple(node: Node) -> bool:
+        return writers[node] == 1 and node not in outside and not shares_memory(node)
+
+    memory: dict[Node, Node] = {}
+    for kernel in schedule.kernels:
+        if not isinstance(kernel, NestKernel) or kernel.pieces > 1:
+            continue
+        free = [node for node in kernel.reads if readers[node] == 1 and is_simple(node)]
+        for made in filter(is_simple, kernel.writes):
+            lender = next((node for node in free if _is_pointwise(kernel, node, made)), None)
+            if lender is not None:
+                free.remove(lender)
+                memory[made] = memory.get(lender, lender)
+    if not memory:
+        return schedule
+    kernels = tuple(_moved(kernel, memory) for kernel in schedule.kernels)
+    return schedule._replace(fused=schedule.fused._replace(kernels=kernels))
+
+
+def _with_arguments(schedule: Schedule) -> Schedule:
+    """Inputs that may be written over are read from the memory of an output."""
     graph = schedule.fused.graph
     found: dict[int, int] = {}
     waves = schedule.waves
@@ -98,7 +132,7 @@ def _split(wave: Wave, late: set[int]) -> list[Wave]:
 def _is_pointwise(kernel: Kernel, node: Node, output: Node) -> bool:
     """Whether a kernel reads each element of an input only at the point at which it then writes that element's place: of the
     body, or once a reduction is done, but then no partial results may wait in the output."""
-    if not isinstance(kernel, NestKernel):
+    if not isinstance(kernel, NestKernel) or node.dtype != output.dtype or node.aval.size != output.aval.size:
         return False
     nest = kernel.nest
     sides = ((nest.body, nest.body_stores), (nest.epilogue, nest.stores))
@@ -125,13 +159,16 @@ def _reads(each: Instruction, node: Node) -> bool:
 
 
 def _moved(kernel: Kernel, memory: Mapping[Node, Node]) -> Kernel:
-    """A kernel that finds some inputs in the memory of outputs."""
-    if not any(node in memory for node in kernel.reads):
+    """A kernel that finds some values in the memory of others."""
+    if not any(node in memory for node in (*kernel.reads, *kernel.writes)):
         return kernel
     if isinstance(kernel, NestKernel):
         nest = kernel.nest
         body, epilogue = (tuple(_moved_read(each, memory) for each in side) for side in (nest.body, nest.epilogue))
-        return kernel._replace(nest=nest._replace(body=body, epilogue=epilogue))
+        body_stores, stores = (
+            tuple(_moved_store(each, memory) for each in side) for side in (nest.body_stores, nest.stores)
+        )
+        return kernel._replace(nest=nest._replace(body=body, epilogue=epilogue, body_stores=body_stores, stores=stores))
     if isinstance(kernel, PhaseKernel):
         buffers = tuple((memory.get(node, node), start) for node, start in kernel.buffers)
         return kernel._replace(buffers=buffers, reads=tuple(memory.get(node, node) for node in kernel.reads))
@@ -143,6 +180,11 @@ def _moved_read(each: Instruction, memory: Mapping[Node, Node]) -> Instruction:
     if isinstance(each, (Load, Pick)) and each.address.buffer in memory:
         return each._replace(address=each.address._replace(buffer=memory[each.address.buffer]))
     return each
+
+
+def _moved_store(store: Store, memory: Mapping[Node, Node]) -> Store:
+    address = store.address
+    return store._replace(address=address._replace(buffer=memory.get(address.buffer, address.buffer)))
 
 
 def _moved_access(operand: Access, memory: Mapping[Node, Node]) -> Access:

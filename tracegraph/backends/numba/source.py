@@ -135,6 +135,7 @@ class _Writer:
         self._counts = {"a": 0, "out": 0, "errors": 0}
         self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
+        self._overwritten = nest.overwritten
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
     # -- the three forms -------------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ class _Writer:
     def _grouped(self, axis: int, lo: str, hi: str, emit: Callable[[], None]) -> None:
         """A loop over an axis: with little to do at each point, several at a time and then the rest one by one."""
         weight = sum(weight_of(each.node) for each in self.nest.body if isinstance(each, Apply))
-        if weight <= LIGHT and len(self.nest.folds) <= MOST_GROUPED and self.nest.loops == len(self.nest.axes):
+        if not self._overwritten and weight <= LIGHT and len(self.nest.folds) <= MOST_GROUPED and self.nest.loops == len(self.nest.axes):
             whole = f"({hi} - {lo}) // {GROUP} * {GROUP}" if lo != "0" else f"{hi} // {GROUP} * {GROUP}"
             self.line(f"whole{axis} = {whole if lo == '0' else f'{lo} + {whole}'}")
             with self.block(f"for {self.index[axis]} in range({lo}, whole{axis}, {GROUP}):"):
@@ -429,7 +430,8 @@ class _Writer:
         if isinstance(each, Load) and each in self._copied:
             return self._copied[each]
         if isinstance(each, Load):
-            function = "reload" if each.address[:2] in self._written else "load"
+            may_be_new = each.address[:2] in self._written and each.address not in self._overwritten
+            function = "reload" if may_be_new else "load"
             return _from_bits(f"{function}({self.pointer(each.address)}, {self.place(each.address)})", each.address)
         if isinstance(each, Pick):
             return _from_bits(f"load({self.pointer(each.address)}, {self._place_of(each, names)})", each.address)
