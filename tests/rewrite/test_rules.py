@@ -261,8 +261,7 @@ CASES = [
     *(Case("arg_reduction", spec, lambda x, op=op, axis=axis: op(x, axis=axis))
       for op in (argmax, argmin) for spec, axis in [
         (V, 0), ("f32[3,4]", 1), ("i8[5,4]", 0), ("bool[7,2]", 0), ("f64[2,30,3]", 1), ("f64[0,3]", 1)]),
-    *(Case("whole_matmul", spec, matmul) for spec in (
-        "i8[3,4] i8[4,5]", "u8[2,3,4] u8[2,4,1]", "bool[3,4] bool[4,5]", "bool[3,0] bool[0,5]", "i64[3,0] i64[0,5]")),
+    *(Case("whole_matmul", spec, matmul) for spec in ("bool[3,4] bool[4,5]", "bool[3,0] bool[0,5]", "i64[3,0] i64[0,5]")),
     Case("shared_matrix", "f64[2,3,4] f64[4,5]",
          lambda x, y: matmul(x, broadcast_to(y, shape=(2, 4, 5))), 1e-13, False),
     Case("vector_product", "f64[3,4] f64[4]", lambda x, y: matmul(x, reshape(y, shape=(4, 1))), 1e-13, False),

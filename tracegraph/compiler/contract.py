@@ -116,7 +116,8 @@ class Contraction(NamedTuple):
         if not self.is_by_rows:
             size, images = self.items * m * n, self.columns[0].extent
             return (n // images, size // images) if images and self.columns[0].c * images == size else None
-        return (1, n) if _pace((level.extent, level.c) for level in self._row_levels) == n else None
+        pace = _pace((level.extent, level.c) for level in self._row_levels)
+        return (1, n) if pace == n or self.lines == 1 else None
 
     @property
     def pace(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tracegraph.compiler.contract import Contraction, contraction_of
 from tracegraph.compiler.materialise import Access
-from tracegraph.compiler.native import has_blas, has_contraction, is_pool
+from tracegraph.compiler.native import has_blas, has_contraction, has_direct, is_pool
 from tracegraph.compiler.nest import Load, Nest, Pick
 from tracegraph.ir import Aval, Graph, Node
 
@@ -54,8 +54,9 @@ class LibraryKernel(NamedTuple):
     """An operation on whole arrays that a library does.
 
     Attributes:
-        node: the operation. A contraction is a kernel of our own, a product that BLAS has is called from native code; any
-            other is for NumPy, which runs it between two stretches of native code.
+        node: the operation. A contraction is a kernel of our own, a small product or one of integers is another, a product
+            that BLAS has is called from native code; any other is for NumPy, which runs it between two stretches of native
+            code.
         operands: how it reads its operands.
         packed: of a contraction, the memory in which an operand that all its tasks need is packed.
         packs: whether it is the kernel that packs that.
@@ -70,6 +71,7 @@ class LibraryKernel(NamedTuple):
         kinds = {
             "packing": self.packs,
             "contraction": self.is_contraction,
+            "product": self.is_direct,
             "BLAS": self.is_product,
             "pool": self.is_pool,
         }
@@ -108,7 +110,11 @@ class LibraryKernel(NamedTuple):
 
     @property
     def is_product(self) -> bool:
-        return has_blas(self.node)
+        return has_blas(self.node) or self.is_direct
+
+    @property
+    def is_direct(self) -> bool:
+        return has_direct(self.node)
 
     @property
     def is_pool(self) -> bool:
@@ -116,7 +122,8 @@ class LibraryKernel(NamedTuple):
 
     @property
     def items(self) -> int:
-        """How many parts of a pool are independent: rows of results, or images to spread over."""
+        """How many parts of a pool, or of a product without packing, are independent: rows of results, or images to spread
+        over."""
         return math.prod(self.node.shape[: -2 if self.node.op.name == "pool_spread" else -1])
 
     @property

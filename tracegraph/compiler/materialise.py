@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegraph.compiler.inplace import are_apart, are_same, chains_of, find_in_place, readers_of
-from tracegraph.compiler.native import has_contraction, has_phases, is_pool
+from tracegraph.compiler.native import has_contraction, has_direct, has_phases, is_pool
 from tracegraph.ir import Aval, Graph, Node, Op
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.broadcast import broadcast_to
@@ -219,6 +219,8 @@ class _Pass:
         if op.kind == "product":
             fits = _is_strided if has_contraction(node) else _fits_product
             sources = tuple([source if fits(source) else self._copy(source) for source in sources])
+            if has_direct(node) and not _has_rows(sources[1]):
+                sources = (sources[0], self._copy(sources[1]))
         elif is_pool(node) or op.kind == "call":
             sources = tuple([source if _is_plain(source) else self._copy(source) for source in sources])
         settled = node.with_inputs(sources)
@@ -398,6 +400,12 @@ def _fits_product(node: Node) -> bool:
     lead = list(zip(layout.shape[:-2], layout.strides[:-2], strict=True))
     is_chain = all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(lead))
     return is_chain and ((column == 1 and row >= max(n, 1)) or (row == 1 and column >= max(m, 1)))
+
+
+def _has_rows(node: Node) -> bool:
+    """Whether the elements of a row lie one after another in memory."""
+    layout = node.layout
+    return layout is not None and (layout.strides[-1] == 1 or layout.shape[-1] == 1)
 
 
 def _widened(indices: Sequence[Node], shape: Ints) -> list[Node]:

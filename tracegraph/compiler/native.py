@@ -8,7 +8,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["can_fail", "has_blas", "has_contraction", "has_kernel", "has_phases", "is_pool"]
+__all__ = ["can_fail", "has_blas", "has_contraction", "has_direct", "has_kernel", "has_phases", "is_pool"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -36,11 +36,13 @@ LEAST_SCATTERED, SPARSEST, LEAST_ROW = 2**16, 4, 8
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
+#: A product of up to so many columns and terms is not worth a call of BLAS, if there are many of them.
+MOST_DIRECT = 4
 
 
 def has_blas(node: Node) -> bool:
     """Whether a node is a product that BLAS does."""
-    return node.op.name == "matmul" and node.dtype in BLAS and not has_contraction(node)
+    return node.op.name == "matmul" and node.dtype in BLAS and not has_contraction(node) and not has_direct(node)
 
 
 def has_contraction(node: Node) -> bool:
@@ -53,6 +55,15 @@ def has_contraction(node: Node) -> bool:
     (m, n), k = node.shape[-2:], node.inputs[0].shape[-1]
     items = math.prod(node.shape[:-2])
     return items > 1 and min(m, n) >= LEAST_SIDE and m * n * k >= LEAST_TERMS and items * m * n * k >= LEAST_TOTAL
+
+
+def has_direct(node: Node) -> bool:
+    """Whether a node is a product whose kernel reads the operands where they lie: of integers, or of many small matrices."""
+    if node.op.name != "matmul" or not node.aval.size:
+        return False
+    n, k = node.shape[-1], node.inputs[0].shape[-1]
+    is_small = node.dtype in BLAS and math.prod(node.shape[:-2]) > 1 and max(n, k) <= MOST_DIRECT
+    return k > 0 and (is_small or node.dtype.kind in "iu")
 
 
 def is_pool(node: Node) -> bool:

@@ -25,6 +25,8 @@ __all__ = [
 PIECE_NANOSECONDS = 20_000.0
 #: What an element of images costs, or of what their windows give, whichever are more.
 POOLED = 0.5
+#: What a term of a product costs that is read where it lies.
+DIRECT = 0.15
 #: What a byte costs that is packed for a contraction.
 PACKED = 0.1
 #: The most pieces that one kernel is cut into.
@@ -175,9 +177,9 @@ def _apart(fused: Fused, numbers: list[int]) -> list[list[int]]:
 
 
 def _is_shareable(kernel: Kernel) -> bool:
-    return isinstance(kernel, (NestKernel, PhaseKernel)) or (
-        isinstance(kernel, LibraryKernel) and (kernel.is_contraction or kernel.is_pool)
-    )
+    if isinstance(kernel, LibraryKernel):
+        return kernel.is_contraction or kernel.is_direct or kernel.is_pool
+    return isinstance(kernel, (NestKernel, PhaseKernel))
 
 
 def nanoseconds(kernel: Kernel) -> float:
@@ -190,6 +192,8 @@ def nanoseconds(kernel: Kernel) -> float:
         if kernel.packs and kernel.packed is not None:
             return PACKED * kernel.packed.aval.nbytes
         return kernel.contraction.nanoseconds
+    if kernel.is_direct:
+        return DIRECT * kernel.node.aval.size * kernel.node.inputs[0].shape[-1]
     if kernel.is_pool:
         return POOLED * max(node.aval.size for node in (kernel.node, *kernel.reads))
     return 0.1 * kernel.node.aval.size
@@ -204,7 +208,8 @@ def _parts(number: int, kernel: Kernel, cost: float) -> list[Part]:
     if not isinstance(kernel, NestKernel):
         if kernel.is_contraction:
             return _contraction_parts(number, kernel)
-        return _even_parts(number, kernel, cost) if kernel.is_pool else [Part(number, 0, _batch(kernel.node), 0)]
+        is_even = kernel.is_pool or kernel.is_direct
+        return _even_parts(number, kernel, cost) if is_even else [Part(number, 0, _batch(kernel.node), 0)]
     nest = kernel.nest
     extent = nest.outer_extent
     pieces = kernel.pieces

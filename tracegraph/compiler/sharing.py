@@ -30,7 +30,7 @@ def share(schedule: Schedule) -> Schedule:
 
 
 def _with_intermediates(schedule: Schedule) -> Schedule:
-    """Intermediate values that one kernel alone reads, which makes another of each point by point, lend that their memory."""
+    """Intermediate values that one kernel alone reads, and makes others of point by point, lend those their memory."""
     graph = schedule.fused.graph
     outside = {*graph.inputs, *graph.outputs}
     readers = Counter(node for kernel in schedule.kernels for node in kernel.reads)

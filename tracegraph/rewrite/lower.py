@@ -53,11 +53,11 @@ def arg_reduction(node: Node) -> Node | None:
 
 @rule("whole_matmul", matmul)
 def whole_matmul(node: Node) -> Node | None:
-    """A product of integers is a sum of products; of bools, whether any pair is both."""
+    """A product of bools is whether any pair is both; one of integers that has no terms is a sum of nothing."""
     x, y = node.inputs
-    if is_float(node):
-        return None
     *lead, m, k = x.shape
+    if is_float(node) or (node.dtype.kind in "iu" and k):
+        return None
     n = y.shape[-1]
     is_bool = node.dtype.kind == "b"
     if is_bool and not k:

@@ -1,6 +1,7 @@
 """What the tests of the native layer share: kernels called on arrays, and processes of their own."""
 
 import ctypes
+import mmap
 import os
 import subprocess
 import sys
@@ -51,3 +52,27 @@ def python() -> Callable[..., str]:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def at_end():
+    """Copies of arrays that end where a page ends behind which nobody may read or write."""
+    if os.name != "posix":
+        pytest.skip("needs mprotect")
+    libc = ctypes.CDLL(None)
+    kept = []
+
+    def guarded(array):
+        size = -(-max(array.nbytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = mmap.mmap(-1, size + 2 * mmap.PAGESIZE)
+        whole = np.frombuffer(memory, np.uint8)
+        kept.append(whole)
+        for place in (0, mmap.PAGESIZE + size):
+            assert libc.mprotect(ctypes.c_void_p(whole.ctypes.data + place), mmap.PAGESIZE, 0) == 0
+        copy = np.ndarray(array.shape, array.dtype, whole, mmap.PAGESIZE + size - array.nbytes)
+        copy[...] = array
+        return copy
+
+    yield guarded
+    for whole in kept:
+        libc.mprotect(ctypes.c_void_p(whole.ctypes.data), whole.nbytes, mmap.PROT_READ | mmap.PROT_WRITE)

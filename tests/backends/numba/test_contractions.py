@@ -41,10 +41,10 @@ def way(array, along):
     return "depth" if depth == 1 else "panel" if across == 1 else "scattered"
 
 
-def multiply(a, b, channels=0):
+def multiply(a, b, channels=0, at_end=np.array, cuts=None):
     """The product of two matrices, into memory that holds NaN."""
     (m, k), n = a.shape, b.shape[1]
-    c = np.full((m, n), np.nan, a.dtype)
+    c = at_end(np.full((m, n), np.nan, a.dtype))
     (am, ak), (bk, bn) = ([stride // a.itemsize for stride in each.strides] for each in (a, b))
     contraction = Contraction(
         str(a.dtype),
@@ -64,7 +64,7 @@ def multiply(a, b, channels=0):
         table = np.array(contraction_table(contraction, packs=packs), np.int64)
         table[:3] = [each.ctypes.data for each in (a, b, c)]
         table[SHARED] = packed.ctypes.data
-        for lo, hi in itertools.pairwise(contraction.packing_cuts if packs else contraction.cuts):
+        for lo, hi in itertools.pairwise(contraction.packing_cuts if packs else cuts or contraction.cuts):
             kernel(table.ctypes.data, lo, hi)
     return c
 
@@ -74,6 +74,7 @@ def assert_product(a, b, c):
     np.testing.assert_allclose(c, a @ b, rtol=0, atol=slack * 10)
 
 
+WAYS = "depth", "panel"
 LAYOUTS = ["rows", "columns", "backwards", "gaps"]
 
 
@@ -106,6 +107,43 @@ def test_every_tile(dtype):
         for n, layout in ((131, "rows"), (131, "columns"), (1, "columns"), (33, "columns")):
             a, b = random((channels, 300), dtype), laid_out(random((300, n), dtype), layout)
             assert_product(a, b, multiply(a, b, channels))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["rows", "columns", "gaps"])
+def test_nothing_is_touched_beyond_operands(at_end, dtype, layout):
+    """Each array ends where its page does; a page that nobody may touch comes next."""
+    for m, n, k in [(1, 1, 1), (15, 33, 17), (37, 65, 130), (400, 500, 301)]:
+        a, b = (random(shape, dtype) for shape in ((m, k), (k, n)))
+        if layout == "rows":
+            first, second = at_end(a), at_end(b)
+        elif layout == "columns":
+            first, second = at_end(a.T.copy()).T, at_end(b.T.copy()).T
+        else:
+            first, second = at_end(np.repeat(a, 2, 1)[:, 1:])[:, ::2], at_end(np.repeat(b, 3, 1)[:, 2:])[:, ::3]
+        for channels in (0, m):
+            assert_product(a, b, multiply(first, second, channels, at_end))
+
+
+def test_any_lines_by_themselves():
+    """A range of lines computes these and no others."""
+    a, b = random((50, 40), "float32"), random((40, 60), "float32")
+    for lo, hi in [(0, 50), (3, 4), (13, 29), (49, 50), (7, 7)]:
+        c = multiply(a, b, cuts=(lo, hi))
+        assert np.isnan(np.delete(c, np.s_[lo:hi], 0)).all()
+        np.testing.assert_allclose(c[lo:hi], (a @ b)[lo:hi], atol=1e-3)
+
+
+def test_what_is_cut():
+    """Tasks cover all lines in order; units say where lines lie."""
+    for m, n, k in [(1, 1, 1), (1000, 30, 500), (3, 5000, 700), (2048, 2048, 2048)]:
+        given = Contraction(
+            "float32", (Level(m, a=k, c=n),), (Level(n, b=1, c=1),), (Level(k, a=1, b=n),), (), (0, 0), 0, *WAYS
+        )
+        assert given.cuts[0] == 0
+        assert given.cuts[-1] == given.lines == (m if given.is_by_rows else n)
+        assert list(given.cuts) == sorted(set(given.cuts))
+        assert given.unit == ((1, n) if given.is_by_rows else (1, 1) if m == 1 else None)
 
 
 def test_text_does_not_depend_on_extents():

@@ -143,7 +143,9 @@ def {name}(args, lo, hi):
 {pack_b}
                     if role == {pack_a_role} or role == {pack_b_role}:
                         continue
+                    step = {tile_bytes} // ((m + {tile_rows} - 1) // {tile_rows})
                     for jp in range(0, n, {tile_columns}):
+                        ahead = packed_b + (jp + {tile_columns}) * depth * {size}
                         columns = min({tile_columns}, n - jp)
                         is_whole = j_end[jp] >= jp + columns
                         for ip in range(0, m, {tile_rows}):
@@ -152,7 +154,8 @@ def {name}(args, lo, hi):
                             at_b = packed_b + jp * depth * {size}
                             target, places = (c + j_c[jp], i_c_at + 8 * ip) if is_whole else (small, small_rows_at)
                             multiply_tile({dtype}, {lanes}, {tile_rows}, {vectors}, at_a, at_b, depth, target,
-                                          table(places), rows, columns, is_added and is_whole)
+                                          table(places), rows, columns, is_added and is_whole, ahead, step)
+                            ahead += depth * step
                             if not is_whole:
                                 j = jp
                                 while j < jp + columns:

@@ -36,7 +36,7 @@ _PEAK = """
 def peak_{dtype}(args, lo, hi):
     for _ in range(lo, hi):
         multiply_tile({dtype}, {lanes}, {rows}, {vectors}, args[0], args[1], args[2], args[3], table(args[4]),
-                      {rows}, {columns}, False)
+                      {rows}, {columns}, False, args[0], 0)
 """
 
 

@@ -1,5 +1,6 @@
-"""Matrix products as BLAS calls: how the operands of a product kernel lie comes in, the BLAS kernel to run and the table
-that it wants go out. A product by a single column or row is BLAS's product of a matrix and a vector."""
+"""Matrix products as BLAS calls, or by kernels that read the operands where they lie: how the operands of a product kernel
+lie comes in, the kernel to run and the table that it wants go out. A product by a single column or row that is left to BLAS
+is its product of a matrix and a vector."""
 
 from __future__ import annotations
 
@@ -7,23 +8,27 @@ from typing import NamedTuple
 
 from tracegraph.backends.numba import blas
 from tracegraph.backends.numba.cache import runtime_cache
+from tracegraph.backends.numba.direct import direct_kernel
 from tracegraph.compiler.kernel import LibraryKernel
 from tracegraph.compiler.materialise import Access
+from tracegraph.compiler.native import has_direct
 from tracegraph.ir import Node
 
 __all__ = ["Call", "product_call", "product_code"]
 
 
 class Call(NamedTuple):
-    """A BLAS call without its addresses.
+    """A call without its addresses.
 
     Attributes:
         words: the table.
-        places: for words 1, 2 and 3, the buffer and the element in it whose address belongs there.
+        places: for three words, the buffer and the element in it whose address belongs there.
+        first: the first of these.
     """
 
     words: list[int]
     places: tuple[tuple[Node, int], ...]
+    first: int = 1
 
 
 class _Matrix(NamedTuple):
@@ -51,6 +56,9 @@ def product_code(node: Node) -> int:
     The kernels for matrices and for vectors come together, so that a batch of one finds its own when it is met.
     """
     dtype = str(node.dtype)
+    if has_direct(node):
+        name, source = direct_kernel(dtype, node.shape[-1], node.inputs[0].shape[-1])
+        return runtime_cache.address(source, name)
     matrix, vector = blas.gemm_kernel(dtype), blas.gemv_kernel(dtype)
     if matrix is None or vector is None:
         return 0
@@ -63,6 +71,9 @@ def product_call(kernel: LibraryKernel) -> Call:
     a, b = (_matrix(operand) for operand in kernel.operands)
     node = kernel.node
     m, n = node.shape[-2:]
+    if kernel.is_direct:
+        words = [0, 0, 0, m, n, a.columns, a.step, *a.strides, b.step, b.strides[0]]
+        return Call(words, ((a.base, a.offset), (b.base, b.offset), (node, 0)), first=0)
     if n == 1:
         return _vector_call(node, a, b, b.strides[0], is_transposed=a.is_transposed)
     if m == 1:

@@ -590,7 +590,7 @@ class _Frame:
         call = product_call(kernel)
         table, address = self._instance.words(len(call.words))
         table[:] = call.words
-        for slot, (buffer, offset) in enumerate(call.places, start=1):
+        for slot, (buffer, offset) in enumerate(call.places, start=call.first):
             table[slot] = self.point(address + 8 * slot, buffer, offset * buffer.dtype.itemsize)
         return address
 

@@ -297,7 +297,12 @@ class _Writer:
     def _grouped(self, axis: int, lo: str, hi: str, emit: Callable[[], None]) -> None:
         """A loop over an axis: with little to do at each point, several at a time and then the rest one by one."""
         weight = sum(weight_of(each.node) for each in self.nest.body if isinstance(each, Apply))
-        if not self._overwritten and weight <= LIGHT and len(self.nest.folds) <= MOST_GROUPED and self.nest.loops == len(self.nest.axes):
+        if (
+            not self._overwritten
+            and weight <= LIGHT
+            and len(self.nest.folds) <= MOST_GROUPED
+            and self.nest.loops == len(self.nest.axes)
+        ):
             whole = f"({hi} - {lo}) // {GROUP} * {GROUP}" if lo != "0" else f"{hi} // {GROUP} * {GROUP}"
             self.line(f"whole{axis} = {whole if lo == '0' else f'{lo} + {whole}'}")
             with self.block(f"for {self.index[axis]} in range({lo}, whole{axis}, {GROUP}):"):

@@ -103,11 +103,11 @@ def _masked_store(builder: Builder, address: ir.Value, offset: int | ir.Value, v
     builder.call(function, [value, place, ir.Constant(INT, _size(value.type.element)), mask])
 
 
-def _prefetch(builder: Builder, address: ir.Value, *, is_written: bool) -> None:
+def _prefetch(builder: Builder, address: ir.Value, *, is_written: bool, level: int = 1) -> None:
     place = builder.inttoptr(address, ir.IntType(8).as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [place.type, INT, INT, INT])
     function = _declared(builder, "llvm.prefetch.p0", kind)
-    builder.call(function, [place, *(ir.Constant(INT, n) for n in (int(is_written), 3, 1))])
+    builder.call(function, [place, *(ir.Constant(INT, n) for n in (int(is_written), 4 - level, 1))])
 
 
 def _declared(builder: Builder, name: str, kind: ir.FunctionType) -> ir.Function:
@@ -292,13 +292,13 @@ def transpose_lanes(
 @intrinsic(prefer_literal=True)
 def multiply_tile(
     typing: Any, dtype: Any, lanes: Any, rows: Any, vectors: Any,
-    a: Any, b: Any, depth: Any, c: Any, places: Any, m: Any, n: Any, is_added: Any,
+    a: Any, b: Any, depth: Any, c: Any, places: Any, m: Any, n: Any, is_added: Any, ahead: Any, step: Any,
 ) -> Typed:  # fmt: skip
-    """`multiply_tile(dtype, lanes, rows, vectors, a, b, depth, c, places, m, n, is_added)`: a tile of a matrix product.
+    """`multiply_tile(dtype, lanes, rows, vectors, a, b, depth, c, places, m, n, is_added, ahead, step)`: a product's tile.
 
     The tile is `rows` by `vectors * lanes` and stays in registers. For each k below `depth` the panel `a` holds one number
     for each row and the panel `b` one for each column. Of the result the first m rows and n columns are stored (or added
-    to what is there): row i at `c + places[i]`.
+    to what is there): row i at `c + places[i]`. What lies at `ahead + k * step` arrives in the second-level cache meanwhile.
     """
     vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
     height, across = _literal(rows, "rows"), _literal(vectors, "vectors")
@@ -315,15 +315,17 @@ def multiply_tile(
         return builder.fadd(builder.fmul(x, y), total)
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        a, b, depth, c, places, m, n, is_added = values[4:]
+        a, b, depth, c, places, m, n, is_added, ahead, step = values[4:]
 
         def multiplied(first: ir.Value, terms: ir.Value, begun: Sequence[ir.Value]) -> list[ir.Value]:
             """The sums, with some more terms."""
             a_here = builder.add(a, builder.mul(first, ir.Constant(WORD, height * size)))
             b_here = builder.add(b, builder.mul(first, ir.Constant(WORD, across * line)))
+            ahead_here = builder.add(ahead, builder.mul(first, step))
             with _counted(builder, terms, begun) as (k, sums, following):
                 a_now = builder.add(a_here, builder.mul(k, ir.Constant(WORD, height * size)))
                 b_now = builder.add(b_here, builder.mul(k, ir.Constant(WORD, across * line)))
+                _prefetch(builder, builder.add(ahead_here, builder.mul(k, step)), is_written=False, level=2)
                 columns = [_load(builder, b_now, v * line, vector) for v in range(across)]
                 for i in range(height):
                     number = _splat(builder, _load(builder, a_now, i * size, vector.element), count)
@@ -377,8 +379,9 @@ def multiply_tile(
                     finish(True)
         return context.get_dummy_value()
 
-    words = (types.int64,) * 4
-    return types.void(dtype, lanes, rows, vectors, *words, TABLE, types.int64, types.int64, types.boolean), generate
+    word = types.int64
+    given = (word, word, word, word, TABLE, word, word, types.boolean, word, word)
+    return types.void(dtype, lanes, rows, vectors, *given), generate
 
 
 NAMESPACE: dict[str, Any] = {
