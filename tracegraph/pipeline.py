@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tracegraph.backends.numba.choice import does_products
 from tracegraph.backends.numba.program import Executable, link
 from tracegraph.compiler.fuse import fuse
 from tracegraph.compiler.inner import plan_inner
 from tracegraph.compiler.memory import plan
+from tracegraph.compiler.native import Settings
 from tracegraph.compiler.schedule import schedule
 from tracegraph.compiler.sharing import share
 from tracegraph.compiler.skew import skew
@@ -24,6 +26,8 @@ from tracegraph.rewrite import LOWER, OPTIMISE, STABILISE, hoist, rewrite, share
 __all__ = ["STAGES", "Observer", "build", "optimise", "stabilise"]
 
 Observer = Callable[[str, Any], None]
+
+Settings.does_products = staticmethod(does_products)
 
 
 def stabilise(outputs: Sequence[Node], wrt: Sequence[Node]) -> tuple[list[Node], list[Node]]:

@@ -9,6 +9,7 @@ of the places of all images counted through). Any range of lines can be computed
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -27,11 +28,13 @@ BLOCK_B_BYTES = 512 * 1024
 DEPTH_BYTES = 1024
 #: Nanoseconds for a product and a sum of numbers of four bytes, on one core.
 TERM = 0.01
-#: Work of less than this is not cut up only to occupy more threads, nor is any cut into more tasks than that unless
-#: a task's part of C were larger than so many bytes.
-TASK_NANOSECONDS = 50_000.0
-ENOUGH_TASKS = 8
+#: Work of less than this is not cut up only to occupy more threads, nor is any cut into more tasks for each core than that
+#: unless a task's part of C were larger than so many bytes; into several only where each has so many lines.
+TASK_NANOSECONDS = 30_000.0
+TASKS_OF_CORE = 4
 TASK_BYTES = 1 << 20
+TASK_LINES = 96
+CORES = os.cpu_count() or 1
 #: So many neighbours make it worth while to read along the sum.
 LONG = 16
 #: Tasks begin at multiples of so many rows, or columns: whole tiles in the registers of most CPUs.
@@ -39,9 +42,9 @@ STEPS = 14, 96
 #: The same for tasks that pack: whole tiles of every CPU.
 PACKING_STEPS = 168, 480
 #: From so much work on, an operand that every task needs whole is packed once, in a wave before.
-SHARED_NANOSECONDS = 300_000.0
+SHARED_NANOSECONDS = 200_000.0
 #: Elements that one task packs of it, at least.
-PACKED_AT_ONCE = 1 << 16
+PACKED_AT_ONCE = 1 << 15
 #: By how much a side of an operand may grow as it is packed: to whole tiles.
 SPARE = 96
 
@@ -156,7 +159,7 @@ class Contraction(NamedTuple):
         """The same for its packing: columns of B or rows of A."""
         m, n, k = self.extents
         side, step = (n, PACKING_STEPS[1]) if self.shared == "b" else (m, PACKING_STEPS[0])
-        return _cuts(side, min(ENOUGH_TASKS, side * k // PACKED_AT_ONCE + 1), step)
+        return _cuts(side, min(CORES * TASKS_OF_CORE, side * k // PACKED_AT_ONCE + 1), step)
 
     @property
     def _row_levels(self) -> tuple[Level, ...]:
@@ -164,8 +167,12 @@ class Contraction(NamedTuple):
 
     @property
     def _wanted(self) -> int:
-        """How many tasks are enough to occupy all threads."""
-        return int(max(min(ENOUGH_TASKS, self.nanoseconds // TASK_NANOSECONDS), 1))
+        """How many tasks are enough to occupy all cores: one for each, as each packs an operand; several, so that all are
+        done at about the same time, where that is packed once and lines are many."""
+        lines = max(self.items * self.extents[0], self.extents[1])
+        are_many = self.nanoseconds >= SHARED_NANOSECONDS and lines >= TASK_LINES * TASKS_OF_CORE * CORES
+        most = CORES * TASKS_OF_CORE if are_many or self.batch else CORES
+        return int(max(min(most, self.nanoseconds // TASK_NANOSECONDS), 1))
 
 
 def _pace(levels: Iterable[tuple[int, int]]) -> int:

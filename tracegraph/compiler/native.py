@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -36,8 +38,21 @@ LEAST_SCATTERED, SPARSEST, LEAST_ROW = 2**16, 4, 8
 #: Products of fewer rows or columns, or fewer terms, are BLAS's, which need not pack them. Of several in one batch, which
 #: threads divide among them, each may be small.
 LEAST_SIDE, LEAST_TERMS, LEAST_TOTAL = 16, 2**18, 2**20
+#: The same of a single product, which BLAS divides too: the least rows, of which a tile has many, columns, terms of each sum
+#: and of all.
+LEAST_SINGLE, LEAST_SINGLE_TOTAL = (192, 64, 64), 2**22
 #: A product of up to so many columns and terms is not worth a call of BLAS, if there are many of them.
 MOST_DIRECT = 4
+
+
+class Settings:
+    """What only the backend knows, and tells when it is loaded.
+
+    Attributes:
+        does_products: whether kernels of our own multiply single matrices of a dtype no slower than BLAS.
+    """
+
+    does_products: Callable[[np.dtype], bool] = staticmethod(lambda dtype: False)
 
 
 def has_blas(node: Node) -> bool:
@@ -46,14 +61,17 @@ def has_blas(node: Node) -> bool:
 
 
 def has_contraction(node: Node) -> bool:
-    """Whether a node is a product that a kernel of our own does: of a batch of matrices, where packing them pays. A single
-    product is BLAS's, which was ahead by a third on all cores."""
+    """Whether a node is a product that a kernel of our own does, where packing the matrices pays: of a batch of them, or a
+    single one if that is measured to be no slower than BLAS's."""
     if node.op.kind != "product" or node.dtype not in CONTRACTED:
         return False
     if node.op.name != "matmul":
         return True
     (m, n), k = node.shape[-2:], node.inputs[0].shape[-1]
     items = math.prod(node.shape[:-2])
+    if items == 1:
+        is_large = all(map(operator.ge, (m, n, k), LEAST_SINGLE)) and m * n * k >= LEAST_SINGLE_TOTAL
+        return is_large and Settings.does_products(node.dtype)
     return items > 1 and min(m, n) >= LEAST_SIDE and m * n * k >= LEAST_TERMS and items * m * n * k >= LEAST_TOTAL
 
 

@@ -15,7 +15,7 @@ import platform
 import sys
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -117,6 +117,17 @@ class KernelCache:
     def addresses(self, kernels: Iterable[tuple[str, str]]) -> list[int]:
         """The addresses of many kernels, each given as (name, source)."""
         return [self.address(source, name) for name, source in kernels]
+
+    def remembered(self, question: str, answer: Callable[[], bytes]) -> bytes:
+        """What was found out about this machine: as it was kept beside the kernels, or else found out and kept."""
+        path = self.folder / (_key(question, "") + _SUFFIX)
+        with self._lock:
+            known = _read_entry(path)
+            if known is None:
+                known = answer()
+                if self._writable:
+                    self._store(path, known)
+        return known
 
     def cache_info(self) -> CacheInfo:
         """Counts since this cache was made."""
