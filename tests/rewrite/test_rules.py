@@ -161,6 +161,8 @@ CASES = [
     *(Case("where_number", f"{M} {M}", lambda x, y, c=c: ew.where(fill(c, x.shape, BOOL), x, y)) for c in (True, False)),
     Case("where_same", f"bool[3,4] {M}", lambda c, x: ew.where(c, x, x)),
     Case("where_not", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(ew.logical_not(c), x, y)),
+    Case("where_within", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(c, ew.where(c, x, y), ew.exp(y))),
+    Case("where_within", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(c, ew.exp(x), ew.where(c, x, y))),
     *(Case("where_bool", "bool[9]", lambda c, v=v: ew.where(c, like(c, v), like(c, not v))) for v in (True, False)),
     Case("convert_same", V, lambda x: ew.convert(x, dtype=F64)),
     *(Case("convert_twice", f"{short}[13]", lambda x, a=a, b=b: ew.convert(ew.convert(x, dtype=a), dtype=b))
