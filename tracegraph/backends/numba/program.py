@@ -49,6 +49,7 @@ from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Part
 from tracegraph.compiler.schedule import Task as ScheduledTask
 from tracegraph.compiler.schedule import Wave as ScheduledWave
+from tracegraph.compiler.streams import streaming
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
@@ -256,7 +257,8 @@ def assemble(plan: Plan) -> Code:
     """Compiles (or loads) the kernels of a plan."""
     kernels = plan.schedule.kernels
     inner = tuple(tuple(map(assemble, each.plans)) if isinstance(each, CallKernel) else () for each in kernels)
-    sources = tuple(map(_source, kernels))
+    streams = streaming(plan)
+    sources = tuple(_source(kernel, streams=number in streams) for number, kernel in enumerate(kernels))
     codes = tuple(map(_code, kernels, sources, inner))
     return Code(plan, sources, codes, inner)
 
@@ -813,9 +815,9 @@ def kernel_name(kernel: Kernel) -> str:
     return f"BLAS {kernel.node.op.name}" if kernel.is_product else f"NumPy {kernel.node.op.name}"
 
 
-def _source(kernel: Kernel) -> KernelSource | None:
+def _source(kernel: Kernel, *, streams: bool = False) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
-        return write_nest(kernel.nest)
+        return write_nest(kernel.nest, streams=streams)
     if isinstance(kernel, LibraryKernel) and kernel.is_pool:
         return write_pool(kernel)
     return write_phase(kernel) if isinstance(kernel, PhaseKernel) else None
