@@ -1,8 +1,8 @@
 """Which kernels had better write past the caches. A plan comes in, numbers of kernels go out.
 
-A store of a whole line that goes past the caches spares the processor the reading of what is written over: a triad moves three
-arrays instead of four. What is written so is not in the cache for whoever reads it next, but of arrays this large little
-would be left of it anyway.
+A store of a whole line that goes past the caches spares the processor the reading of what is written over: a triad moves
+three arrays instead of four. What is written so is not in the cache for whoever reads it next, but of arrays this large
+little would be left of it anyway.
 """
 
 from __future__ import annotations

@@ -229,8 +229,10 @@ def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
 
 @intrinsic
 def stream(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
-    """`stream(p, i, v)`: as `store`, past the caches: of lines that are written over as a whole, nothing is read. Elements are
-    written in order, from the start of a line on, which is what lets vectors be stored so."""
+    """`stream(p, i, v)`: as `store`, past the caches: of lines that are written over as a whole, nothing is read.
+
+    Elements are written in order, from the start of a line on, which is what lets vectors be stored so.
+    """
     dtype, slot = _require_pointer(pointer, "stream").dtype, pointer.slot
     if not isinstance(dtype, (types.Float, types.Integer)):
         raise TypingError(f"stream() was given a pointer to {dtype}, expected to integers or floats")
