@@ -47,7 +47,7 @@ __all__ = ["fuse"]
 LARGEST_NEST = 64
 #: Values are worked out again, rather than kept, while that costs a nest no more than this many additions a point.
 RECOMPUTE = 8
-#: What is needed in several kernels, but no more than so many, is worked out in each, up to so many additions from one array.
+#: What is needed in several kernels, at most so many, is worked out in each: up to so many additions from one array.
 MOST_COPIES, AGAIN = 8, 6
 #: Groups that are looked at to find whether one leads to another.
 FARTHEST = 500

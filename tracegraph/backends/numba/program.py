@@ -43,6 +43,7 @@ from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
+from tracegraph.backends.numba.workers import side_by_side
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
@@ -744,17 +745,20 @@ class _Frame:
     def _step(self, kernel: LibraryKernel) -> Step:
         """One step of NumPy; all is known before the call but where arguments and results lie."""
         node = kernel.node
-        reference, params = node.op.reference, node.params
+        reference, parts, params = node.op.reference, node.op.parts, node.params
         operands = [self._reader(operand) for operand in kernel.operands]
         target = self._reader(Access(node, ()))
 
         def run(arrays: Sequence[Any]) -> None:
+            out, values = target(arrays), [operand(arrays) for operand in operands]
             try:
-                value = reference(*[operand(arrays) for operand in operands], **params)
+                if parts is None:
+                    np.copyto(out, reference(*values, **params))
+                else:
+                    side_by_side(out.size, partial(parts, out, *values, **params))
             except Exception as error:
                 append_place(error, node.where)
                 raise
-            np.copyto(target(arrays), value)
 
         return run
 
