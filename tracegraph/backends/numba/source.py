@@ -151,22 +151,22 @@ class _Writer:
     def plain(self) -> None:
         """Every loop is kept: the body runs at each point."""
         across = self._crossing()
-        if across is not None:
-            self._tiled(across)
-            return
         streamed = self._streamable()
         if streamed:
             with self.block(f"if {self._may_stream(streamed)}:"):
                 self._streamed = frozenset(streamed)
-                self._points()
+                self._points(across)
                 self._streamed = frozenset()
                 self.line("fence()")
             with self.block("else:"):
-                self._points()
+                self._points(across)
         else:
-            self._points()
+            self._points(across)
 
-    def _points(self) -> None:
+    def _points(self, across: int | None) -> None:
+        if across is not None:
+            self._tiled(across)
+            return
         with self.loops(self.nest.kept_loops):
             for _ in self.copies(is_reduced=False):
                 self.statements("v", self.nest.body, self.nest.body_stores)
