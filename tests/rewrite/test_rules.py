@@ -61,6 +61,11 @@ def _conv(x, w, stride):
     return conv(x, w, stride=stride, dilation=(1,) * len(stride), is_transposed=False)
 
 
+def _plus(x: Node, v: Node, starts: tuple[int, ...]) -> Node:
+    """The array with something added in a region."""
+    return _put(x, ew.add(_cut(x, starts, v.shape), v), starts)
+
+
 def _put(x, v, starts, steps=None):
     return update(x, v, starts=starts, steps=steps or (1,) * len(starts))
 
@@ -161,6 +166,8 @@ CASES = [
     *(Case("where_number", f"{M} {M}", lambda x, y, c=c: ew.where(fill(c, x.shape, BOOL), x, y)) for c in (True, False)),
     Case("where_same", f"bool[3,4] {M}", lambda c, x: ew.where(c, x, x)),
     Case("where_not", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(ew.logical_not(c), x, y)),
+    Case("where_within", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(c, ew.where(c, x, y), ew.exp(y))),
+    Case("where_within", f"bool[3,4] {M} {M}", lambda c, x, y: ew.where(c, ew.exp(x), ew.where(c, x, y))),
     *(Case("where_bool", "bool[9]", lambda c, v=v: ew.where(c, like(c, v), like(c, not v))) for v in (True, False)),
     Case("convert_same", V, lambda x: ew.convert(x, dtype=F64)),
     *(Case("convert_twice", f"{short}[13]", lambda x, a=a, b=b: ew.convert(ew.convert(x, dtype=a), dtype=b))
@@ -238,6 +245,14 @@ CASES = [
     Case("update_of_all", f"{M} {M}", lambda x, v: _put(x, v, (0, 0))),
     Case("update_of_all", f"{M} f64[0,2]", lambda x, v: _put(x, v, (0, 0))),
     Case("updates_of_all", "f64[2,5] f64[2,3] f64[2,2]", lambda x, v, w: _put(_put(x, v, (0, 2)), w, (0, 0))),
+    *(Case("overlapping_sums", f"f64[{n}] f64[{m}] f64[3]",
+           lambda x, v, w, n=n, a=a, b=b: _plus(_put(fill(2, (n,), F64), v, (a,)), w, (b,)))
+      for n, m, a, b in [(6, 4, 0, 2), (6, 4, 2, 0), (6, 3, 0, 3), (8, 2, 1, 4), (8, 5, 2, 3)]),
+    Case("overlapping_sums", "f64[5] f64[3] f64[4]",
+         lambda x, v, w: _plus(_plus(_plus(_put(fill(0, (5,), F64), v, (0,)), v, (1,)), v, (2,)), w, (1,))),
+    *(Case("overlapping_sums", "f64[4,5] f64[3,5] f64[4,4]",
+           lambda x, v, w, k=k: _plus(_put(fill(0, (4, 5), F64), (v, w)[k], (0, 0)), (v, w)[k], (1 - k, k)))
+      for k in (0, 1)),
     Case("update_of_update", "f64[9] f64[3] f64[3]", lambda x, v, w: _put(_put(x, v, (1,), (2,)), w, (1,), (2,))),
     Case("update_with_own", "f64[9]", lambda x: _put(x, _cut(x, (1,), (3,), (2,)), (1,), (2,))),
     Case("update_with_own", "f64[9] f64[3]", lambda x, v: _put(_put(x, v, (1,), (2,)), v, (1,), (2,))),

@@ -285,6 +285,52 @@ def test_what_a_mask_selects_is_an_array_to_anyone_who_asks() -> None:
     check_traced(lambda z: (z[z > 0] * [1, 2], [1, 2] + z[z > 0]), np.array([-1.0, 2.0, 3.0]))
 
 
+REDUCED: list[Callable[..., Any]] = [
+    lambda x, m: np.sum(x[m] * 2),
+    lambda x, m: x[m].sum(axis=0),
+    lambda x, m: np.sum(x[m], dtype="c16"),
+    lambda x, m: np.prod(x[m]),
+    lambda x, m: x[m].mean(),
+    lambda x, m: np.var(x[m], ddof=1),
+    lambda x, m: x[m].std(),
+    lambda x, m: np.max(x[m], axis=0),
+    lambda x, m: x[m].min(),
+    lambda x, m: np.any(x[m] > 1),
+    lambda x, m: (x[m] != 0).all(),
+    lambda x, m: np.count_nonzero(x[m]),
+]
+
+
+@pytest.mark.parametrize("function", REDUCED)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?", "c16"])
+def test_reductions_of_what_a_mask_selects_need_no_count(function: Callable[..., Any], dtype: str) -> None:
+    """Nor an array of it, but for the extremes of complex numbers."""
+    rng = np.random.default_rng(2)
+    x = (rng.normal(size=(6, 5)) * 3).astype(dtype)
+    for m in (rng.random(x.shape) < 0.4, rng.random(6) < 0.4):
+        check_traced(function, x, m, slack=100)
+        nodes = tg.compile(function).graph(x, m).nodes
+        assert dtype == "c16" or not any(node.op.name in ("gather", "nonzero") for node in nodes)
+
+
+def test_reductions_of_nothing_that_a_mask_selects() -> None:
+    x = np.array([1.0, 2.0])
+    check_traced(lambda x: (x[x > 5].sum(), np.prod(x[x > 5]), np.any(x[x > 5]), np.all(x[x > 5])), x)
+    check_error(
+        lambda x: np.max(x[x > 5]), x, start="zero-size array to reduction operation maximum which has no identity"
+    )
+    check_error(
+        lambda x: x[x > 5].min(), x, start="zero-size array to reduction operation minimum which has no identity"
+    )
+
+
+def test_other_reductions_of_what_a_mask_selects() -> None:
+    x = np.random.default_rng(3).normal(size=(6, 5))
+    check_traced(lambda x: (x[x > 0].sum(keepdims=True), np.max(x[x > 0], initial=5), np.argmax(x[x > 0])), x)
+    check_traced(lambda x: (x[x[:, 0] > 0].sum(axis=1), x[x[:, 0] > 0].max(axis=(0, 1))), x)
+    assert np.allclose(tg.grad(lambda x: np.sum(np.log(x[x > 0])))(x), np.where(x > 0, 1 / x, 0))
+
+
 def test_no_derivative_comes_from_what_a_mask_leaves_out() -> None:
     """Where a function has none there, or an infinite one; of numbers too."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tracegraph.compiler.nest import Apply, Load, Nest, Pick
+from tracegraph.compiler.nest import Apply, Load, Nest, Pick, Store
 from tracegraph.ir import Node
 
-__all__ = ["nest_nanoseconds", "weight_of"]
+__all__ = ["is_bound_by_memory", "nest_nanoseconds", "weight_of"]
 
 #: Arithmetic that a scalar function stands for, in additions; 1 where nothing is said. `benchmarks/costs.py` measures it.
 WEIGHTS: dict[str, int] = {
@@ -25,6 +25,8 @@ ADDITION = 0.05
 TRANSFER = 0.15
 #: The same for one element read at indices.
 PICK = 1.0
+#: And for one byte that is in no cache, while all cores read and write.
+FAR_BYTE = 0.07
 
 
 def weight_of(node: Node) -> int:
@@ -39,3 +41,11 @@ def nest_nanoseconds(nest: Nest) -> float:
     transfers = sum(isinstance(each, Load) for each in nest.body) + len(nest.body_stores)
     picks = sum(isinstance(each, Pick) for each in nest.body) + sum(bool(each.places) for each in nest.body_stores)
     return nest.points * (ADDITION * arithmetic + TRANSFER * (transfers or 1) + PICK * picks)
+
+
+def is_bound_by_memory(nest: Nest) -> bool:
+    """Whether a nest without reductions, on arrays that no cache holds, waits for memory rather than for arithmetic."""
+    arithmetic = sum(weight_of(each.node) for each in nest.body if isinstance(each, Apply))
+    addresses = [each.address for each in (*nest.body, *nest.body_stores) if isinstance(each, (Load, Store, Pick))]
+    moved = sum(each.buffer.dtype.itemsize for each in addresses if any(each.strides))
+    return ADDITION * arithmetic <= FAR_BYTE * moved

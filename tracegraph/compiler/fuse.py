@@ -35,9 +35,9 @@ from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.phases import phases
 from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node, Shape, aval_of
-from tracegraph.ir.layout import Layout
+from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.call import again, result, results
-from tracegraph.ops.leaf import input_node
+from tracegraph.ops.leaf import input_node, is_literal
 from tracegraph.ops.rules import Ints
 from tracegraph.ops.shape import reshape
 
@@ -47,6 +47,8 @@ __all__ = ["fuse"]
 LARGEST_NEST = 64
 #: Values are worked out again, rather than kept, while that costs a nest no more than this many additions a point.
 RECOMPUTE = 8
+#: What is needed in several kernels, at most so many, is worked out in each: up to so many additions from one array.
+MOST_COPIES, AGAIN = 8, 6
 #: Groups that are looked at to find whether one leads to another.
 FARTHEST = 500
 #: Groups that are tried for a value that many groups need.
@@ -193,7 +195,9 @@ class _Fuser:
                 if node.op.kind == "part" or node.op is again:
                     for each in node.inputs[len(operands(node)) :]:
                         self.later.setdefault(access(each).base, []).append(node)
+        self.cones = _cones(self.order)
         self.group_of: dict[Node, _Group] = {}
+        self.copies: dict[Node, list[_Group]] = {}
         self.groups: list[_Group] = []
         self.numbers = count()
         self.users_of: dict[Node, set[_Group]] = {}
@@ -224,12 +228,16 @@ class _Fuser:
         followers = users | {self.group_of[each] for each in self.later.get(node, ())}
         if node.op.kind in ("elementwise", "identity", "reduce", "pick") and has_kernel(node):
             inside: dict[_Group, list[_Use]] = {group: [] for group in users}
-            is_stored = node in self.outputs or len(users) > 1
+            is_kept = node in self.outputs
             for use in self.uses[node]:
                 if use.consumer.op.kind == "assemble":
-                    is_stored = True
+                    is_kept = True
                 else:
-                    inside[self.group_of[use.consumer]].append(use)
+                    for group in self._groups_of(use.consumer):
+                        inside[group].append(use)
+            if len(users) > 1 and not is_kept and node not in self.later and self._copy(node, inside):
+                return
+            is_stored = is_kept or len(users) > 1
             for group in sorted(users, key=lambda each: each.number)[:MOST_TRIED]:
                 is_done, reason = self._join(node, group, inside[group], followers, is_stored=is_stored)
                 self.tried.append((node, group.root, reason))
@@ -244,12 +252,38 @@ class _Fuser:
             if consumer.op is result:
                 found |= self._users(consumer)
             elif consumer.op.kind != "assemble":
-                found.add(self.group_of[consumer])
+                found.update(self._groups_of(consumer))
             elif node.op.kind == "part":
                 if consumer not in self.users_of:
                     self.users_of[consumer] = self._users(consumer)
                 found |= self.users_of[consumer]
         return found
+
+    def _groups_of(self, node: Node) -> Sequence[_Group]:
+        """Those that compute a node: several if that is done again in each."""
+        return self.copies.get(node) or (self.group_of[node],)
+
+    def _copy(self, node: Node, inside: Mapping[_Group, Sequence[_Use]]) -> bool:
+        """Computes the node anew in each group that needs it, if that is possible and costs less than to keep it."""
+        if len(inside) > MOST_COPIES or node.op.kind != "elementwise":
+            return False
+        found: list[tuple[_Group, list[tuple[Level, tuple[Node, ...]]]]] = []
+        for group, uses in inside.items():
+            if not group.is_nest or group.members.count >= LARGEST_NEST or any(use.is_random for use in uses):
+                return False
+            positions = group.members.positions((use.consumer, use.views) for use in uses)
+            if not self._readable(node, positions) or not self._reads_in_time(node, group, positions):
+                return False
+            found.append((group, positions))
+        if self.cones[node] is None and not _are_elsewhere(node, [positions for _, positions in found]):
+            return False
+        if not all(self._pays(node, group.members, positions) for group, positions in found):
+            return False
+        for group, positions in found:
+            for level, views in positions:
+                group.members.add(node, level, {views})
+        self.copies[node] = list(inside)
+        return True
 
     def _start(self, node: Node, followers: set[_Group]) -> None:
         group = _Group(next(self.numbers), node, is_nest=has_kernel(node))
@@ -321,7 +355,11 @@ class _Fuser:
         for each in other.followers:
             each.leaders.remove(other)
         for views in other.members.views.values():
-            self.group_of.update(dict.fromkeys(views, group))
+            for node in views:
+                if node in self.copies:
+                    self.copies[node] = [each for each in self.copies[node] if each not in (group, other)] + [group]
+                else:
+                    self.group_of[node] = group
         for users in self.users_of.values():
             if other in users:
                 users.discard(other)
@@ -375,6 +413,38 @@ class _Fuser:
             return DEAR
         members.repeated += again
         return AGAIN
+
+
+def _cones(order: Sequence[Node]) -> dict[Node, frozenset[Node] | None]:
+    """For each node that is worked out from one array (and numbers, and arrays that are repeated) by little arithmetic, all
+    the nodes and that array; None for others. To work such a node out again is to read that array, not the node, which costs
+    no more, and then it need not be written."""
+    found: dict[Node, frozenset[Node] | None] = {}
+    for node in order:
+        cone: set[Node] = {node}
+        for source in node.inputs if node.op.kind == "elementwise" else ():
+            base, views = access(source)
+            if not base.shape or is_literal(base) or _is_repeated(views):
+                continue
+            cone |= found.get(base) or {base}
+        arrays = [each for each in cone if each is not node and found.get(each) is None]
+        weight = sum(weight_of(each) for each in cone if each not in arrays)
+        is_light = node.op.kind == "elementwise" and has_kernel(node) and weight <= AGAIN and len(arrays) <= 1
+        is_light = is_light and all(each.dtype.itemsize <= node.dtype.itemsize for each in arrays)
+        found[node] = frozenset(cone) if is_light else None
+    return found
+
+
+def _are_elsewhere(node: Node, positions: Sequence[Sequence[tuple[Level, tuple[Node, ...]]]]) -> bool:
+    """Whether groups need different elements of a node, so that none is worked out twice."""
+    layouts = [[through(contiguous(node.shape), views) for _, views in each] for each in positions]
+    return all(
+        one is not None and other is not None and are_apart(one, other, node.shape)
+        for k, some in enumerate(layouts)
+        for others in layouts[:k]
+        for one in some
+        for other in others
+    )
 
 
 def _sources(node: Node) -> set[Node]:

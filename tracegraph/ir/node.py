@@ -42,9 +42,11 @@ class Op:
             for an operation made of graphs, with several results (see `ops.call`).
         loop: format string of its scalar code in a kernel, ``"exp({0})"``; elementwise ops only.
         form: the derivatives and batching of a call, in place of ``vjp`` and ``batch``.
+        parts: of an opaque op that NumPy does without Python's lock: ``parts(out, *arrays, count, **params)`` gives about so
+            many calls that can run side by side, and together write the result.
     """
 
-    __slots__ = ("batch", "form", "kind", "loop", "name", "reference", "rule", "vjp")
+    __slots__ = ("batch", "form", "kind", "loop", "name", "parts", "reference", "rule", "vjp")
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Op:
         kind: str = "opaque",
         loop: str | None = None,
         form: Any = None,
+        parts: Callable[..., Sequence[Callable[[], Any]]] | None = None,
     ) -> None:
         self.name = name
         self.rule = rule
@@ -66,6 +69,7 @@ class Op:
         self.kind = kind
         self.loop = loop
         self.form = form
+        self.parts = parts
 
     def __call__(self, *inputs: Node, **params: Any) -> Node:
         aval = self.rule(*[node.aval for node in inputs], **params)

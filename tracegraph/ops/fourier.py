@@ -2,17 +2,19 @@
 
 Their matrices are symmetric, so the derivative of each is one of them again: cotangents are transposed without conjugation,
 and those of real arrays are real parts. ``forward`` is the sign of NumPy's fft; ``scale`` is "none", "ortho" (by the root of
-the length) or "full" (by the length).
+the length) or "full" (by the length). Lines are transformed one by one, so parts of an array may be side by side.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from tracegraph.ir import DTYPES, Aval, Node, Op
+from tracegraph.ir import DTYPES, Aval, Node, Op, Shape, aval_of
 from tracegraph.ops.rules import each
 
 __all__ = ["OPS", "dft", "hermitian_dft", "real_dft"]
@@ -44,12 +46,32 @@ def _with_length(x: Aval, axis: int, length: int, dtype: np.dtype) -> Aval:
     return Aval((*x.shape[:axis], length, *x.shape[axis + 1 :]), dtype)
 
 
-def _row(name: str, rule: Callable[..., Aval], reference: Callable[..., Any], vjp: Callable[..., Node]) -> Op:
+def _row(name: str, rule: Callable[..., Aval], into: Callable[..., None], vjp: Callable[..., Node]) -> Op:
+    """An op by what writes its result: ``into(out, x, **params)``."""
+
+    def reference(x: np.ndarray, **params: Any) -> np.ndarray:
+        out: np.ndarray = np.empty(*rule(aval_of(x.shape, x.dtype), **params))
+        into(out, x, **params)
+        return out
+
+    def parts(out: np.ndarray, x: np.ndarray, *, count: int, **params: Any) -> list[Callable[[], None]]:
+        cuts = _cuts(x.shape, params["axis"], count)
+        return [functools.partial(into, out[each], x[each], **params) for each in cuts]
+
     op: Op = Op(
-        name, rule=rule, reference=reference, vjp=each(vjp),
+        name, rule=rule, reference=reference, vjp=each(vjp), parts=parts,
         batch=lambda inputs, axes, params: op(*inputs, **{**params, "axis": params["axis"] + 1}),
     )  # fmt: skip
     return op
+
+
+def _cuts(shape: Shape, axis: int, count: int) -> list[tuple[slice, ...]]:
+    """Parts of an array that cut no line along an axis."""
+    across = max((k for k in range(len(shape)) if k != axis), key=lambda k: shape[k], default=None)
+    if across is None:
+        return [()]
+    edges = [shape[across] * k // count for k in range(count + 1)]
+    return [(*(slice(None),) * across, slice(*pair)) for pair in pairwise(edges)]
 
 
 def _dft_rule(x: Aval, *, axis: int, forward: bool, scale: str) -> Aval:
@@ -57,9 +79,9 @@ def _dft_rule(x: Aval, *, axis: int, forward: bool, scale: str) -> Aval:
     return x
 
 
-def _dft_reference(x: np.ndarray, *, axis: int, forward: bool, scale: str) -> np.ndarray:
+def _dft_into(out: np.ndarray, x: np.ndarray, *, axis: int, forward: bool, scale: str) -> None:
     transform = np.fft.fft if forward else np.fft.ifft
-    return np.asarray(transform(x, axis=axis, norm=_NORMS[scale, forward]))
+    transform(x, axis=axis, norm=_NORMS[scale, forward], out=out)
 
 
 def _real_rule(x: Aval, *, axis: int, forward: bool, scale: str, doubled: bool) -> Aval:
@@ -67,13 +89,12 @@ def _real_rule(x: Aval, *, axis: int, forward: bool, scale: str, doubled: bool) 
     return _with_length(x, axis, x.shape[axis] // 2 + 1, _COMPLEX[x.dtype])
 
 
-def _real_reference(x: np.ndarray, *, axis: int, forward: bool, scale: str, doubled: bool) -> np.ndarray:
-    y = np.fft.rfft(x, axis=axis, norm=_NORMS[scale, True])
+def _real_into(out: np.ndarray, x: np.ndarray, *, axis: int, forward: bool, scale: str, doubled: bool) -> None:
+    np.fft.rfft(x, axis=axis, norm=_NORMS[scale, True], out=out)
     if not forward:
-        np.conjugate(y, out=y)
+        np.conjugate(out, out=out)
     if doubled:
-        y[_interior(x.shape[axis], axis)] *= 2
-    return y
+        out[_interior(x.shape[axis], axis)] *= 2
 
 
 def _hermitian_rule(x: Aval, *, axis: int, length: int, forward: bool, scale: str, halved: bool) -> Aval:
@@ -83,14 +104,14 @@ def _hermitian_rule(x: Aval, *, axis: int, length: int, forward: bool, scale: st
     return _with_length(x, axis, length, _REAL[x.dtype])
 
 
-def _hermitian_reference(
-    x: np.ndarray, *, axis: int, length: int, forward: bool, scale: str, halved: bool
-) -> np.ndarray:
+def _hermitian_into(
+    out: np.ndarray, x: np.ndarray, *, axis: int, length: int, forward: bool, scale: str, halved: bool
+) -> None:
     if forward or halved:
         x = np.conjugate(x) if forward else x.copy()
     if halved:
         x[_interior(length, axis)] /= 2
-    return np.fft.irfft(x, length, axis, _NORMS[scale, False])
+    np.fft.irfft(x, length, axis, _NORMS[scale, False], out=out)
 
 
 def _real_vjp(ct: Node, out: Node, x: Node) -> Node:
@@ -104,10 +125,10 @@ def _hermitian_vjp(ct: Node, out: Node, x: Node) -> Node:
     return real_dft(ct, doubled=not params.pop("halved"), **params)
 
 
-dft: Op = _row("dft", _dft_rule, _dft_reference, lambda ct, out, x: dft(ct, **out.params))
+dft: Op = _row("dft", _dft_rule, _dft_into, lambda ct, out, x: dft(ct, **out.params))
 #: The first half of the frequencies of a real array; ``doubled``: those that stand for two count twice.
-real_dft: Op = _row("real_dft", _real_rule, _real_reference, _real_vjp)
+real_dft: Op = _row("real_dft", _real_rule, _real_into, _real_vjp)
 #: The real array with such frequencies; ``halved``: those that stand for two count once.
-hermitian_dft: Op = _row("hermitian_dft", _hermitian_rule, _hermitian_reference, _hermitian_vjp)
+hermitian_dft: Op = _row("hermitian_dft", _hermitian_rule, _hermitian_into, _hermitian_vjp)
 
 OPS: Sequence[Op] = (dft, real_dft, hermitian_dft)

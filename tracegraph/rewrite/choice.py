@@ -34,6 +34,17 @@ def where_not(node: Node) -> Node | None:
     return where(condition.inputs[0], y, x) if condition.op is logical_not else None
 
 
+@rule("where_within", where)
+def where_within(node: Node) -> Node | None:
+    """``where(c, where(c, x, y), z) -> where(c, x, z)``, and so on the other side"""
+    condition, x, y = node.inputs
+    if x.op is where and x.inputs[0] is condition:
+        return where(condition, x.inputs[1], y)
+    if y.op is where and y.inputs[0] is condition:
+        return where(condition, x, y.inputs[2])
+    return None
+
+
 @rule("where_bool", where)
 def where_bool(node: Node) -> Node | None:
     """``where(c, True, False) -> c`` and ``where(c, False, True) -> not c``"""
@@ -73,4 +84,4 @@ def _holds(wide: np.dtype, narrow: np.dtype) -> bool:
     return np.can_cast(narrow, wide, "safe")
 
 
-CHOICE: Rules = (where_number, where_same, where_not, where_bool, convert_same, convert_twice)
+CHOICE: Rules = (where_number, where_same, where_not, where_within, where_bool, convert_same, convert_twice)

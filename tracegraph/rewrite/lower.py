@@ -30,6 +30,8 @@ __all__ = ["LOWER"]
 SHORT = 12
 #: Up to so many weights of a channel, too.
 SMALL = 32
+#: Up to so many pieces of a sum of regions.
+MOST_PIECES = 8
 
 
 @rule("arg_reduction", argmax, argmin)
@@ -220,6 +222,68 @@ def _places_along(indices: Node, axis: int) -> list[Node]:
     return found
 
 
+@rule("overlapping_sums", update)
+def overlapping_sums(node: Node) -> Node | None:
+    """Values added to regions of one value are a concatenation of sums: ``y = zeros; y[:-1] = a; y[1:] += b`` is
+    ``[a[:1], a[1:] + b[:-1], b[-1:]]``. So it is written once, and what is added need not exist before."""
+    y, total = node.inputs
+    if total.op is not add or not node.aval.size:
+        return None
+    for seen, v in (total.inputs, reversed(total.inputs)):
+        if seen.op is slice_ and seen.inputs[0] is y and seen.params == {**node.params, "sizes": v.shape}:
+            break
+    else:
+        return None
+    axis = _cut_axis(node)
+    pieces = None if axis is None else _pieces(y, axis)
+    if axis is None or pieces is None or len(pieces) > MOST_PIECES:
+        return None
+    first, last = node.params["starts"][axis], node.params["starts"][axis] + v.shape[axis]
+    found, start = [], 0
+    for piece in pieces:
+        stop = start + piece.shape[axis]
+        lo, hi = (min(max(edge, start), stop) for edge in (first, last))
+        for a, b in ((start, lo), (lo, hi), (hi, stop)):
+            if a < b:
+                part = _range_of(piece, axis, a - start, b - start)
+                is_sum = first <= a and b <= last
+                found.append(add(part, _range_of(v, axis, a - first, b - first)) if is_sum else part)
+        start = stop
+    return concatenate(*found, axis=axis)
+
+
+def _cut_axis(node: Node) -> int | None:
+    """The one axis along which an update writes less than everything, element after element."""
+    shape, v = node.shape, node.inputs[1]
+    cut = [k for k, n in enumerate(shape) if v.shape[k] != n]
+    is_plain = all(step == 1 for step, n in zip(node.params["steps"], v.shape, strict=True) if n > 1)
+    return cut[0] if len(cut) == 1 and is_plain else None
+
+
+def _pieces(y: Node, axis: int) -> list[Node] | None:
+    """What lies side by side along an axis: of a concatenation, or of a number with something written into it."""
+    if y.op is concatenate and y.params["axis"] == axis:
+        return list(y.inputs)
+    if y.op is not update or _cut_axis(y) != axis:
+        return None
+    x, v = y.inputs
+    if x.op is not broadcast_to or x.inputs[0].shape:
+        return None
+    first, n = y.params["starts"][axis], v.shape[axis]
+    return [_range_of(x, axis, 0, first), v, _range_of(x, axis, first + n, x.shape[axis])]
+
+
+def _range_of(x: Node, axis: int, start: int, stop: int) -> Node:
+    """A range along an axis."""
+    if (start, stop) == (0, x.shape[axis]):
+        return x
+    sizes = (*x.shape[:axis], stop - start, *x.shape[axis + 1 :])
+    if x.op is broadcast_to and not x.inputs[0].shape:
+        return broadcast_to(x.inputs[0], shape=sizes)
+    starts = tuple(start if k == axis else 0 for k in range(x.aval.ndim))
+    return slice_(x, starts=starts, steps=(1,) * x.aval.ndim, sizes=sizes)
+
+
 @rule("stable_sort", sort)
 def stable_sort(node: Node) -> Node | None:
     """The zeros of floats have two signs: a sort that is stable leaves them in their order, as a sort of indices does."""
@@ -232,5 +296,5 @@ def stable_sort(node: Node) -> Node | None:
 
 LOWER: Rules = (
     arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, window_sums, depthwise_conv,
-    stable_sort, take_along_as_gather, put_along_as_scatter,
+    overlapping_sums, stable_sort, take_along_as_gather, put_along_as_scatter,
 )  # fmt: skip

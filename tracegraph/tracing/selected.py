@@ -1,12 +1,13 @@
 """What a mask selects, as long as nobody asks how many elements that are.
 
 ``z[m] = z[m] ** 2 + c[m]`` needs no array whose shape hangs on data: each side is worked out for all elements, and the mask
-chooses. So what ufuncs make of values that one mask selects stays undecided; anything else makes it the array that it is.
+chooses. So what ufuncs make of values that one mask selects stays undecided, and ``z[m].sum()`` goes over all elements and
+leaves out what the mask does; anything else makes it the array that it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from tracegraph.ir import Node, Shape
 from tracegraph.ops.elementwise import like, where
 from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.lift import result, spread
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import Placeholder, located
+from tracegraph.tracing.trace import user_where
 
 __all__ = ["Selected"]
 
@@ -94,6 +96,25 @@ class Selected(Placeholder):
             return Selected(self.mask, ufunc(*wholes), lambda: ufunc(*[make() for make in makes]))
         return self._changed(ufunc, wholes, makes, before)
 
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        reduce = _REDUCTIONS.get(function)
+        given = {**dict(zip(("axis",), args[1:], strict=False)), **kwargs}
+        if reduce is not None and self._is_reduced_whole(args, given):
+            return located(user_where(), reduce, self, function, given)
+        return super().__array_function__(function, types, args, kwargs)
+
+    def _is_reduced_whole(self, args: tuple[Any, ...], given: dict[str, Any]) -> bool:
+        """Whether a reduction takes in all that the mask selects, and asks for nothing unusual."""
+        if self._array is not None or not args or args[0] is not self or len(args) > 2 or given.keys() - _SETTINGS:
+            return False
+        axis = given.get("axis")
+        return axis is None or (type(axis) is int and axis in (0, -self.ndim))
+
+    @property
+    def aligned(self) -> Placeholder:
+        """The mask over all axes."""
+        return result(_aligned(self.mask, self.whole.shape))
+
     def _changed(
         self, ufunc: np.ufunc, wholes: list[Any], makes: list[Callable[[], Any]], before: Selected
     ) -> Selected:
@@ -134,7 +155,64 @@ def _maker(value: Any) -> Callable[[], Any]:
     return value.made if type(value) is Selected else lambda: value
 
 
+def _aligned(mask: Node, shape: Shape) -> Node:
+    """A mask over the first axes, over all axes."""
+    return spread(reshape_to(mask, (*mask.shape, *(1,) * (len(shape) - mask.aval.ndim))), shape)
+
+
 def _guarded(x: Node, mask: Node) -> Node:
     """The value where the mask is true, and 1 elsewhere: neither infinities nor derivatives come from there."""
-    aligned = reshape_to(mask, (*mask.shape, *(1,) * (x.aval.ndim - mask.aval.ndim)))
-    return where(spread(aligned, x.shape), x, like(x, 1))
+    return where(_aligned(mask, x.shape), x, like(x, 1))
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+def _over_all(selected: Selected, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a reduction, with all axes of the mask in place of the one that it makes of them."""
+    return {**given, "axis": None if given.get("axis") is None else tuple(range(selected.mask.aval.ndim))}
+
+
+def _masked(selected: Selected, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """By the function itself, which takes a mask."""
+    return function(selected.whole, where=selected.aligned, **_over_all(selected, given))
+
+
+def _counted(selected: Selected, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    chosen = np.logical_and(selected.whole, selected.aligned)
+    return function(chosen, **_over_all(selected, given))
+
+
+def _largest(selected: Selected, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    return _extreme(selected, function, given, "maximum", _limits(selected.dtype)[0])
+
+
+def _smallest(selected: Selected, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+    return _extreme(selected, function, given, "minimum", _limits(selected.dtype)[1])
+
+
+def _extreme(selected: Selected, function: Callable[..., Any], given: dict[str, Any], name: str, last: Any) -> Any:
+    """There must be an element. What the mask leaves out counts as the last that could be the extreme one."""
+    if last is None or given.keys() - {"axis"} or 0 in selected.whole.shape:
+        return function(selected.made(), **given)
+    if not np.any(result(selected.mask)):
+        raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
+    return function(np.where(selected.aligned, selected.whole, selected.dtype.type(last)), **_over_all(selected, given))
+
+
+def _limits(dtype: np.dtype) -> tuple[Any, Any]:
+    """The lowest and the highest number; complex ones have none."""
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min, np.iinfo(dtype).max
+    return (False, True) if dtype.kind == "b" else (None, None)
+
+
+_SETTINGS = frozenset(("axis", "dtype", "ddof"))
+_REDUCTIONS: Mapping[Callable[..., Any], Callable[[Selected, Callable[..., Any], dict[str, Any]], Any]] = {
+    **dict.fromkeys((np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all), _masked),
+    **dict.fromkeys((np.max, np.amax), _largest),
+    **dict.fromkeys((np.min, np.amin), _smallest),
+    np.count_nonzero: _counted,
+}

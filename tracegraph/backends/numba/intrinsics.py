@@ -43,6 +43,8 @@ WORD = ir.IntType(64)
 BYTE = ir.IntType(8)
 #: Of memory that a kernel has of its own: that of the widest vectors.
 HELD_ALIGNMENT = 64
+#: Bytes of a line of the cache, at least those of the widest vector.
+LINE = 64
 
 ELEMENT_TYPES: dict[str, types.Type] = {
     "boolean": types.boolean,
@@ -223,6 +225,48 @@ def store(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, dtype), generate
+
+
+@intrinsic
+def stream(typing: Any, pointer: Any, index: Any, value: Any) -> Typed:
+    """`stream(p, i, v)`: as `store`, past the caches: of lines that are written over as a whole, nothing is read.
+
+    Elements are written in order, from the start of a line on, which is what lets vectors be stored so.
+    """
+    dtype, slot = _require_pointer(pointer, "stream").dtype, pointer.slot
+    if not isinstance(dtype, (types.Float, types.Integer)):
+        raise TypingError(f"stream() was given a pointer to {dtype}, expected to integers or floats")
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        stored = builder.store(values[2], _element(builder, values[0], values[1]), align=LINE)
+        _mark_stored(builder, stored, slot)
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, dtype), generate
+
+
+@intrinsic
+def begins_line(typing: Any, pointer: Any, index: Any) -> Typed:
+    """`begins_line(p, i)`: whether element `i` lies at the start of a line of the cache."""
+    _require_pointer(pointer, "begins_line")
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        address = builder.ptrtoint(_element(builder, values[0], values[1]), WORD)
+        return builder.icmp_unsigned("==", builder.urem(address, ir.Constant(WORD, LINE)), ir.Constant(WORD, 0))
+
+    return types.boolean(pointer, types.int64), generate
+
+
+@intrinsic
+def fence(typing: Any) -> Typed:
+    """`fence()`: whoever sees what is written from now on sees what was streamed before."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic
@@ -560,6 +604,9 @@ NAMESPACE: dict[str, Any] = {
     "load": load,
     "reload": reload,
     "store": store,
+    "stream": stream,
+    "begins_line": begins_line,
+    "fence": fence,
     "inside": inside,
     "outside": outside,
     "accumulate_add": accumulate_add,

@@ -43,12 +43,14 @@ from tracegraph.backends.numba.results import LARGE, recycler
 from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_nest
 from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
+from tracegraph.backends.numba.workers import side_by_side
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
 from tracegraph.compiler.schedule import Part
 from tracegraph.compiler.schedule import Task as ScheduledTask
 from tracegraph.compiler.schedule import Wave as ScheduledWave
+from tracegraph.compiler.streams import streaming
 from tracegraph.errors import append_place
 from tracegraph.ir import Aval, Node, aval_of
 from tracegraph.ir.layout import contiguous
@@ -256,7 +258,8 @@ def assemble(plan: Plan) -> Code:
     """Compiles (or loads) the kernels of a plan."""
     kernels = plan.schedule.kernels
     inner = tuple(tuple(map(assemble, each.plans)) if isinstance(each, CallKernel) else () for each in kernels)
-    sources = tuple(map(_source, kernels))
+    streams = streaming(plan)
+    sources = tuple(_source(kernel, streams=number in streams) for number, kernel in enumerate(kernels))
     codes = tuple(map(_code, kernels, sources, inner))
     return Code(plan, sources, codes, inner)
 
@@ -752,17 +755,20 @@ class _Frame:
     def _step(self, kernel: LibraryKernel) -> Step:
         """One step of NumPy; all is known before the call but where arguments and results lie."""
         node = kernel.node
-        reference, params = node.op.reference, node.params
+        reference, parts, params = node.op.reference, node.op.parts, node.params
         operands = [self._reader(operand) for operand in kernel.operands]
         target = self._reader(Access(node, ()))
 
         def run(arrays: Sequence[Any]) -> None:
+            out, values = target(arrays), [operand(arrays) for operand in operands]
             try:
-                value = reference(*[operand(arrays) for operand in operands], **params)
+                if parts is None:
+                    np.copyto(out, reference(*values, **params))
+                else:
+                    side_by_side(out.size, partial(parts, out, *values, **params))
             except Exception as error:
                 append_place(error, node.where)
                 raise
-            np.copyto(target(arrays), value)
 
         return run
 
@@ -823,9 +829,9 @@ def kernel_name(kernel: Kernel) -> str:
     return f"BLAS {kernel.node.op.name}" if kernel.is_product else f"NumPy {kernel.node.op.name}"
 
 
-def _source(kernel: Kernel) -> KernelSource | None:
+def _source(kernel: Kernel, *, streams: bool = False) -> KernelSource | None:
     if isinstance(kernel, NestKernel):
-        return write_nest(kernel.nest)
+        return write_nest(kernel.nest, streams=streams)
     if isinstance(kernel, LibraryKernel) and kernel.is_pool:
         return write_pool(kernel)
     return write_phase(kernel) if isinstance(kernel, PhaseKernel) else None

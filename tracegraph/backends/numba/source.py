@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from tracegraph.compiler.cost import weight_of
+from tracegraph.compiler.cost import is_bound_by_memory, weight_of
 from tracegraph.compiler.nest import Address, Apply, Fold, Index, Instruction, Literal, Load, Nest, Pick, Reduce, Store
 from tracegraph.ir import Node, aval_of
 from tracegraph.ops.leaf import input_node
@@ -49,6 +49,8 @@ TILE, PITCH = 64, 72
 #: Rows of a reduction that are taken together, if a body has at most as much arithmetic and there are no more reductions:
 #: partial results of columns are read and written less often, and rows are read from several places of memory at once.
 GROUP, LIGHT, MOST_GROUPED = 4, 12, 3
+#: Bytes of a line of the cache.
+LINE = 64
 #: An epilogue of more arithmetic has a loop of its own over a strip of results, which is vectorised.
 HEAVY = 10
 
@@ -100,9 +102,14 @@ _REDUCTIONS: dict[str, _Reduction] = {
 _PEAKS = {"reduce_max": "peak_max", "reduce_min": "peak_min"}
 
 
-def write_nest(nest: Nest) -> KernelSource:
-    """The kernel of a loop nest."""
-    writer = _Writer(nest)
+def write_nest(nest: Nest, *, streams: bool = False) -> KernelSource:
+    """The kernel of a loop nest.
+
+    Args:
+        nest: what it computes.
+        streams: whether what it writes had better go past the caches, which is a word of its table.
+    """
+    writer = _Writer(nest, streams=streams)
     if not nest.folds:
         writer.plain()
     elif nest.is_column:
@@ -115,8 +122,10 @@ def write_nest(nest: Nest) -> KernelSource:
 class _Writer:
     """Collects lines, with the table slots that they come to need."""
 
-    def __init__(self, nest: Nest) -> None:
+    def __init__(self, nest: Nest, *, streams: bool) -> None:
         self.nest = nest
+        self._streams = streams
+        self._streamed: frozenset[Address] = frozenset()
         self.lines: list[str] = []
         self.notes: list[Any] = []
         self.head: list[str] = []
@@ -143,12 +152,49 @@ class _Writer:
     def plain(self) -> None:
         """Every loop is kept: the body runs at each point."""
         across = self._crossing()
+        streamed = self._streamable()
+        if streamed:
+            with self.block(f"if {self._may_stream(streamed)}:"):
+                self._streamed = frozenset(streamed)
+                self._points(across)
+                self._streamed = frozenset()
+                self.line("fence()")
+            with self.block("else:"):
+                self._points(across)
+        else:
+            self._points(across)
+
+    def _points(self, across: int | None) -> None:
         if across is not None:
             self._tiled(across)
             return
         with self.loops(self.nest.kept_loops):
             for _ in self.copies(is_reduced=False):
                 self.statements("v", self.nest.body, self.nest.body_stores)
+
+    def _streamable(self) -> list[Address]:
+        """What is written line by line and not read, of a nest that waits for memory."""
+        nest = self.nest
+        if not nest.kept_loops or nest.is_ordered or not is_bound_by_memory(nest):
+            return []
+        read = {each.address.buffer for each in nest.body if isinstance(each, (Load, Pick))}
+        return [
+            store.address
+            for store in nest.body_stores
+            if not store.places
+            and store.address.strides[nest.kept_loops[-1]] == 1
+            and store.address.buffer not in read
+            and store.address.buffer.dtype.kind in "iuf"
+            and store.address.buffer.dtype.itemsize > 1
+        ]
+
+    def _may_stream(self, streamed: Sequence[Address]) -> str:
+        """Whether that pays, and every row begins with a line."""
+        *outer, last = self.nest.kept_loops
+        fits = all(each.strides[k] * each.buffer.dtype.itemsize % LINE == 0 for each in streamed for k in outer)
+        start = "lo" if last == self.nest.outer else "0"
+        terms = [f"begins_line({self.pointer(each)}, {start})" for each in streamed]
+        return " and ".join([f"{self._number('streams', self._streams and fits)} != 0", *dict.fromkeys(terms)])
 
     def _crossing(self) -> int | None:
         """The loop along which arrays lie that the innermost loop only visits in leaps, if there are such."""
@@ -428,7 +474,8 @@ class _Writer:
             pointer, place, value = self.pointer(store.address), self._place_of(store, names), names[store.value]
             if store.is_sum:
                 value = f"add({_from_bits(f'reload({pointer}, {place})', store.address)}, {value})"
-            self.line(f"store({pointer}, {place}, {_to_bits(value, store.address)})")
+            write = "stream" if store.address in self._streamed else "store"
+            self.line(f"{write}({pointer}, {place}, {_to_bits(value, store.address)})")
         return names
 
     def _expression(self, each: Instruction, names: Sequence[str], totals: Mapping[Node, str]) -> str:
