@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.errors import UnsupportedError
-from tracegraph.ir import Node
+from tracegraph.ir import Node, Shape
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum
 from tracegraph.ops.elementwise import like
@@ -23,6 +23,7 @@ from tracegraph.tracing.lift import (
     as_dtype,
     broadcast,
     cast,
+    converted,
     descriptor,
     listed,
     loop_dtypes,
@@ -76,6 +77,11 @@ def _greater_and_apart(x: Node, y: Node) -> tuple[Node, Node]:
 
 def _times(x: Node, number: float) -> Node:
     return ew.multiply(x, like(x, number))
+
+
+def _by_factor(x: Node, number: float) -> Node:
+    """Of halves by a single, as NumPy has it: the factor as a half would be a wrong one."""
+    return cast(_times(cast(x, np.dtype(np.float32)), number), x.dtype) if x.dtype == np.float16 else _times(x, number)
 
 
 def _heaviside(x: Node, y: Node) -> Node:
@@ -172,10 +178,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.fabs: ew.absolute,
     np.reciprocal: _reciprocal,
     np.logaddexp: _logaddexp,
-    np.deg2rad: lambda x: ew.multiply(x, like(x, math.pi / 180)),
-    np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
-    np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
-    np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
+    np.deg2rad: lambda x: _by_factor(x, math.pi / 180),
+    np.radians: lambda x: _by_factor(x, math.pi / 180),
+    np.rad2deg: lambda x: _by_factor(x, 180 / math.pi),
+    np.degrees: lambda x: _by_factor(x, 180 / math.pi),
     np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
     np.float_power: ew.power,
     np.heaviside: _heaviside,
@@ -251,7 +257,7 @@ def _placed(node: Node, target: Any, where: Any, casting: str, ufunc: np.ufunc) 
         return write(target, node, where=where, casting=casting, ufunc=ufunc)
     if where is True:
         return result(node)
-    mask, value = broadcast([node_of(where, np.dtype(bool)), node])
+    mask, value = broadcast([converted(where, np.dtype(bool)), node])
     return result(ew.where(mask, value, like(value, 0)))
 
 
@@ -318,18 +324,22 @@ def write(
             f"Cannot cast ufunc {ufunc.__name__!r} output from {node.dtype!r} to {target.dtype!r} with casting rule "
             f"{casting!r}"
         )
-    lead = target.ndim - len(node.shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, target.shape[lead:], strict=True)):
-        shapes = f"from shape {tight(node.shape)} into shape {tight(target.shape)}"
-        raise ValueError(f"could not broadcast input array {shapes}")
+    mask = None if where is True else converted(where, np.dtype(bool))
+    _check_fits(node, target.shape, "input array")
     value = spread(cast(node, target.dtype), target.shape)
-    if where is not True:
-        mask = spread(node_of(where, np.dtype(bool)), target.shape)
-        value = ew.where(mask, value, target.node)
+    if mask is not None:
+        _check_fits(mask, target.shape, "where mask")
+        value = ew.where(spread(mask, target.shape), value, target.node)
     if ufunc is not None and target.is_read_only:
         raise ValueError("output array is read-only")
     target.write(value)
     return target
+
+
+def _check_fits(node: Node, shape: Shape, what: str) -> None:
+    lead = len(shape) - len(node.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, shape[lead:], strict=True)):
+        raise ValueError(f"could not broadcast {what} from shape {tight(node.shape)} into shape {tight(shape)}")
 
 
 # -- matrix products ---------------------------------------------------------------------------------------------------
