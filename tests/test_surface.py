@@ -92,7 +92,7 @@ def calls(draw: st.DrawFn) -> tuple[str, list[tuple[str, tuple[int, ...], str]],
 def arrays(source: str, kinds: list[tuple[str, tuple[int, ...], str]], number: int) -> list[np.ndarray]:
     """The arguments of a call: floats as the table has them, in size, and whole numbers that serve as indices.
 
-    np.interp gets its points in order: what it gives for others depends on where it looked last.
+    What is searched is in order: what NumPy finds in another line depends on where it looked last.
     """
     rng = np.random.default_rng(number)
     found = []
@@ -104,7 +104,7 @@ def arrays(source: str, kinds: list[tuple[str, tuple[int, ...], str]], number: i
             values = rng.integers(0, 5, shape)
         if np.dtype(dtype).kind != "c":
             values = values.real
-        if "np.interp" in source and name == "r":
+        if name == "r" and ("np.interp" in source or "searchsorted" in source):
             values = np.sort(values, axis=-1) if np.ndim(values) else values
         found.append(laid_out(np.asarray(values).astype(dtype), layout))
     return found
@@ -126,6 +126,8 @@ def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) ->
     elif _is_numpys_fault(source, theirs, error):
         event("not what NumPy means to do")
     elif error is not None:
+        if source.startswith("len(") and caught is None:
+            return  # what nobody looks at is not worked out
         if "read-only" in str(error) and caught is None and difference(mine, theirs) is None:
             return  # there was nothing to write
         assert caught is not None, f"{source}: eager {error!r}, compiled: no error"

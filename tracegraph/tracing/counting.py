@@ -37,6 +37,14 @@ def _decide(node: Node) -> Any:
     return trace.decide(node)[()]
 
 
+def _line(value: Any, dtype: np.dtype, text: str | None = None) -> Node:
+    """The node of what a function takes as a vector of some dtype; ``text`` is the error if it is none."""
+    ndim = np.ndim(listed(value))
+    if ndim != 1:
+        raise ValueError(text or f"object {'too deep' if ndim else 'of too small depth'} for desired array")
+    return converted(value, dtype)
+
+
 def _flat(node: Node) -> Node:
     return reshape_to(node, (node.aval.size,))
 
@@ -45,11 +53,7 @@ def _flat(node: Node) -> Node:
 
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder:
-    node = node_of(x)
-    if node.aval.ndim != 1:
-        raise ValueError(
-            "object too deep for desired array" if node.aval.ndim else "object of too small depth for desired array"
-        )
+    node = _line(x, node_of(listed(x)).dtype)
     if node.dtype.kind != "u":
         converted(result(node, is_array=True), INT64)
     length = operator.index(minlength)
@@ -60,7 +64,7 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder
         if node.dtype.kind != "b" and _decide(reduce_min(places, axes=(0,))) < 0:
             raise ValueError("'list' argument must have no negative elements")
         length = max(length, int(_decide(reduce_max(places, axes=(0,)))) + 1)
-    values = fill(1, places.shape, INT64) if weights is None else converted(weights, FLOAT)
+    values = fill(1, places.shape, INT64) if weights is None else _line(weights, FLOAT)
     if not places.aval.size:
         return result(fill(0, (length,), INT64))
     if values.shape != places.shape:
@@ -71,10 +75,7 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder
 def _digitize(x: Any, bins: Any, right: bool = False) -> Placeholder:
     if listed(x).dtype.kind == "c":
         raise TypeError("x may not be complex")
-    if np.ndim(bins) != 1:
-        depth = "too deep" if np.ndim(bins) else "of too small depth"
-        raise ValueError(f"object {depth} for desired array")
-    converted(listed(bins), FLOAT)
+    _line(bins, FLOAT)
     dtype = common_dtype([listed(x), listed(bins)])
     dtype = INT64 if dtype.kind == "b" else dtype
     return result(digitize(node_of(x, dtype), node_of(bins, dtype), right=bool(right)))
@@ -85,12 +86,9 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Placeholder:
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Placeholder:
     to = np.dtype(complex) if listed(fp).dtype.kind == "c" else FLOAT
-    heights, points, values = (converted(each, of) for each, of in ((fp, to), (xp, FLOAT), (x, FLOAT)))
-    if points.aval.ndim != 1 or heights.aval.ndim != 1:
-        depth = "too deep" if points.aval.ndim and heights.aval.ndim else "of too small depth"
-        raise ValueError(
-            "Data points must be 1-D sequences" if period is not None else f"object {depth} for desired array"
-        )
+    text = None if period is None else "Data points must be 1-D sequences"
+    heights, points = (_line(each, of, text) for each, of in ((fp, to), (xp, FLOAT)))
+    values = converted(x, FLOAT)
     if points.shape != heights.shape:
         raise ValueError("fp and xp are not of the same length" + ("" if period is not None else "."))
     if not points.shape[0]:
@@ -283,6 +281,8 @@ def _columns(sample: Any) -> list[Node]:
     node = node_of(sample if is_table else np.transpose(np.atleast_2d(listed(sample))))
     if node.aval.ndim != 2:
         raise ValueError("too many values to unpack (expected 2)")
+    if not node.shape[1]:
+        raise ValueError("object of too small depth for desired array")
     if node.dtype.kind == "c":
         raise UnsupportedError(COMPLEX)
     return [reshape_to(along(node, 1, k, 1), node.shape[:1]) for k in range(node.shape[1])]

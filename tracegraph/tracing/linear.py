@@ -254,7 +254,7 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np.
     if rtol is not np._NoValue and rcond is not None:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     limit = rtol if rcond is None else rcond
-    if np.ndim(a) > 1 and 0 in np.shape(a):
+    if 0 in np.shape(a)[-2:] and np.ndim(a) > 1:
         *lead, m, n = np.shape(a)
         return _array(fill(0, (*lead, n, m), node_of(a).dtype))
     node = _stack(a)

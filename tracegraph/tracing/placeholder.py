@@ -30,7 +30,7 @@ from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
 
-__all__ = ["NO_WRITING", "Placeholder", "put"]
+__all__ = ["NO_WRITING", "Placeholder", "element", "put"]
 
 #: What is said of writing into NumPy's own memory.
 NO_WRITING = (
@@ -567,9 +567,25 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
 
 def put(target: Any, value: Any, *, is_element: bool) -> None:
     """Assigns to what an index has selected; to one element only one can be assigned."""
-    if is_element and (isinstance(value, (list, tuple)) or getattr(value, "ndim", False)):
-        raise ValueError("setting an array element with a sequence.")
-    np.copyto(target, value, casting="unsafe")
+    np.copyto(target, element(value, target.dtype) if is_element else value, casting="unsafe")
+
+
+def element(value: Any, dtype: np.dtype) -> Any:
+    """What can be assigned to one element: a number, or for bools anything that has a truth.
+
+    Raises:
+        ValueError, TypeError: the value is none; which of the two depends on the dtype.
+    """
+    is_list = isinstance(value, (list, tuple))
+    if not (is_list or getattr(value, "ndim", False)):
+        return value
+    if dtype.kind == "b":
+        return bool(value) if is_list or value.size != 1 else value
+    if dtype.kind == "c":
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    if dtype.kind in "iu" and is_list:
+        raise TypeError("int() argument must be a string, a bytes-like object or a real number, not 'list'")
+    raise ValueError("setting an array element with a sequence.")
 
 
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -690,7 +706,8 @@ def _inplace(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     """``x += y`` writes into an array; a number, as in Python, is bound anew."""
 
     def method(self: Placeholder, other: Any) -> Any:
-        if ufunc is np.matmul and not self.is_scalar and (self.ndim < 1 or np.ndim(other) < 2):
+        is_small = ufunc is np.matmul and not self.is_scalar and (self.ndim < 1 or np.ndim(other) < 2)
+        if is_small and np.can_cast(np.result_type(self, other), self.dtype, "same_kind"):
             raise ValueError(
                 "inplace matrix multiplication requires the first operand to have at least one and the second at least "
                 "two dimensions."

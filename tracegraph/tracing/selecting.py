@@ -40,7 +40,7 @@ from tracegraph.tracing.lift import (
     spread,
     tight,
 )
-from tracegraph.tracing.placeholder import Placeholder, put
+from tracegraph.tracing.placeholder import Placeholder, element, put
 from tracegraph.tracing.selected import Selected
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import write
@@ -219,7 +219,8 @@ def _setitem(x: Placeholder, index: Any, value: Any) -> None:
         return
     picking = _Picking(old, found)
     if found.is_scalar and not picking.shape and new.shape:
-        raise ValueError("setting an array element with a sequence.")
+        picking.check(is_last=True)
+        new = node_of(element(value, old.dtype), old.dtype)
     values = picking.rearranged(_fitted(new, picking.shape))
     picking.check()
     base.write(reshape_to(scatter(picking.source, values, *picking.indices, **picking.params), old.shape))
@@ -250,10 +251,10 @@ def _index(array: Any, axis: int, n: int) -> Node:
     return _checked(cast(node_of(array), INDEX), axis, n)
 
 
-def _checked(places: Node, axis: int, n: int, *, is_empty: bool = False) -> Node:
-    """Places along an axis, which are looked at now if they are known, or if what they pick is empty: then nothing runs."""
+def _checked(places: Node, axis: int, n: int, *, is_last: bool = False) -> Node:
+    """Places along an axis, which are looked at now if they are known, or if nobody looks later, for they pick nothing."""
     value = _known(places)
-    if value is None and is_empty and places.aval.size:
+    if value is None and is_last and places.aval.size:
         value = _decided(places, "a place in an empty array might be out of bounds", "np.empty_like")
     if value is not None:
         check_bounds(value, axis, n)
@@ -300,10 +301,10 @@ class _Picking:
         self._rest = _with_added(found.region.shape, found.added)
         self.shape = (*self._rest[: self._at], *self._picked, *self._rest[self._at :])
 
-    def check(self) -> None:
-        """Raises what NumPy raises for places that are out of bounds, as far as that can be known."""
+    def check(self, *, is_last: bool = False) -> None:
+        """Raises what NumPy raises for places that are out of bounds, those that are not known if nobody looks later."""
         for node, axis, n in self._checks:
-            _checked(node, axis, n, is_empty=0 in self.shape)
+            _checked(node, axis, n, is_last=is_last or 0 in self.shape)
 
     def arranged(self, node: Node) -> Node:
         """What gather gives, as NumPy lays out its axes."""
@@ -416,7 +417,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
         raise IndexError("cannot do a non-empty take from an empty axes.")
     at = _within(at, x.shape[k], mode, k)
     if mode == "raise" and not x.aval.size:
-        _checked(at, k, x.shape[k], is_empty=True)
+        _checked(at, k, x.shape[k], is_last=True)
     here = range(at.aval.ndim)
     node = _moved(gather(x, at, axes=(k,), distinct=False), here, [k + i for i in here])
     return result(node) if out is None else write(out, node)
@@ -621,7 +622,7 @@ def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 
 def _ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Placeholder:
-    parts = [converted(each, INDEX) for each in multi_index]
+    parts = [converted(each, INDEX, "same_kind") for each in multi_index]
     sizes = (dims,) if isinstance(dims, int) else tuple(map(operator.index, dims))
     if len(parts) != len(sizes):
         raise ValueError("parameter multi_index must be a sequence of length " + str(len(sizes)))
