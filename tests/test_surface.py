@@ -67,8 +67,8 @@ def laid_out(values: np.ndarray, layout: str) -> np.ndarray:
 
 
 def layouts_for(source: str) -> tuple[str, ...]:
-    """How arrays lie in memory is told as of arguments in C order; NumPy's `ufunc.at` writes into read-only ones."""
-    if ".flags" in source or "strides" in source:
+    """NumPy's `ufunc.at` writes into read-only ones; its reductions by two functions err on elements side by side."""
+    if any(name in source for name in ("arctan2.reduce", "power.reduce")):
         return ("C",)
     return LAYOUTS[: LAYOUTS.index("repeated")] if ".at(" in source else LAYOUTS
 
@@ -90,7 +90,10 @@ def calls(draw: st.DrawFn) -> tuple[str, list[tuple[str, tuple[int, ...], str]],
 
 
 def arrays(source: str, kinds: list[tuple[str, tuple[int, ...], str]], number: int) -> list[np.ndarray]:
-    """The arguments of a call: floats as the table has them, in size, and whole numbers that serve as indices."""
+    """The arguments of a call: floats as the table has them, in size, and whole numbers that serve as indices.
+
+    What is searched is in order: what NumPy finds in another line depends on where it looked last.
+    """
     rng = np.random.default_rng(number)
     found = []
     for name, (dtype, shape, layout) in zip(arguments_of(source), kinds, strict=True):
@@ -101,8 +104,16 @@ def arrays(source: str, kinds: list[tuple[str, tuple[int, ...], str]], number: i
             values = rng.integers(0, 5, shape)
         if np.dtype(dtype).kind != "c":
             values = values.real
+        if name == "r" and ("np.interp" in source or "searchsorted" in source):
+            values = np.sort(values, axis=-1) if np.ndim(values) else values
         found.append(laid_out(np.asarray(values).astype(dtype), layout))
     return found
+
+
+def _is_numpys_fault(source: str, args: list[np.ndarray], error: Exception | None) -> bool:
+    """An error lost on its way out of `ufunc.at`, or a transform of nothing, which reads what is in memory behind it."""
+    is_of_nothing = any(name in source for name in ("hfft(", "irfft")) and not all(each.size for each in args)
+    return is_of_nothing or (isinstance(error, SystemError) and "NULL without setting an exception" in str(error))
 
 
 def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) -> None:
@@ -112,7 +123,13 @@ def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) ->
     actual, caught = outcome(tg.compile(function_of(source)), theirs)
     if isinstance(caught, tg.UnsupportedError | tg.TraceError):
         event(f"refused: {str(caught).splitlines()[0]:.60}")
+    elif _is_numpys_fault(source, theirs, error):
+        event("not what NumPy means to do")
     elif error is not None:
+        if source.startswith("len(") and caught is None:
+            return  # what nobody looks at is not worked out
+        if "read-only" in str(error) and caught is None and difference(mine, theirs) is None:
+            return  # there was nothing to write
         assert caught is not None, f"{source}: eager {error!r}, compiled: no error"
         # With a second fault, that an argument is read-only may be found first or last.
         only_one = all(array.flags.writeable for array in mine)
@@ -130,6 +147,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("first", range(0, metafunc.config.getoption("--examples"), CHUNK))
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. 'array_dealloc'")  # by an error that `ufunc.at` lost
 def test_other_arrays(first: int) -> None:
     """Any dtype, rank, extent and layout gives what NumPy gives, or the same class of error, or is refused."""
     body: Any = given(calls())(check_call)

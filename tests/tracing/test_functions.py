@@ -1,6 +1,8 @@
 """Every traced NumPy function and method is NumPy's: axes, keywords, dtypes, empty arrays, views and copies, errors."""
 
 import itertools
+import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from support.running import check_error, check_traced, interpreted
 
+import tracegraph as tg
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import DTYPES
 
@@ -332,7 +335,88 @@ FOUND: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
     (lambda x, y: x.fill(y), (THREE * 1j, THREE)),
     (lambda x: np.bincount(x), (ONE,)),
     (lambda x: np.choose(x[0], (x, 5)), (THREE,)),
+    *((lambda x, m, f=f: f(x, m), (TABLE, mask))
+      for mask in (THREE, THREE > 0, np.ones((1, 3), bool), np.ones((2, 2, 3), bool), np.ones(2, bool), np.array(1 > 0),
+                   np.int8(1))
+      for f in (lambda x, m: np.sum(x, where=m), lambda x, m: np.max(x, initial=0.5, where=m),
+                lambda x, m: np.mean(x, where=m), lambda x, m: np.copyto(x, 2, where=m),
+                lambda x, m: np.add(x, x, out=x, where=m), lambda x, m: np.hypot.reduce(x, where=m))),
+    (lambda x: np.sum(x, where=[1, 0, 1]), (TABLE,)),
+    *((lambda x, m, v, f=f: f(x, m, v), (TABLE.astype(kind), TABLE > 0, value))
+      for f in (np.putmask, np.place, lambda x, m, v: np.put(x, [0], v)) for kind in ("f4", "f8", "i8")
+      for value in (TABLE, THREE, 1.5, 2)),
+    *((lambda x, z, f=f: (f(x, axis=0, out=z), z), (TABLE.astype(kind) * 9, np.zeros(3, to)))
+      for f in (np.sum, np.max, np.any, np.mean, np.var, np.std, np.ptp, np.argmax, np.add.reduce)
+      for kind, to in (("f8", "i8"), ("f4", "f8"), ("c8", "f8"), ("i4", "f4"), ("f2", "f8"))),
+    (lambda x, z: (np.cumsum(x, axis=0, out=z), z), (TABLE * 9, np.zeros((2, 3), int))),
+    (lambda x, z: np.dot(x, x, out=z), (ONE, np.zeros(()))),
+    (lambda x, z: np.dot(x, 2.0, out=z), (THREE, np.zeros(3, "f4"))),
+    (lambda x: (np.full((2, 2), x), np.full_like(x[0], x)), (np.ones((1, 2, 2)),)),
+    *((lambda x, n=n: np.size(x, n), (ONE,)) for n in (0, 1, ())),
+    (lambda x: np.size(x, (0, 1)), (TABLE,)),
+    (lambda x, y: np.concatenate((x, y), axis=1), (THREE, ONE)),
+    *((lambda x, n=n: np.around(x, n), (np.array([True, False]),)) for n in (-1, 0, 1)),
+    *((lambda x, k=k: x.item(k), (x,)) for x in (ONE, THREE, TABLE) for k in (0, (1,), (1, 2), (), 100, (0, 0, 0), 1.5)),
+    (lambda x: x.item(1, 2), (TABLE,)),
+    *((lambda x, n=n: x.repeat(2, axis=n), (ONE,)) for n in (0, -1, 1, None)),
+    *((lambda x: x.tolist()[0][1], (x,)) for x in (THREE, TABLE)),
+    *((np.bincount, (x.astype(kind),)) for x in (THREE, EMPTY) for kind in ("u8", "u1", "?")),
+    (lambda x, y: np.bincount(x, y, 8), (EMPTY.astype(int), EMPTY)),
+    *((np.digitize, args) for args in ((THREE * 1j, ONE), (THREE, THREE * 1j), (THREE, ONE), (THREE, EMPTY))),
+    *((lambda x, r, f: (np.interp(x, r, f), np.interp(x, r, f, left=0, right=2), np.interp(x, r, f, period=3)), args)
+      for args in ((np.array([-1, 0.5, 5, np.nan]), np.arange(3.0), np.arange(3) * 1j + 2), (ONE, THREE * 1j, THREE),
+                   (np.array([-9.0, 9.0]), np.array([3.0, 2, 1]), THREE), (ONE, ONE, ONE),
+                   (np.array(1j), np.arange(3.0), THREE))),
+    (lambda x, w: np.histogram(x, 4, (-1, 1), weights=w), (TABLE, TABLE > 0)),
+    (lambda x, w: np.histogram(x, np.array([-1.0, 0, 1]), weights=w), (TABLE, TABLE > 0)),
+    (lambda x, w: (np.histogram(x, 4, weights=w), np.histogram(x, [-1, 0, 1], weights=w)), (TABLE, TABLE * 1j)),
+    (np.histogram, (TABLE, EMPTY)),
+    *((lambda x, y: np.histogram2d(x, y, 3), args)
+      for args in ((THREE, THREE.astype("f2")), (TABLE, TABLE), (THREE, THREE[:2]))),
+    *((lambda x: np.histogramdd(x, bins=2), (x,)) for x in (TABLE, THREE, np.ones((2, 2, 2)))),
+    *((np.cross, args)
+      for args in ((THREE[:2], THREE[:2]), (TABLE[:, :2], THREE[:2]), (THREE[:2], THREE), (THREE, TABLE))),
+    (lambda x, y: np.cross(x, y), (np.ones((3, 2)), np.ones((4, 2)))),
+    (np.correlate, (np.array([4, 1], "u1"), np.array([True]))),
+    *((f, (np.array([np.nan, 1j, 2, 1 + np.nan * 1j]),)) for f in (np.nancumprod, np.nancumsum)),
+    (np.linalg.pinv, (np.zeros((3, 0), int),)),
+    (lambda x: (np.rad2deg(x), np.deg2rad(x)), (np.linspace(-90, 90, 50).astype("f2"),)),
+    *((np.add.at, (THREE.copy(), *args))
+      for args in ((1, np.ones(1)), ([1], np.ones(1)), ([1, 2], np.ones((1, 2))), (9, 1.0))),
+    *((lambda x, y: operator.imatmul(x, y), (x, y)) for x in (THREE, np.eye(3)) for y in (THREE, np.eye(3))),
+    *((lambda x: math.exp(x), (x,)) for x in (ONE.astype("f4"), ONE * 1j, np.array(1j))),
+    *((lambda x, f=f: operator.setitem(f(x), 0, 1), (x,)) for f, x in ((lambda x: x[1], THREE), (lambda x: x.imag, ONE))),
+    *((lambda x, i: x[i], (np.zeros((3, 3, 0)), i)) for i in ((np.array([0, 3]), np.array([0, 1])), np.array([[2, 0]]))),
+    *((f, (np.zeros((2, 0)),)) for f in (lambda x: np.compress([True, False, True], x, axis=0),
+                                        lambda x: x.take([2], axis=0))),
+    *((lambda x, i, v: x.__setitem__(i, v), (x.copy(), i, v))
+      for x in (np.zeros((3, 2)), np.zeros((3, 0))) for i in (np.zeros(0, bool), np.zeros(0, int), [0, 9])
+      for v in (np.zeros((3, 0)), np.zeros((3, 0, 2)), np.zeros((3, 3)), 1.0)),
+    (lambda x, i, w: operator.setitem(x, i, x[i] + w), (np.ones((3, 4)), np.array([[3, 1]]), np.ones((3, 4)))),
 )  # fmt: skip
+
+
+def test_vectors_of_two_are_warned_of_once() -> None:
+    """As by NumPy, of the user's line."""
+    for cross in (np.cross, tg.compile(lambda x, y: np.cross(x, y))):
+        with pytest.warns(DeprecationWarning, match="Arrays of 2-dimensional vectors are deprecated") as caught:
+            cross(THREE[:2], THREE[:2])
+        assert [each.filename for each in caught] == [__file__]
+
+
+def test_order_in_memory_is_told_of_arguments_in_c_order_only() -> None:
+    """Of others the answer would be another one."""
+    tell = tg.compile(lambda x: (x.strides, x.flags.fnc, np.isfortran(x)))
+    assert tell(TABLE) == ((24, 8), False, False)
+    assert tg.compile(lambda x: x.strides)(np.zeros((2, 0))) == (0, 0)
+    with pytest.raises(tg.TraceError, match="not in C order"):
+        tell(TABLE.T)
+
+    def first_of_a_line(x: Any) -> None:
+        x.ravel()[0] = 5
+
+    with pytest.raises(tg.TraceError, match="not in C order"):
+        tg.compile(first_of_a_line)(THREE[::-1])
 
 
 @pytest.mark.parametrize("k", range(len(FOUND)))

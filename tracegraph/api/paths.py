@@ -498,10 +498,10 @@ def _check_separate(leaves: Sequence[Any], changed: Sequence[int]) -> None:
 
 
 def _check_order(leaves: Sequence[Any]) -> None:
-    """Where a reshaped array is written to, NumPy copies or not according to the order in memory: C order is assumed."""
+    """NumPy copies what is reshaped, or not, and tells strides, according to the order in memory: C order is assumed."""
     for k, leaf in enumerate(leaves):
         if isinstance(leaf, np.ndarray) and not leaf.flags.c_contiguous:
             raise TraceError(
-                f"argument leaf {k} is not in C order, and the function writes to an array that it has reshaped, which "
-                "NumPy copies or not by that order; pass np.ascontiguousarray(x)"
+                f"argument leaf {k} is not in C order, and the function asks for strides or flags, or writes to an array "
+                "that it has reshaped, which NumPy copies or not by that order; pass np.ascontiguousarray(x)"
             )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tracegraph.api.signature import Leaf
-from tracegraph.errors import LeakError, TraceError, TracegraphError, at
+from tracegraph.errors import LeakError, TraceError, TracegraphError, UnsupportedError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node, input_op
 from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
@@ -160,6 +162,22 @@ def _called(call: Callable[[list[Any]], Any], arguments: list[Any]) -> Any:
         if isinstance(error.__cause__, TracegraphError):
             raise error.__cause__ from None
         raise
+    except TypeError as error:
+        method = re.match(r"descriptor '(\w+)' .* doesn't apply to a 'Placeholder' object", str(error))
+        if method is None:
+            raise
+        message = f"np.ndarray.{method[1]}(x) of a traced value is not traced; write x.{method[1]}()"
+        raise UnsupportedError(at(message, _last_line(error.__traceback__))) from None
+
+
+def _last_line(traceback: TracebackType | None) -> Where | None:
+    """Where an error was raised."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return None
+    code = traceback.tb_frame.f_code
+    return Where(code.co_filename, traceback.tb_lineno, code.co_name)
 
 
 def same_graph(one: Graph, other: Graph) -> bool:

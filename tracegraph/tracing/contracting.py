@@ -20,6 +20,7 @@ from tracegraph.ops.shape import reshape_to, transpose
 from tracegraph.ops.window import correlate, padded_last
 from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.trace import warn
 from tracegraph.tracing.ufuncs import write
 
 __all__ = ["FUNCTIONS"]
@@ -296,7 +297,7 @@ def _correlate(a: Any, v: Any, mode: Any = "valid") -> Placeholder:
             raise ValueError(f"object {'too deep' if each.ndim else 'of too small depth'} for desired array")
     if not a.size or not v.size:
         raise ValueError(f"{'second' if a.size else 'first'} array argument cannot be empty")
-    return _slid(a, np.conj(v), mode)
+    return _slid(a, np.conj(v) if v.dtype.kind == "c" else v, mode)
 
 
 def _convolve(a: Any, v: Any, mode: Any = "full") -> Placeholder:
@@ -318,10 +319,19 @@ def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, ax
     x, y = (_last(value, place) for value, place in ((a, axisa), (b, axisb)))
     if x.shape[-1] not in (2, 3) or y.shape[-1] not in (2, 3):
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    if 2 in (x.shape[-1], y.shape[-1]):
+        warn(
+            "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead. (deprecated in "
+            "NumPy 2.0)",
+            DeprecationWarning,
+        )
+    lead = np.broadcast_shapes(x.shape[:-1], y.shape[:-1])
+    dtype = common_dtype([x, y])
+    x, y = (result(spread(node_of(each, dtype), (*lead, each.shape[-1]))) for each in (x, y))
     first, second = [_component(x, k) for k in range(3)], [_component(y, k) for k in range(3)]
     is_flat = x.shape[-1] == y.shape[-1] == 2
     if is_flat:
-        return _minor(first, second, 0, 1)
+        return result(_minor(first, second, 0, 1).node, is_array=True)
     values = [_minor(first, second, i, j) for i, j in ((1, 2), (2, 0), (0, 1))]
     found = np.stack(np.broadcast_arrays(*values), -1)
     return np.moveaxis(found, -1, normalize_axis_index(axisc, found.ndim))

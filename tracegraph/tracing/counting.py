@@ -21,7 +21,7 @@ from tracegraph.ops.reduce import reduce_max, reduce_min
 from tracegraph.ops.region import concatenate
 from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.tracing.lift import cast, common_dtype, listed, node_of, result, spread
+from tracegraph.tracing.lift import cast, common_dtype, converted, listed, node_of, result, spread
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
 
@@ -37,6 +37,14 @@ def _decide(node: Node) -> Any:
     return trace.decide(node)[()]
 
 
+def _line(value: Any, dtype: np.dtype, text: str | None = None) -> Node:
+    """The node of what a function takes as a vector of some dtype; ``text`` is the error if it is none."""
+    ndim = np.ndim(listed(value))
+    if ndim != 1:
+        raise ValueError(text or f"object {'too deep' if ndim else 'of too small depth'} for desired array")
+    return converted(value, dtype)
+
+
 def _flat(node: Node) -> Node:
     return reshape_to(node, (node.aval.size,))
 
@@ -45,13 +53,9 @@ def _flat(node: Node) -> Node:
 
 
 def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder:
-    node = node_of(x)
-    if node.aval.ndim != 1:
-        raise ValueError(
-            "object too deep for desired array" if node.aval.ndim else "object of too small depth for desired array"
-        )
-    if not np.can_cast(node.dtype, INT64, "safe"):
-        raise TypeError(f"Cannot cast array data from {node.dtype!r} to {INT64!r} according to the rule 'safe'")
+    node = _line(x, node_of(listed(x)).dtype)
+    if node.dtype.kind != "u":
+        converted(result(node, is_array=True), INT64)
     length = operator.index(minlength)
     if length < 0:
         raise ValueError("'minlength' must not be negative")
@@ -60,15 +64,18 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder
         if node.dtype.kind != "b" and _decide(reduce_min(places, axes=(0,))) < 0:
             raise ValueError("'list' argument must have no negative elements")
         length = max(length, int(_decide(reduce_max(places, axes=(0,)))) + 1)
-    values = fill(1, places.shape, INT64) if weights is None else node_of(weights, FLOAT)
+    values = fill(1, places.shape, INT64) if weights is None else _line(weights, FLOAT)
+    if not places.aval.size:
+        return result(fill(0, (length,), INT64))
     if values.shape != places.shape:
         raise ValueError("The weights and list don't have the same length.")
     return result(add_at(fill(0, (length,), values.dtype), values, places))
 
 
 def _digitize(x: Any, bins: Any, right: bool = False) -> Placeholder:
-    if np.ndim(bins) != 1:
-        raise ValueError("object too deep for desired array" if np.ndim(bins) else "object of too small depth")
+    if listed(x).dtype.kind == "c":
+        raise TypeError("x may not be complex")
+    _line(bins, FLOAT)
     dtype = common_dtype([listed(x), listed(bins)])
     dtype = INT64 if dtype.kind == "b" else dtype
     return result(digitize(node_of(x, dtype), node_of(bins, dtype), right=bool(right)))
@@ -78,11 +85,10 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Placeholder:
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Placeholder:
-    values, points, heights = (node_of(each, FLOAT) for each in (x, xp, fp))
-    if points.aval.ndim != 1 or heights.aval.ndim != 1:
-        raise ValueError(
-            "Data points must be 1-D sequences" if period is not None else "object too deep for desired array"
-        )
+    to = np.dtype(complex) if listed(fp).dtype.kind == "c" else FLOAT
+    text = None if period is None else "Data points must be 1-D sequences"
+    heights, points = (_line(each, of, text) for each, of in ((fp, to), (xp, FLOAT)))
+    values = converted(x, FLOAT)
     if points.shape != heights.shape:
         raise ValueError("fp and xp are not of the same length" + ("" if period is not None else "."))
     if not points.shape[0]:
@@ -90,17 +96,23 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
     if period is not None:
         values, points, heights = _periodic(values, points, heights, period)
         left = right = None
-    node = interp(values, points, heights)
+    node = _interpolated(values, points, heights)
+    first, last = (spread(_at(points, k), values.shape) for k in (0, points.shape[0] - 1))
+    above = ew.greater(values, last)
     if left is not None:
-        below = ew.less(values, spread(along(points, 0, 0, 1), values.shape) if values.shape else _at(points, 0))
-        node = ew.where(below, spread(node_of(left, FLOAT), node.shape), node)
+        below = ew.logical_and(ew.less(values, first), ew.logical_not(above))
+        node = ew.where(below, spread(converted(left, to), node.shape), node)
     if right is not None:
-        n = points.shape[0]
-        above = ew.greater(
-            values, spread(along(points, 0, n - 1, 1), values.shape) if values.shape else _at(points, n - 1)
-        )
-        node = ew.where(above, spread(node_of(right, FLOAT), node.shape), node)
+        node = ew.where(above, spread(converted(right, to), node.shape), node)
     return result(node)
+
+
+def _interpolated(x: Node, xp: Node, fp: Node) -> Node:
+    """Complex heights part by part; NumPy gives what is no number no imaginary part."""
+    if fp.dtype.kind != "c":
+        return interp(x, xp, fp)
+    height = interp(x, xp, ew.imag(fp))
+    return ew.make_complex(interp(x, xp, ew.real(fp)), ew.where(ew.isnan(x), like(x, 0), height))
 
 
 def _at(x: Node, place: int) -> Node:
@@ -183,10 +195,13 @@ def _bins(x: Node, bins: Any, range: Any, weights: Any) -> tuple[Node, bool]:
     return _edges(x, count, range), True
 
 
+COMPLEX = "a histogram of complex numbers is not traced; count x.real or np.abs(x)"
+
+
 def _counted(a: Any, weights: Any) -> tuple[Node, Node | None]:
     node = node_of(a)
     if node.dtype.kind == "c":
-        raise UnsupportedError("a histogram of complex numbers is not traced; count x.real or np.abs(x)")
+        raise UnsupportedError(COMPLEX)
     node = cast(node, UINT8) if node.dtype.kind == "b" else node
     if weights is None:
         return _flat(node), None
@@ -199,13 +214,32 @@ def _counted(a: Any, weights: Any) -> tuple[Node, Node | None]:
 def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
     x, mass = _counted(a, weights)
     edges, is_uniform = _bins(x, bins, range, weights)
+    if edges.dtype.kind == "c":
+        raise UnsupportedError(COMPLEX)
     limits = cast(edges, UINT8) if edges.dtype.kind == "b" else edges
-    counts = histogram(x, limits, *(() if mass is None else (mass,)), is_uniform=is_uniform)
+    counts = _weighed(x, limits, mass, is_uniform=is_uniform)
     if density:
         widths = cast(_differences(limits), FLOAT)
         total = cast(reduce_sum(counts, axes=(0,)), FLOAT)
         counts = ew.divide(ew.divide(cast(counts, FLOAT), widths), spread(total, counts.shape))
     return result(counts), bins if isinstance(bins, Placeholder) and bins.ndim else result(edges)
+
+
+def _weighed(x: Node, edges: Node, mass: Node | None, *, is_uniform: bool) -> Node:
+    """How much is in each bin, of the dtype of the weights."""
+    if not edges.aval.size:
+        return fill(0, (0,), INT64 if mass is None else mass.dtype)
+    if mass is None:
+        return histogram(x, edges, is_uniform=is_uniform)
+    if mass.dtype.kind == "c":
+        return ew.make_complex(*(histogram(x, edges, part(mass), is_uniform=is_uniform) for part in (ew.real, ew.imag)))
+    if mass.dtype.kind == "b":
+        if not is_uniform and x.aval.size:
+            raise TypeError(
+                "Cannot cast ufunc 'add' output from dtype('int64') to dtype('bool') with casting rule 'same_kind'"
+            )
+        return cast(histogram(x, edges, cast(mass, FLOAT), is_uniform=is_uniform), mass.dtype)
+    return histogram(x, edges, mass, is_uniform=is_uniform)
 
 
 def _differences(edges: Node) -> Node:
@@ -242,17 +276,22 @@ def _histogramdd(
 
 
 def _columns(sample: Any) -> list[Node]:
-    """The coordinates, one array for each dimension."""
-    if isinstance(sample, (list, tuple)):
-        return [node_of(each) for each in sample]
-    node = node_of(sample)
+    """The coordinates, one array for each dimension; of a list of them they get one dtype."""
+    is_table = getattr(sample, "ndim", 0) == 2
+    node = node_of(sample if is_table else np.transpose(np.atleast_2d(listed(sample))))
     if node.aval.ndim != 2:
-        return [_flat(node)]
+        raise ValueError("too many values to unpack (expected 2)")
+    if not node.shape[1]:
+        raise ValueError("object of too small depth for desired array")
+    if node.dtype.kind == "c":
+        raise UnsupportedError(COMPLEX)
     return [reshape_to(along(node, 1, k, 1), node.shape[:1]) for k in range(node.shape[1])]
 
 
 def _edges_of_axis(k: int, x: Node, bins: Any, range: Any) -> Node:
     if np.ndim(bins) == 1:
+        if listed(bins).dtype.kind == "c":
+            raise UnsupportedError(COMPLEX)
         return node_of(bins)
     if np.ndim(bins):
         raise ValueError(f"`bins[{k}]` must be a scalar or 1d array")

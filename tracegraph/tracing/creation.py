@@ -14,6 +14,7 @@ from tracegraph.ir import DTYPES
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.elementwise import add, multiply, subtract
 from tracegraph.ops.leaf import constant, iota
+from tracegraph.tracing.iterating import nditer
 from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, node_of, result, sizes, spread
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import active_trace
@@ -50,7 +51,9 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
         return made(np.full(sizes(shape), fill_value, dtype, order, **kwargs))
     value = listed(fill_value)
     to = value.dtype if dtype is None else check_dtype(np.dtype(dtype))
-    return result(spread(node_of(value, to), sizes(shape)), is_array=True)
+    out: Any = result(fill(0, sizes(shape), to), is_array=True)
+    out[...] = value
+    return out
 
 
 def plain(value: Any) -> Any:
@@ -164,6 +167,7 @@ MAKERS: Mapping[Maker, Maker] = {
     np.fromfunction: _fromfunction,
     np.fromiter: _fromiter,
     np.ndenumerate: _ndenumerate,
+    np.nditer: nditer,
     **{getattr(np, name): _like(getattr(np, name)) for name in "zeros_like ones_like empty_like full_like copy".split()},
     **{
         getattr(np, name): _of_concrete(getattr(np, name))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tracegraph.ir import Node
+from tracegraph.ir import Node, Op
 from tracegraph.ops.broadcast import fill
+from tracegraph.ops.elementwise import like, multiply
 from tracegraph.ops.fourier import dft, hermitian_dft, real_dft
 from tracegraph.ops.region import concatenate, slice_
 from tracegraph.tracing.lift import cast, check_dtype, node_of, result
@@ -20,6 +21,7 @@ from tracegraph.tracing.ufuncs import write
 __all__ = ["FUNCTIONS"]
 
 Transform = Callable[..., Any]
+HALF = np.dtype(np.float16)
 
 _FORWARD: Mapping[Any, str] = {None: "none", "backward": "none", "ortho": "ortho", "forward": "full"}
 _BACKWARD: Mapping[Any, str] = {None: "full", "backward": "full", "ortho": "ortho", "forward": "none"}
@@ -50,6 +52,15 @@ def _length(n: Any) -> int:
     return length
 
 
+def _transformed(op: Op, node: Node, k: int, n: int, scale: str, *, is_half: bool, **params: Any) -> Node:
+    """A transform of n elements along an axis. For halves NumPy works out in halves what it scales by."""
+    if not is_half or scale == "none":
+        return op(node, axis=k, scale=scale, **params)
+    root = np.sqrt(n, dtype=HALF) if scale == "ortho" else HALF.type(n)
+    done = op(node, axis=k, scale="none", **params)
+    return multiply(done, like(done, float(np.reciprocal(root))))
+
+
 def _finished(node: Node, out: Any) -> Any:
     if out is None:
         return result(node, is_array=True)
@@ -64,8 +75,9 @@ def _complex(forward: bool) -> Transform:
         n = _length(node.shape[axis] if n is None else n)
         scale = _scale(norm, forward=forward)
         k = normalize_axis_index(axis, node.aval.ndim)
-        node = cast(node, check_dtype(np.result_type(node.dtype, 1j)))
-        return _finished(dft(_fitted(node, k, n), axis=k, forward=forward, scale=scale), out)
+        is_half = node.dtype == HALF
+        node = _fitted(cast(node, check_dtype(np.result_type(node.dtype, 1j))), k, n)
+        return _finished(_transformed(dft, node, k, n, scale, is_half=is_half, forward=forward), out)
 
     return handler
 
@@ -81,9 +93,11 @@ def _from_real(forward: bool) -> Transform:
                 f"ufunc 'rfft_n_{'odd' if n % 2 else 'even'}' not supported for the input types, and the inputs could not "
                 "be safely coerced to any supported types according to the casting rule ''safe''"
             )
-        wide = check_dtype(np.result_type(node.dtype, 1j))
+        is_half, wide = node.dtype == HALF, check_dtype(np.result_type(node.dtype, 1j))
         node = _fitted(cast(node, np.dtype(wide.char.lower())), k, n)
-        return _finished(real_dft(node, axis=k, forward=forward, scale=scale, doubled=False), out)
+        return _finished(
+            _transformed(real_dft, node, k, n, scale, is_half=is_half, forward=forward, doubled=False), out
+        )
 
     return handler
 
@@ -94,8 +108,11 @@ def _to_real(forward: bool) -> Transform:
         scale = _scale(norm, forward=forward)
         n = _length((node.shape[axis] - 1) * 2 if n is None else n)
         k = normalize_axis_index(axis, node.aval.ndim)
+        is_half = node.dtype == HALF
         node = _fitted(cast(node, check_dtype(np.result_type(node.dtype, 1j))), k, n // 2 + 1)
-        return _finished(hermitian_dft(node, axis=k, length=n, forward=forward, scale=scale, halved=False), out)
+        params = {"length": n, "forward": forward, "halved": False}
+        done = _transformed(hermitian_dft, node, k, n, scale, is_half=is_half, **params)
+        return _finished(cast(done, HALF) if is_half else done, out)
 
     return handler
 

@@ -14,11 +14,10 @@ from tracegraph.errors import UnsupportedError
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill
 from tracegraph.ops.region import concatenate
-from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.contracting import FUNCTIONS as CONTRACTING
 from tracegraph.tracing.counting import FUNCTIONS as COUNTING
 from tracegraph.tracing.fourier import FUNCTIONS as FOURIER
-from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, sizes, spread
+from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, listed, node_of, result, sizes, trimmed
 from tracegraph.tracing.linear import FUNCTIONS as LINEAR
 from tracegraph.tracing.methods import FUNCTIONS as METHODS
 from tracegraph.tracing.placeholder import Placeholder
@@ -66,10 +65,8 @@ def _complete(old: tuple[int, ...], shape: Any) -> tuple[int, ...]:
 
 
 def _ravel(a: Any, order: str = "C") -> Placeholder:
-    """A view where the elements lie one after another; else a copy, even where a reshape would be a view."""
     x = _transpose(a) if order == "F" else _array(a)
-    flat = _reshape(x, (x.size,))
-    return flat if x.is_contiguous else x.reshaped_copy(flat.node)
+    return x.flattened(_reshape(x, (x.size,)))
 
 
 def _transpose(a: Any, axes: Any = None) -> Placeholder:
@@ -192,7 +189,7 @@ def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None,
         raise ValueError("need at least one array to concatenate")
     if axis is None:
         values, axis = [_ravel(value) for value in values], 0
-    if not all(value.ndim for value in values):
+    if not values[0].ndim:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     k = normalize_axis_index(axis, values[0].ndim)
     _check_joinable([value.shape for value in values], k)
@@ -310,11 +307,7 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target_dtype = dst.dtype
     value = node_of(src, target_dtype) if type(src) in (bool, int, float, complex) else node_of(src)
-    if value.aval.ndim > dst.ndim:
-        extra = value.shape[: value.aval.ndim - dst.ndim]
-        if all(n == 1 for n in extra):
-            value = reshape_to(value, value.shape[len(extra) :])
-    write(dst, value, where=where, casting=casting)
+    write(dst, trimmed(value, dst.ndim), where=where, casting=casting)
 
 
 def _filled(value: Any) -> Callable[..., Placeholder]:
@@ -338,10 +331,9 @@ def _full_like(
     x = _array(a)
     to = x.dtype if dtype is None else check_dtype(np.dtype(dtype))
     new = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-    node = (
-        fill(fill_value, new, to) if not isinstance(fill_value, Placeholder) else spread(node_of(fill_value, to), new)
-    )
-    return result(node, is_array=True)
+    out = result(fill(0, new, to), is_array=True)
+    _copyto(out, fill_value, "unsafe")
+    return out
 
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
@@ -354,6 +346,11 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     if decimals == 0:
         return call(np.rint, (x,), out=out)
     scale = 10.0 ** abs(decimals)
+    if x.dtype.kind == "b" and out is None:
+        name = "multiply" if decimals > 0 else "divide"
+        raise TypeError(
+            f"Cannot cast ufunc {name!r} output from dtype('float64') to dtype('bool') with casting rule 'same_kind'"
+        )
     if decimals > 0:
         return call(np.divide, (call(np.rint, (call(np.multiply, (x, scale)),)), scale), out=out)
     return call(np.multiply, (call(np.rint, (call(np.divide, (x, scale)),)), scale), out=out)
@@ -366,6 +363,12 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     near = abs(x - y) <= atol + rtol * abs(y)
     close = np.where(np.isfinite(y), near, x == y)
     return result((np.logical_or(close, np.logical_and(np.isnan(x), np.isnan(y))) if equal_nan else close).node)
+
+
+def _size(a: Any, axis: Any = None) -> int:
+    shape = _array(a).shape
+    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape), "axis")
+    return math.prod(shape[k] for k in axes)
 
 
 def _sample(value: Any) -> Any:
@@ -438,7 +441,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.isclose: _isclose,
     np.shape: lambda a: _array(a).shape,
     np.ndim: lambda a: _array(a).ndim,
-    np.size: lambda a, axis=None: _array(a).size if axis is None else _array(a).shape[axis],
+    np.size: _size,
     np.real: lambda val: _array(val).real,
     np.imag: lambda val: _array(val).imag,
     np.angle: _angle,

@@ -14,12 +14,13 @@ from tracegraph.ir import DTYPES, Node, Shape, canonical
 from tracegraph.ops.broadcast import broadcast_to
 from tracegraph.ops.elementwise import convert
 from tracegraph.ops.leaf import constant
+from tracegraph.ops.shape import reshape_to
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, active_trace
 
 __all__ = [
-    "as_dtype", "broadcast", "cast", "check_dtype", "common_dtype", "descriptor", "has_placeholder", "listed", "loop_dtypes",
-    "node_of", "result", "sizes", "spread", "tight",
+    "as_dtype", "broadcast", "cast", "check_dtype", "common_dtype", "converted", "descriptor", "has_placeholder", "listed",
+    "loop_dtypes", "node_of", "result", "sizes", "spread", "tight", "trimmed",
 ]  # fmt: skip
 
 #: A dtype, or for a Python number its class: NumPy lets such a number take the dtype of what it meets (NEP 50).
@@ -57,6 +58,20 @@ def node_of(value: Any, dtype: np.dtype | None = None) -> Node:
     array = np.asarray(value)
     check_dtype(array.dtype)
     return constant(array if dtype is None else array.astype(dtype))
+
+
+def converted(value: Any, dtype: np.dtype, casting: Any = "safe") -> Node:
+    """The node of an operand that a function takes as an array of one dtype: arrays must convert to it by a casting rule,
+    numbers and lists of them are converted whatever they are.
+
+    Raises:
+        TypeError: an array does not convert.
+    """
+    is_fixed = isinstance(value, np.ndarray) or (descriptor(value) is complex and dtype.kind in "iuf")
+    if is_fixed and not np.can_cast(descriptor(value), dtype, casting):
+        mine = np.dtype(descriptor(value))
+        raise TypeError(f"Cannot cast array data from {mine!r} to {dtype!r} according to the rule {casting!r}")
+    return node_of(value, dtype)
 
 
 def listed(value: Any) -> Any:
@@ -139,6 +154,12 @@ def cast(node: Node, dtype: np.dtype) -> Node:
 def spread(node: Node, shape: Shape) -> Node:
     """The node broadcast to a shape."""
     return node if node.shape == shape else broadcast_to(node, shape=shape)
+
+
+def trimmed(node: Node, ndim: int) -> Node:
+    """The node without the leading axes of extent 1 that it has more than so many: NumPy drops them where it assigns."""
+    extra = max(node.aval.ndim - ndim, 0)
+    return reshape_to(node, node.shape[extra:]) if extra and node.shape[:extra] == (1,) * extra else node
 
 
 def broadcast(nodes: Sequence[Node]) -> list[Node]:

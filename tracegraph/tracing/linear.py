@@ -14,6 +14,7 @@ from numpy.linalg._linalg import EighResult, EigResult, QRResult, SlogdetResult,
 from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Shape
 from tracegraph.ops import linalg
+from tracegraph.ops.broadcast import fill
 from tracegraph.ops.product import swap_last
 from tracegraph.ops.shape import reshape_to
 from tracegraph.ops.sorting import take_along
@@ -253,6 +254,9 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np.
     if rtol is not np._NoValue and rcond is not None:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     limit = rtol if rcond is None else rcond
+    if 0 in np.shape(a)[-2:] and np.ndim(a) > 1:
+        *lead, m, n = np.shape(a)
+        return _array(fill(0, (*lead, n, m), node_of(a).dtype))
     node = _stack(a)
     if limit is np._NoValue:
         limit = 1e-15

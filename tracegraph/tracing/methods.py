@@ -24,7 +24,6 @@ from tracegraph.ops.shape import reshape_to, transpose
 from tracegraph.tracing.lift import (
     broadcast,
     cast,
-    check_dtype,
     descriptor,
     has_placeholder,
     listed,
@@ -35,7 +34,7 @@ from tracegraph.tracing.lift import (
 )  # fmt: skip
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.reductions import FUNCTIONS as REDUCTIONS
-from tracegraph.tracing.reductions import reduced_into, ufunc_axes
+from tracegraph.tracing.reductions import masked, reduced_into, reduction_dtype, ufunc_axes
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import call, write
 
@@ -54,22 +53,12 @@ def _only_binary(ufunc: np.ufunc, method: str) -> None:
         raise ValueError(f"{method} only supported for functions returning a single value")
 
 
-def _loop_dtype(ufunc: np.ufunc, node: Node, dtype: Any, out: Any) -> np.dtype:
-    """The dtype in which a ufunc's reductions are done: sums and products of small integers in wide ones."""
-    target = out.dtype if isinstance(out, Placeholder) else None
-    given: dict[str, Any] = {} if dtype is None else {"signature": (np.dtype(dtype), None, None), "casting": "unsafe"}
-    first, second, last = ufunc.resolve_dtypes((target, node.dtype, None), reduction=True, **given)
-    if first != last or (second != last and last != BOOL):
-        raise UnsupportedError(f"np.{ufunc.__name__} on {node.dtype}: a reduction to another dtype is not traced")
-    return check_dtype(last)
-
-
 def _single(out: Any) -> Any:
     return out[0] if isinstance(out, tuple) else out
 
 
 def _finish(ufunc: np.ufunc, node: Node, out: Any) -> Any:
-    return result(node) if out is None else write(out, node, ufunc=ufunc, casting="same_kind")
+    return result(node) if out is None else write(out, node, ufunc=ufunc, casting="unsafe")
 
 
 # -- reduce ------------------------------------------------------------------------------------------------------------
@@ -117,7 +106,7 @@ def _reduce(
     _only_binary(ufunc, "reduce")
     out = _single(out)
     node = node_of(inputs[0])
-    to = _loop_dtype(ufunc, node, dtype, out)
+    to = reduction_dtype(ufunc, node, dtype, out)
     node = cast(node, to)
     axes = ufunc_axes(axis, node.aval.ndim)
     start = None if initial is NONE or initial is None else initial
@@ -161,7 +150,7 @@ def _masked(ufunc: np.ufunc, node: Node, initial: Any, where: Any) -> Node:
     neutral = initial if ufunc in (np.fmax, np.fmin) else _NEUTRAL.get(ufunc, ufunc.identity)
     if neutral is None:
         raise UnsupportedError(f"np.{ufunc.__name__}.reduce with where= is not traced; use np.where")
-    values, mask = broadcast([node, node_of(where, BOOL)])
+    values, mask = masked(node, where)
     return ew.where(mask, values, spread(node_of(neutral, node.dtype), values.shape))
 
 
@@ -230,7 +219,7 @@ def _accumulate(ufunc: np.ufunc, inputs: Sequence[Any], *, axis: Any = 0, dtype:
     out = _single(out)
     node = node_of(inputs[0])
     k = _one_axis(axis, node.aval.ndim, "accumulate")
-    node = cast(node, _loop_dtype(ufunc, node, dtype, out))
+    node = cast(node, reduction_dtype(ufunc, node, dtype, out))
     return _finish(ufunc, cumulate(node, ufunc=ufunc.__name__, axis=k), out)
 
 
@@ -251,7 +240,7 @@ def _reduceat(
         raise ValueError("object too deep for desired array")
     k = _one_axis(axis, node.aval.ndim, "reduceat")
     _check_known(places, node.shape[k], f"{ufunc.__name__}.reduceat")
-    node = cast(node, _loop_dtype(ufunc, node, dtype, out))
+    node = cast(node, reduction_dtype(ufunc, node, dtype, out))
     places = reshape_to(places, (places.aval.size,))
     return _finish(ufunc, reduceat(node, places, ufunc=ufunc.__name__, axis=k), out)
 
@@ -319,9 +308,6 @@ def _is_mask(index: Any, shape: tuple[int, ...]) -> bool:
 
 def _binary_at(ufunc: np.ufunc, node: Node, value: Node, indices: Sequence[Node]) -> Node:
     shape = (*indices[0].shape, *node.shape[len(indices) :])
-    lead = value.aval.ndim - len(shape)
-    if lead < 0 or value.shape[:lead] == (1,) * lead:
-        value = reshape_to(value, value.shape[max(lead, 0) :])
     try:
         value = spread(value, shape)
     except ValueError:
@@ -444,7 +430,7 @@ def _running_without_nan(ufunc: np.ufunc) -> Callable[..., Any]:
 
     def handler(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         node = node_of(a)
-        if node.dtype.kind == "f":
+        if node.dtype.kind in "fc":
             node = ew.where(ew.isnan(node), like(node, ufunc.identity), node)
         return _running(ufunc)(result(node), axis, dtype, out)
 

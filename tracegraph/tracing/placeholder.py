@@ -11,13 +11,14 @@ import dis
 import operator
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.errors import LeakError, TraceError, UnsupportedError, append_place, at
+from tracegraph.errors import LeakError, TraceError, TracegraphError, UnsupportedError, append_place, at
 from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
@@ -29,7 +30,7 @@ from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
 
-__all__ = ["NO_WRITING", "Placeholder", "put"]
+__all__ = ["NO_WRITING", "Placeholder", "element", "put"]
 
 #: What is said of writing into NumPy's own memory.
 NO_WRITING = (
@@ -42,7 +43,7 @@ View = tuple[str, dict[str, Any], tuple[Node, ...]]
 
 
 class Flags:
-    """What can be said of how an array lies in memory, taking arguments to be in C order."""
+    """How an array lies in memory, given arguments in C order."""
 
     def __init__(self, array: Placeholder) -> None:
         in_order = array.is_contiguous
@@ -180,6 +181,11 @@ class Placeholder:
         shape, strides = (reduced_shape(each, axes) for each in rest)
         return self._view(node, "gather", params, numbers, Layout(offset, shape, strides))
 
+    def flattened(self, flat: Placeholder) -> Placeholder:
+        """Its elements in a line: a view where they lie one after another, else a copy, even where a reshape is a view."""
+        self._storage.is_reshaped = True
+        return flat if self.is_contiguous else self.reshaped_copy(flat.node)
+
     def reshaped_copy(self, node: Node) -> Placeholder:
         """A copy that NumPy makes of arrays in C order, where another order might have given a view."""
         return Placeholder(self._trace, Storage(node, is_reshaped=True), is_scalar=not node.shape)
@@ -291,9 +297,13 @@ class Placeholder:
 
     def item(self, *args: Any) -> Any:
         """The element as one of Python's numbers; still traced."""
-        if not args and self.size != 1:
+        places = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
+        if not places and self.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
-        one = self if not args else np.reshape(self, -1)[args[0]] if len(args) == 1 else self[args]
+        if len(places) not in (0, 1, self.ndim):
+            raise ValueError("incorrect number of indices for array")
+        numbers = tuple(map(operator.index, places))
+        one = self if not places else np.reshape(self, -1)[numbers[0]] if len(places) == 1 else self[numbers]
         kind = _PYTHON_KINDS[self.dtype.kind]
         return self.fresh(convert(reshape_to(one.node, ()), dtype=np.dtype(kind)), kind)
 
@@ -389,11 +399,19 @@ class Placeholder:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return tuple(stride * self.itemsize for stride in self._layout.strides)
+        self._tell_order()
+        is_empty = 0 in self._storage.layout.shape
+        return tuple(0 if is_empty else stride * self.itemsize for stride in self._layout.strides)
 
     @property
     def flags(self) -> Flags:
+        self._tell_order()
         return Flags(self)
+
+    def _tell_order(self) -> None:
+        """Notes that what is told of the memory is right for arguments in C order only; bodies of NumPy's functions that run
+        on placeholders, in namespaces of their own, ask only how to be fast."""
+        self._trace.order_matters |= type(sys._getframe(2).f_globals) is dict
 
     @property
     def nbytes(self) -> int:
@@ -479,6 +497,8 @@ class Placeholder:
     def __getitem__(self, index: Any) -> Any:
         where = user_where()
         set_where(where)
+        if self._weak:
+            raise TypeError(at(f"'{self._weak.__name__}' object is not subscriptable", where))
         if is_basic(index):
             return self.part(located(where, parse_index, index, self.shape))
         handler: Any = self._trace.meaning(operator.getitem)
@@ -487,6 +507,10 @@ class Placeholder:
     def __setitem__(self, index: Any, value: Any) -> None:
         where = user_where()
         set_where(where)
+        if self._is_scalar:
+            raise TypeError(at(f"'{self.__class__.__name__}' object does not support item assignment", where))
+        if self.is_read_only:
+            raise ValueError(at("assignment destination is read-only", where))
         if is_basic(index):
             region = located(where, parse_index, index, self.shape)
             located(where, put, self.region(region), value, is_element=region.is_scalar)
@@ -543,9 +567,25 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
 
 def put(target: Any, value: Any, *, is_element: bool) -> None:
     """Assigns to what an index has selected; to one element only one can be assigned."""
-    if is_element and (isinstance(value, (list, tuple)) or getattr(value, "ndim", False)):
-        raise ValueError("setting an array element with a sequence.")
-    np.copyto(target, value, casting="unsafe")
+    np.copyto(target, element(value, target.dtype) if is_element else value, casting="unsafe")
+
+
+def element(value: Any, dtype: np.dtype) -> Any:
+    """What can be assigned to one element: a number, or for bools anything that has a truth.
+
+    Raises:
+        ValueError, TypeError: the value is none; which of the two depends on the dtype.
+    """
+    is_list = isinstance(value, (list, tuple))
+    if not (is_list or getattr(value, "ndim", False)):
+        return value
+    if dtype.kind == "b":
+        return bool(value) if is_list or value.size != 1 else value
+    if dtype.kind == "c":
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    if dtype.kind in "iu" and is_list:
+        raise TypeError("int() argument must be a string, a bytes-like object or a real number, not 'list'")
+    raise ValueError("setting an array element with a sequence.")
 
 
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -553,8 +593,31 @@ def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: An
     try:
         return handler(*args, **kwargs)
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
+        if not isinstance(error, TracegraphError):
+            _work_out(args)
         append_place(error, where)
         raise
+
+
+def _work_out(operands: Any) -> None:
+    """Works out the operands of what has failed: an operation before it, that fails when it runs, has failed first."""
+    for each in operands:
+        if isinstance(each, (list, tuple)):
+            _work_out(each)
+        elif isinstance(each, Placeholder) and each.origin.is_open and _may_fail(each.node):
+            with suppress(TraceError):
+                each.origin.decide(each.node)
+
+
+def _may_fail(node: Node) -> bool:
+    """Whether working out a node looks something up at places that may be out of bounds."""
+    met, stack = set(), [node]
+    while stack:
+        each = stack.pop()
+        if each not in met:
+            met.add(each)
+            stack.extend(each.inputs)
+    return any(each.op in (gather, scatter) for each in met)
 
 
 # -- operators and methods: each is the NumPy function of its name -----------------------------------------------------
@@ -643,6 +706,12 @@ def _inplace(ufunc: np.ufunc) -> Callable[[Placeholder, Any], Any]:
     """``x += y`` writes into an array; a number, as in Python, is bound anew."""
 
     def method(self: Placeholder, other: Any) -> Any:
+        is_small = ufunc is np.matmul and not self.is_scalar and (self.ndim < 1 or np.ndim(other) < 2)
+        if is_small and np.can_cast(np.result_type(self, other), self.dtype, "same_kind"):
+            raise ValueError(
+                "inplace matrix multiplication requires the first operand to have at least one and the second at least "
+                "two dimensions."
+            )
         return _operate(ufunc, self, other) if self.is_scalar else ufunc(self, other, out=(self,))
 
     return method

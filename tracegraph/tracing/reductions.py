@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tracegraph.errors import UnsupportedError
 from tracegraph.ir import Node, Op
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum, reduced_shape
@@ -18,11 +20,22 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.rules import real_of
 from tracegraph.ops.shape import reshape_to, transpose
-from tracegraph.tracing.lift import broadcast, cast, check_dtype, common_dtype, node_of, result, spread, tight
+from tracegraph.tracing.lift import (
+    as_dtype,
+    broadcast,
+    cast,
+    check_dtype,
+    common_dtype,
+    converted,
+    node_of,
+    result,
+    spread,
+    tight,
+)
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.ufuncs import call, product, write
 
-__all__ = ["FUNCTIONS", "reduced_into", "ufunc_axes"]
+__all__ = ["FUNCTIONS", "masked", "reduced_into", "reduction_dtype", "ufunc_axes"]
 
 NONE = np._NoValue
 BOOL = np.dtype(bool)
@@ -54,7 +67,36 @@ def _given(value: Any) -> bool:
 
 
 def _finish(node: Node, out: Any) -> Placeholder:
-    return result(node) if out is None else write(out, node)
+    return result(node) if out is None else write(out, node, casting="unsafe")
+
+
+def masked(node: Node, where: Any) -> tuple[Node, Node]:
+    """What is reduced, and a mask of its shape."""
+    mask = converted(where, BOOL)
+    if mask.aval.ndim > node.aval.ndim:
+        raise ValueError("input operand has more dimensions than allowed by the axis remapping")
+    found, mask = broadcast([node, mask])
+    if found.shape != node.shape:
+        raise ValueError(
+            f"non-broadcastable operand with shape {tight(node.shape)} doesn't match the broadcast shape "
+            f"{tight(found.shape)}"
+        )
+    return found, mask
+
+
+def reduction_dtype(ufunc: np.ufunc, node: Node, dtype: Any, out: Any) -> np.dtype:
+    """The dtype in which a ufunc reduces: that of what it writes to if any; for sums of small integers a wide one."""
+    target = out.dtype if isinstance(out, Placeholder) else None
+    return _reduction_dtype(ufunc, target, node.dtype, None if dtype is None else as_dtype(dtype))
+
+
+@cache
+def _reduction_dtype(ufunc: np.ufunc, target: np.dtype | None, dtype: np.dtype, given: np.dtype | None) -> np.dtype:
+    options: dict[str, Any] = {} if given is None else {"signature": (given, None, None)}
+    first, second, last = ufunc.resolve_dtypes((target, dtype, None), reduction=True, casting="unsafe", **options)
+    if first != last or (second != last and last != BOOL):
+        raise UnsupportedError(f"np.{ufunc.__name__} on {dtype}: a reduction to another dtype is not traced")
+    return check_dtype(last)
 
 
 def reduced_into(node: Node, out: Any, name: str) -> Placeholder:
@@ -74,7 +116,6 @@ def reduced_into(node: Node, out: Any, name: str) -> Placeholder:
 def _reduction(
     op: Callable[..., Node],
     for_bool: Callable[..., Node],
-    widen: Callable[[np.dtype], np.dtype],
     identity: float | None,
     combine: np.ufunc,
 ) -> Callable[..., Placeholder]:
@@ -83,7 +124,6 @@ def _reduction(
     Args:
         op: the operation that reduces.
         for_bool: the one that does so for bool.
-        widen: the dtype in which NumPy accumulates a dtype.
         identity: what masked elements count as; None if the reduction has no identity.
         combine: how ``initial`` is brought in.
     """
@@ -98,7 +138,8 @@ def _reduction(
         where: Any = NONE,
     ) -> Placeholder:
         node = node_of(a)
-        to = widen(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
+        is_logical = combine in (np.logical_or, np.logical_and)
+        to = BOOL if is_logical else reduction_dtype(combine, node, dtype, out)
         node = cast(node, to)
         axes = ufunc_axes(axis, node.aval.ndim)
         if _given(where) and where is not True:
@@ -108,7 +149,7 @@ def _reduction(
                     f"reduction operation {combine.__name__!r} does not have an identity, so to use a where mask one "
                     "has to specify 'initial'"
                 )
-            node, mask = broadcast([node, node_of(where, BOOL)])
+            node, mask = masked(node, where)
             node = ew.where(mask, node, fill(start, node.shape, to))
         shape = node.shape
         if identity is None and _given(initial) and any(shape[k] == 0 for k in axes):
@@ -123,13 +164,6 @@ def _reduction(
         return reduced_into(value.node, out, combine.__name__)
 
     return handler
-
-
-def _sum_dtype(dtype: np.dtype) -> np.dtype:
-    """NumPy adds and multiplies integers narrower than the platform's in the platform's."""
-    if dtype.kind in "bi" and dtype.itemsize < 8:
-        return np.dtype(np.int64)
-    return np.dtype(np.uint64) if dtype.kind == "u" and dtype.itemsize < 8 else dtype
 
 
 def _without_dtype(handler: Callable[..., Placeholder]) -> Callable[..., Placeholder]:
@@ -150,9 +184,8 @@ def _logical(op: Callable[..., Node], combine: np.ufunc, identity: bool) -> Call
     def node_placeholder(a: Any) -> Placeholder:
         return result(cast(node_of(a), BOOL))
 
-    reduction = _reduction(
-        _empty_logical(op, identity), _empty_logical(op, identity), lambda dtype: BOOL, identity, combine
-    )
+    either = _empty_logical(op, identity)
+    reduction = _reduction(either, either, identity, combine)
     return handler
 
 
@@ -167,10 +200,10 @@ def _empty_logical(op: Callable[..., Node], identity: bool) -> Callable[..., Nod
     return reduce
 
 
-_sum = _reduction(reduce_sum, reduce_max, _sum_dtype, 0, np.add)
-_prod = _reduction(reduce_prod, reduce_min, _sum_dtype, 1, np.multiply)
-_max = _without_dtype(_reduction(reduce_max, reduce_max, lambda dtype: dtype, None, np.maximum))
-_min = _without_dtype(_reduction(reduce_min, reduce_min, lambda dtype: dtype, None, np.minimum))
+_sum = _reduction(reduce_sum, reduce_max, 0, np.add)
+_prod = _reduction(reduce_prod, reduce_min, 1, np.multiply)
+_max = _without_dtype(_reduction(reduce_max, reduce_max, None, np.maximum))
+_min = _without_dtype(_reduction(reduce_min, reduce_min, None, np.minimum))
 _any = _logical(reduce_max, np.logical_or, False)
 _all = _logical(reduce_min, np.logical_and, True)
 
@@ -189,8 +222,10 @@ def _arg(op: Op) -> Callable[..., Placeholder]:
             kept = _kept(shape, (k,))
         index = op(node, axis=k)
         index = reshape_to(index, kept) if _given(keepdims) and keepdims else index
-        if isinstance(out, Placeholder) and out.shape != index.shape:
-            raise ValueError(f"output array does not match result of np.{op.name}.")
+        if isinstance(out, Placeholder):
+            converted(out, index.dtype)
+            if out.shape != index.shape:
+                raise ValueError(f"output array does not match result of np.{op.name}.")
         return _finish(index, out)
 
     return handler
@@ -206,9 +241,12 @@ def _mean(
     node = node_of(a)
     kept = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
     to = np.dtype(np.float32) if dtype is None and kept == np.float16 else kept
-    total = _sum(a, axis, to, None, keepdims, NONE, where)
-    mean = call(np.divide, (total, _count(node.shape, axis, where, keepdims, to)), dtype=to)
-    return reduced_into(cast(mean.node, kept), out, "add")
+    loop = None if out is not None and dtype is None and to == node.dtype else to
+    total = _sum(a, axis, loop, out, keepdims, NONE, where)
+    count = _count(node.shape, axis, where, keepdims, to)
+    if out is not None:
+        return call(np.divide, (total, count), out=out, casting="unsafe")  # type: ignore[no-any-return]
+    return result(cast(call(np.divide, (total, count), dtype=to).node, kept))
 
 
 def _mean_in(x: Placeholder, axis: Any, dtype: np.dtype, where: Any) -> Placeholder:
@@ -229,7 +267,7 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
     axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
         return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))
-    mask = spread(node_of(where, BOOL), shape)
+    mask = spread(converted(where, BOOL), shape)
     return _sum(result(mask), axis, dtype, None, keepdims)
 
 
@@ -253,12 +291,16 @@ def _var(
     parts = (deviation.real, deviation.imag) if to.kind == "c" else (deviation,)
     squares = [call(np.multiply, (part, part)) for part in parts]
     of = real_of(to)
-    total = _sum(call(np.add, squares) if to.kind == "c" else squares[0], axis, of, None, keepdims, NONE, where)
+    square = call(np.add, squares) if to.kind == "c" else squares[0]
+    loop = None if out is not None and dtype is None and to == node.dtype else of
+    total = _sum(square, axis, loop, out, keepdims, NONE, where)
     free = correction if _given(correction) else ddof
     wide = np.dtype(np.float32) if of == np.float16 else of
     count = _count(node.shape, axis, where, keepdims, wide)
     divisor = call(np.maximum, (call(np.subtract, (count, wide.type(free))), wide.type(0)))
-    return reduced_into(cast(call(np.divide, (total, divisor)).node, of), out, "add")
+    if out is not None:
+        return call(np.divide, (total, divisor), out=out, casting="unsafe")  # type: ignore[no-any-return]
+    return result(cast(call(np.divide, (total, divisor)).node, of))
 
 
 def _std(
@@ -278,19 +320,26 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
     dtype = common_dtype([a, b])
     x, y = node_of(a, dtype), node_of(b, dtype)
     if not x.shape or not y.shape:
-        return call(np.multiply, (a, b), out=out)
+        return _as_it_is(call(np.multiply, (a, b)).node, out)
     if y.aval.ndim > 2:
-        return _finish(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 2,))), out)
+        return _as_it_is(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 2,))), out)
     if x.shape[-1] != y.shape[0]:
         dims = f"{x.shape[-1]} (dim {x.aval.ndim - 1}) != {y.shape[0]} (dim 0)"
         raise ValueError(f"shapes {tight(x.shape)} and {tight(y.shape)} not aligned: {dims}")
     rows = reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
     node = reshape_to(product(result(rows), result(y)), (*x.shape[:-1], *y.shape[1:]))
-    if out is not None and (out.shape, out.dtype) != (node.shape, node.dtype):
+    return _as_it_is(node, out)
+
+
+def _as_it_is(node: Node, out: Any) -> Any:
+    """A product, which is written as it is or not at all."""
+    if out is not None and ((out.shape, out.dtype) != (node.shape, node.dtype) or not out.flags.c_contiguous):
         raise ValueError(
             "output array is not acceptable (must have the right datatype, number of dimensions, and be a C-Array)"
         )
-    return _finish(node, out)
+    if out is None or out.shape:
+        return _finish(node, out)
+    return result(_finish(node, out).node)
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:

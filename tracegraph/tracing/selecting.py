@@ -32,6 +32,7 @@ from tracegraph.tracing.lift import (
     broadcast,
     cast,
     common_dtype,
+    converted,
     has_placeholder,
     listed,
     node_of,
@@ -39,7 +40,7 @@ from tracegraph.tracing.lift import (
     spread,
     tight,
 )
-from tracegraph.tracing.placeholder import Placeholder, put
+from tracegraph.tracing.placeholder import Placeholder, element, put
 from tracegraph.tracing.selected import Selected
 from tracegraph.tracing.trace import active_trace
 from tracegraph.tracing.ufuncs import write
@@ -51,6 +52,11 @@ BOOL = np.dtype(bool)
 
 def _array(value: Any) -> Placeholder:
     return value if isinstance(value, Placeholder) else result(node_of(listed(value)), is_array=True)
+
+
+def _as_array(value: Any) -> Any:
+    """Any operand as an array, numbers too."""
+    return result(value.node, is_array=True) if isinstance(value, Placeholder) else listed(value)
 
 
 def _known(node: Node) -> np.ndarray | None:
@@ -178,6 +184,7 @@ def _getitem(x: Placeholder, index: Any) -> Any:
 
 def _gathered(node: Node, found: Pick) -> Placeholder:
     picking = _Picking(node, found)
+    picking.check()
     picked = gather(picking.source, *picking.indices, **picking.params)
     return result(picking.arranged(picked), is_array=not found.is_scalar)
 
@@ -212,8 +219,10 @@ def _setitem(x: Placeholder, index: Any, value: Any) -> None:
         return
     picking = _Picking(old, found)
     if found.is_scalar and not picking.shape and new.shape:
-        raise ValueError("setting an array element with a sequence.")
+        picking.check(is_last=True)
+        new = node_of(element(value, old.dtype), old.dtype)
     values = picking.rearranged(_fitted(new, picking.shape))
+    picking.check()
     base.write(reshape_to(scatter(picking.source, values, *picking.indices, **picking.params), old.shape))
 
 
@@ -239,11 +248,17 @@ def _with_added(shape: Shape, added: Sequence[int]) -> Shape:
 
 def _index(array: Any, axis: int, n: int) -> Node:
     """The node of an array of integers, checked now if it is known."""
-    node = cast(node_of(array), INDEX)
-    value = _known(node)
+    return _checked(cast(node_of(array), INDEX), axis, n)
+
+
+def _checked(places: Node, axis: int, n: int, *, is_last: bool = False) -> Node:
+    """Places along an axis, which are looked at now if they are known, or if nobody looks later, for they pick nothing."""
+    value = _known(places)
+    if value is None and is_last and places.aval.size:
+        value = _decided(places, "a place in an empty array might be out of bounds", "np.empty_like")
     if value is not None:
         check_bounds(value, axis, n)
-    return node
+    return places
 
 
 class _Picking:
@@ -270,16 +285,26 @@ class _Picking:
             else:
                 done = axis + 1
                 merged.append(base.shape[axis])
-                nodes.append(_index(array, axis, base.shape[axis]))
+                nodes.append(cast(node_of(array), INDEX))
         merged += base.shape[done:]
         self.source = reshape_to(base, tuple(merged))
         self.indices = _together(nodes)
         distinct = len(found.arrays) == 1 and isinstance(found.arrays[0][1], Mask)
         self.params: dict[str, Any] = {"axes": tuple(axes), "distinct": distinct}
+        self._checks = [
+            (node, axis, base.shape[axis])
+            for node, (axis, array) in zip(nodes, found.arrays, strict=True)
+            if not isinstance(array, Mask)
+        ]
         self._at = found.at
         self._picked = self.indices[0].shape
         self._rest = _with_added(found.region.shape, found.added)
         self.shape = (*self._rest[: self._at], *self._picked, *self._rest[self._at :])
+
+    def check(self, *, is_last: bool = False) -> None:
+        """Raises what NumPy raises for places that are out of bounds, those that are not known if nobody looks later."""
+        for node, axis, n in self._checks:
+            _checked(node, axis, n, is_last=is_last or 0 in self.shape)
 
     def arranged(self, node: Node) -> Node:
         """What gather gives, as NumPy lays out its axes."""
@@ -307,9 +332,9 @@ def _together(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _fitted(value: Node, shape: Shape) -> Node:
-    """A value broadcast to what an index selects; leading axes of extent 1 too many are dropped."""
+    """A value broadcast to what an index selects; leading axes too many are dropped if that leaves as many elements."""
     extra = max(value.aval.ndim - len(shape), 0)
-    if all(n == 1 for n in value.shape[:extra]):
+    if math.prod(value.shape[extra:]) == value.aval.size:
         trimmed = reshape_to(value, value.shape[extra:])
         if all(n in (1, m) for n, m in zip(trimmed.shape[::-1], shape[::-1], strict=False)):
             return spread(trimmed, shape)
@@ -330,6 +355,7 @@ def _masked(old: Node, found: Pick, value: Node, *, is_whole: bool) -> Node:
             f"{value.aval.ndim} dimensions"
         )
     if 0 in mask.shape:
+        _fitted(value, (*rest[: found.at], 0, *rest[found.at :]))
         return old
     condition = node_of(mask.value)
     given = value.shape[-at - 1] if value.aval.ndim > at else 1
@@ -368,19 +394,6 @@ def _scattered(old: Node, found: Pick, condition: Node, value: Node, given: int,
 # -- take and put ------------------------------------------------------------------------------------------------------
 
 
-def _indices(value: Any, rule: Any = "safe") -> Node:
-    """Indices as NumPy's functions take them: arrays that convert by a casting rule, and any numbers or lists of them."""
-    array = value if isinstance(value, Placeholder) else listed(value)
-    if isinstance(value, np.ndarray) and not np.can_cast(array.dtype, INDEX, rule):
-        raise TypeError(f"Cannot cast array data from {array.dtype!r} to {INDEX!r} according to the rule {rule!r}")
-    return cast(node_of(array), INDEX) if isinstance(value, np.ndarray) else _own(array, INDEX)
-
-
-def _own(array: Any, dtype: np.dtype) -> Node:
-    """The node of an array that was made of numbers just now."""
-    return cast(array.node, dtype) if isinstance(array, Placeholder) else constant(array.astype(dtype))
-
-
 def _within(indices: Node, n: int, mode: str, axis: int) -> Node:
     """Indices brought into bounds, as the mode says."""
     if mode == "clip":
@@ -389,10 +402,7 @@ def _within(indices: Node, n: int, mode: str, axis: int) -> Node:
         return ew.remainder(indices, like(indices, max(n, 1)))
     if mode != "raise":
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
-    known = _known(indices)
-    if known is not None:
-        check_bounds(known, axis, n)
-    return indices
+    return _checked(indices, axis, n)
 
 
 def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
@@ -402,10 +412,12 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     else:
         x = x if x.shape else reshape_to(x, (1,))
         k = normalize_axis_index(operator.index(axis), x.aval.ndim)
-    at = _indices(indices, "same_kind")
+    at = converted(indices, INDEX, "same_kind")
     if x.shape[k] == 0 and at.aval.size:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     at = _within(at, x.shape[k], mode, k)
+    if mode == "raise" and not x.aval.size:
+        _checked(at, k, x.shape[k], is_last=True)
     here = range(at.aval.ndim)
     node = _moved(gather(x, at, axes=(k,), distinct=False), here, [k + i for i in here])
     return result(node) if out is None else write(out, node)
@@ -441,13 +453,13 @@ def _values(value: Any, dtype: np.dtype) -> Node:
 
 
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    places = _within(_indices(ind), a.size, mode, 0)
+    places = _within(converted(ind, INDEX), a.size, mode, 0)
     _put_flat(a, places, _values(v, a.dtype), distinct=False)
 
 
 def _place(arr: Any, mask: Any, vals: Any) -> None:
     condition = _same_size(arr, mask, "place: mask and data must be the same size")
-    values = _values(vals, arr.dtype)
+    values = converted(vals, arr.dtype)
     if values.aval.size == 1:
         _choose_flat(arr, condition, values)
         return
@@ -459,7 +471,7 @@ def _place(arr: Any, mask: Any, vals: Any) -> None:
 
 def _putmask(a: Any, mask: Any, values: Any) -> None:
     condition = _same_size(a, mask, "putmask: mask and data must be the same size")
-    line = _values(values, a.dtype)
+    line = converted(values, a.dtype)
     if line.aval.size:
         _choose_flat(a, condition, line)
 
@@ -467,7 +479,7 @@ def _putmask(a: Any, mask: Any, values: Any) -> None:
 def _same_size(a: Any, mask: Any, text: str) -> Node:
     if not isinstance(a, Placeholder):
         raise TypeError(f"argument 1 must be numpy.ndarray, not {type(a).__name__}")
-    condition = _truth(listed(mask))
+    condition = _truth(mask)
     if condition.aval.size != a.size:
         raise ValueError(text)
     return condition
@@ -480,12 +492,9 @@ def _choose_flat(a: Placeholder, condition: Node, values: Node) -> None:
 
 
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    options = list(choices)
-    dtype = common_dtype([listed(each) if isinstance(each, (list, tuple)) else each for each in options])
-    choice = listed(a)
-    if not np.can_cast(choice.dtype, INDEX, "safe"):
-        raise TypeError(f"Cannot cast array data from {choice.dtype!r} to {INDEX!r} according to the rule 'safe'")
-    selector, *nodes = broadcast([_indices(choice), *[node_of(each, dtype) for each in options]])
+    options = [listed(each) if isinstance(each, (list, tuple)) else each for each in choices]
+    dtype = common_dtype(options)
+    selector, *nodes = broadcast([converted(_as_array(a), INDEX), *[node_of(each, dtype) for each in options]])
     if mode == "raise":
         last = like(selector, len(nodes) - 1)
         inside = ew.logical_and(ew.greater_equal(selector, like(selector, 0)), ew.less_equal(selector, last))
@@ -506,14 +515,14 @@ def _every(condition: Node) -> Node:
 
 
 def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    mask = _truth(listed(condition))
+    mask = _truth(condition)
     if mask.aval.ndim != 1:
         raise ValueError("condition must be a 1-d array")
     return _take(a, result(_places(mask)), axis, out)
 
 
 def _extract(condition: Any, arr: Any) -> Any:
-    return _take(np.ravel(_array(arr)), result(_places(_truth(listed(condition)))))
+    return _take(np.ravel(_array(arr)), result(_places(_truth(condition))))
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Placeholder:
@@ -555,6 +564,7 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Placeholder:
     if axis is None:
         x, k = reshape_to(x, (x.aval.size,)), 0
     else:
+        x = x if x.shape else reshape_to(x, (1,))
         k = normalize_axis_index(axis, x.aval.ndim)
     counts: Any = repeats
     if has_placeholder(repeats):
@@ -612,7 +622,7 @@ def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 
 def _ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Placeholder:
-    parts = [_indices(each) for each in multi_index]
+    parts = [converted(each, INDEX, "same_kind") for each in multi_index]
     sizes = (dims,) if isinstance(dims, int) else tuple(map(operator.index, dims))
     if len(parts) != len(sizes):
         raise ValueError("parameter multi_index must be a sequence of length " + str(len(sizes)))
@@ -651,7 +661,7 @@ def _require_range(index: Node, n: int, text: str) -> None:
 
 
 def _unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Placeholder, ...]:
-    at = _indices(indices)
+    at = converted(indices, INDEX)
     sizes = (shape,) if isinstance(shape, int) else tuple(map(operator.index, shape))
     size = math.prod(sizes)
     known = _known(at)

@@ -25,7 +25,7 @@ import numpy as np
 from tracegraph.errors import TraceError, at
 from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made, plain
-from tracegraph.tracing.lift import has_placeholder, listed
+from tracegraph.tracing.lift import has_placeholder, listed, node_of, result
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.scipy_linalg import FUNCTIONS as LINALG
 from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
@@ -205,7 +205,9 @@ def _of_number(original: Callable[..., Any], function: Callable[..., Any]) -> An
         for each in args:
             if isinstance(each, Placeholder) and each.shape:
                 raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
-        value = function(*args)
+            if isinstance(each, Placeholder) and each.dtype.kind == "c" and (each.weak or not each.is_scalar):
+                raise TypeError("float() argument must be a string or a real number, not 'complex'")
+        value = function(*[result(node_of(each, np.dtype(float)), float) for each in args])
         return value.fresh(value.node, bool if value.dtype == bool else float)
 
     return standin

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
-__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "user_where", "users_part"]
+__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "user_where", "users_part", "warn"]
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
 #: other nodes, those that are ``live`` are what the function still has in hand.
@@ -45,6 +46,14 @@ def user_where() -> Where | None:
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warns as NumPy would, of the user's line."""
+    level, frame = 1, sys._getframe(0)
+    while _is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
 
 
 def called_by_user() -> str | None:

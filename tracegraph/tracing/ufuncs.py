@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tracegraph.errors import UnsupportedError
-from tracegraph.ir import Node
+from tracegraph.ir import Node, Shape
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import fill, reduce_sum
 from tracegraph.ops.elementwise import like
@@ -23,6 +23,7 @@ from tracegraph.tracing.lift import (
     as_dtype,
     broadcast,
     cast,
+    converted,
     descriptor,
     listed,
     loop_dtypes,
@@ -76,6 +77,11 @@ def _greater_and_apart(x: Node, y: Node) -> tuple[Node, Node]:
 
 def _times(x: Node, number: float) -> Node:
     return ew.multiply(x, like(x, number))
+
+
+def _by_factor(x: Node, number: float) -> Node:
+    """Of halves by a single, as NumPy has it: the factor as a half would be a wrong one."""
+    return cast(_times(cast(x, np.dtype(np.float32)), number), x.dtype) if x.dtype == np.float16 else _times(x, number)
 
 
 def _heaviside(x: Node, y: Node) -> Node:
@@ -172,10 +178,10 @@ _EMIT: Mapping[np.ufunc, Emit] = {
     np.fabs: ew.absolute,
     np.reciprocal: _reciprocal,
     np.logaddexp: _logaddexp,
-    np.deg2rad: lambda x: ew.multiply(x, like(x, math.pi / 180)),
-    np.radians: lambda x: ew.multiply(x, like(x, math.pi / 180)),
-    np.rad2deg: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
-    np.degrees: lambda x: ew.multiply(x, like(x, 180 / math.pi)),
+    np.deg2rad: lambda x: _by_factor(x, math.pi / 180),
+    np.radians: lambda x: _by_factor(x, math.pi / 180),
+    np.rad2deg: lambda x: _by_factor(x, 180 / math.pi),
+    np.degrees: lambda x: _by_factor(x, 180 / math.pi),
     np.conjugate: lambda x: ew.conj(x) if x.dtype.kind == "c" else x,
     np.float_power: ew.power,
     np.heaviside: _heaviside,
@@ -234,16 +240,31 @@ def call(
     where = True if where is np._NoValue else where
     inputs = [listed(value) if isinstance(value, (list, tuple)) else value for value in inputs]
     loop = _signature(ufunc, dtype if signature is None else signature)
+    targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
     if ufunc in _PRODUCTS:
+        _check_outputs(ufunc, loop_dtypes(np.add, tuple(map(descriptor, inputs)), loop), targets, casting)
         nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs, loop=loop, **kwargs),)
     else:
         if kwargs:
             raise TypeError(f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(kwargs))}'")
-        value = _elementwise(ufunc, inputs, loop, casting)
+        value = _elementwise(ufunc, inputs, loop, casting, targets)
         nodes = value if isinstance(value, tuple) else (value,)
-    targets = out if isinstance(out, tuple) else (out,) * ufunc.nout
     done = [_placed(node, target, where, casting, ufunc) for node, target in zip(nodes, targets, strict=True)]
     return done[0] if ufunc.nout == 1 else tuple(done)
+
+
+def _check_outputs(ufunc: np.ufunc, dtypes: Sequence[np.dtype], targets: Sequence[Any], casting: str) -> None:
+    """Whether results can be written as what they are to be is seen before whether the operands fit one another."""
+    for dtype, target in zip(dtypes[-ufunc.nout :], targets, strict=True):
+        if isinstance(target, Placeholder):
+            _check_casting(dtype, target.dtype, casting, ufunc)
+    shapes = {target.shape for target in targets if isinstance(target, Placeholder)}
+    if len(shapes) > 1:
+        whole = np.broadcast_shapes(*shapes)
+        small = next(shape for shape in shapes if shape != whole)
+        raise ValueError(
+            f"non-broadcastable output operand with shape {tight(small)} doesn't match the broadcast shape {tight(whole)}"
+        )
 
 
 def _placed(node: Node, target: Any, where: Any, casting: str, ufunc: np.ufunc) -> Placeholder:
@@ -251,7 +272,7 @@ def _placed(node: Node, target: Any, where: Any, casting: str, ufunc: np.ufunc) 
         return write(target, node, where=where, casting=casting, ufunc=ufunc)
     if where is True:
         return result(node)
-    mask, value = broadcast([node_of(where, np.dtype(bool)), node])
+    mask, value = broadcast([converted(where, np.dtype(bool)), node])
     return result(ew.where(mask, value, like(value, 0)))
 
 
@@ -271,12 +292,17 @@ def _signature(ufunc: np.ufunc, given: Any) -> np.dtype | tuple[np.dtype | None,
 
 
 def _elementwise(
-    ufunc: np.ufunc, inputs: Sequence[Any], dtype: np.dtype | tuple[np.dtype | None, ...] | None, casting: str
+    ufunc: np.ufunc,
+    inputs: Sequence[Any],
+    dtype: np.dtype | tuple[np.dtype | None, ...] | None,
+    casting: str,
+    targets: Sequence[Any],
 ) -> Node | tuple[Node, ...]:
     if ufunc.signature is not None:
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
     emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
+    _check_outputs(ufunc, dtypes, targets, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
@@ -310,26 +336,31 @@ def write(
     """
     if not isinstance(target, Placeholder):
         raise UnsupportedError(NO_WRITING)
-    if not np.can_cast(node.dtype, target.dtype, casting):  # type: ignore[arg-type]
-        if ufunc is None:
-            rule = f"according to the rule {casting!r}"
-            raise TypeError(f"Cannot cast array data from {node.dtype!r} to {target.dtype!r} {rule}")
-        raise TypeError(
-            f"Cannot cast ufunc {ufunc.__name__!r} output from {node.dtype!r} to {target.dtype!r} with casting rule "
-            f"{casting!r}"
-        )
-    lead = target.ndim - len(node.shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, target.shape[lead:], strict=True)):
-        shapes = f"from shape {tight(node.shape)} into shape {tight(target.shape)}"
-        raise ValueError(f"could not broadcast input array {shapes}")
+    _check_casting(node.dtype, target.dtype, casting, ufunc)
+    mask = None if where is True else converted(where, np.dtype(bool))
+    _check_fits(node, target.shape, "input array")
     value = spread(cast(node, target.dtype), target.shape)
-    if where is not True:
-        mask = spread(node_of(where, np.dtype(bool)), target.shape)
-        value = ew.where(mask, value, target.node)
+    if mask is not None:
+        _check_fits(mask, target.shape, "where mask")
+        value = ew.where(spread(mask, target.shape), value, target.node)
     if ufunc is not None and target.is_read_only:
         raise ValueError("output array is read-only")
     target.write(value)
     return target
+
+
+def _check_casting(of: np.dtype, to: np.dtype, casting: Any, ufunc: np.ufunc | None) -> None:
+    if np.can_cast(of, to, casting):
+        return
+    if ufunc is None:
+        raise TypeError(f"Cannot cast array data from {of!r} to {to!r} according to the rule {casting!r}")
+    raise TypeError(f"Cannot cast ufunc {ufunc.__name__!r} output from {of!r} to {to!r} with casting rule {casting!r}")
+
+
+def _check_fits(node: Node, shape: Shape, what: str) -> None:
+    lead = len(shape) - len(node.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, shape[lead:], strict=True)):
+        raise ValueError(f"could not broadcast {what} from shape {tight(node.shape)} into shape {tight(shape)}")
 
 
 # -- matrix products ---------------------------------------------------------------------------------------------------
