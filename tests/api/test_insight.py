@@ -126,7 +126,8 @@ print(expected.peak - expected.arguments, high() - before)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_peak_is_what_a_process_takes() -> None:
     """As the high-water mark of a process that makes the call says. It may be less: a page counts from its first use."""
-    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, timeout=120, check=True)
+    for _ in range(2):  # the first process may compile, which takes memory too
+        done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, timeout=120, check=True)
     expected, measured = map(int, done.stdout.split())
     assert 0.6 * expected < measured < expected + 8e6
 

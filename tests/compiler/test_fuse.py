@@ -27,8 +27,9 @@ M, ROWS = np.ones((40, 30)), np.arange(20)
     ("function", "arguments", "op", "reason"),
     [
         (lambda x: np.exp(x) + 1, (M,), "exp", fuse.ALONE),
-        (lambda x: (x + 1)[1:] * (x + 1)[:-1], (M,), "add", fuse.AGAIN),
+        (lambda x: (x + 1)[1:] * (x + 1)[:-1], (M,), "add", fuse.CHEAP),
         (lambda x: (np.exp(x), np.exp(x) + 1), (M,), "exp", fuse.STORED),
+        (lambda x: ((x + 1).sum(axis=0), np.exp(x + 1)), (M,), "add", fuse.COPIED),
         (lambda x: np.sqrt(np.sum(x, axis=1)), (M,), "reduce_sum", fuse.REDUCED),
         (lambda x: np.exp(x) @ x.T, (M,), "exp", fuse.NO_NEST),
         (lambda x, i: np.exp(x)[i] + 1, (M, ROWS), "exp", fuse.AT_INDICES),

@@ -58,7 +58,8 @@ MOST_SOURCES = 32
 
 # Why a value is computed in a kernel that needs it, or isn't.
 ALONE = "needed nowhere else"
-AGAIN = "cheap enough to be worked out more than once"
+CHEAP = "cheap enough to be worked out more than once"
+COPIED = "worked out in each kernel that needs it, which costs less than to keep it"
 STORED = "stored too, as others need it"
 REDUCED = "its result is used once it is complete"
 NO_NEST = "that is no loop nest"
@@ -219,7 +220,7 @@ class _Fuser:
     def decisions(self, numbers: Mapping[_Group, int]) -> tuple[Decision, ...]:
         """What was decided of values, with the numbers of the kernels."""
         return tuple(
-            Decision(node, numbers[self.group_of[node]], numbers[self.group_of[user]], reason)
+            Decision(node, numbers[self.group_of.get(node, self.group_of[user])], numbers[self.group_of[user]], reason)
             for node, user, reason in self.tried
         )
 
@@ -277,11 +278,12 @@ class _Fuser:
             found.append((group, positions))
         if self.cones[node] is None and not _are_elsewhere(node, [positions for _, positions in found]):
             return False
-        if not all(self._pays(node, group.members, positions) for group, positions in found):
+        if any(self._worth(node, group.members, positions) == DEAR for group, positions in found):
             return False
         for group, positions in found:
             for level, views in positions:
                 group.members.add(node, level, {views})
+            self.tried.append((node, group.root, COPIED))
         self.copies[node] = list(inside)
         return True
 
@@ -320,7 +322,7 @@ class _Fuser:
             reason = STORED if is_alike else OTHER_POINTS
         else:
             reason = self._worth(node, members, positions)
-        if reason not in (ALONE, AGAIN, STORED, REDUCED):
+        if reason not in (ALONE, CHEAP, STORED, REDUCED):
             return False, reason
         if not group.lead(followers):
             return False, IN_BETWEEN
@@ -412,7 +414,7 @@ class _Fuser:
         if members.repeated + again > RECOMPUTE:
             return DEAR
         members.repeated += again
-        return AGAIN
+        return CHEAP
 
 
 def _cones(order: Sequence[Node]) -> dict[Node, frozenset[Node] | None]:
