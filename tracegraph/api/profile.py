@@ -14,7 +14,8 @@ from tracegraph.backends.numba.pool import get_num_threads
 from tracegraph.backends.numba.program import kernel_name
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel
 from tracegraph.compiler.memory import Plan
-from tracegraph.compiler.traffic import expected_nanoseconds, in_all, lines_of, traffic_of
+from tracegraph.compiler.schedule import nanoseconds
+from tracegraph.compiler.traffic import in_all, lines_of, traffic_of
 from tracegraph.ir import Where
 
 __all__ = ["Profile", "Row", "profile_of"]
@@ -186,7 +187,7 @@ def _inside(kernel: Kernel, outer: Row) -> Iterator[Row]:
 
 def _shared_out(inner: Sequence[tuple[Plan, int]], outer: Row, calls: int) -> Iterator[Row]:
     """Kernels that share the time of a row as the compiler expects them to."""
-    costs = [expected_nanoseconds(plan.schedule.kernels[number]) for plan, number in inner]
+    costs = [nanoseconds(plan.schedule.kernels[number]) for plan, number in inner]
     for (plan, number), cost in zip(inner, costs, strict=True):
         kernel = plan.schedule.kernels[number]
         traffic, part = traffic_of(kernel, plan.shelves), cost / (sum(costs) or 1.0)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracegraph.compiler.cost import nest_nanoseconds, weight_of
+from tracegraph.compiler.cost import weight_of
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.nest import Address, Apply, Load, Nest, Pick
 from tracegraph.ir import Node, Where
 
-__all__ = ["Traffic", "expected_nanoseconds", "in_all", "lines_of", "traffic_of"]
+__all__ = ["Traffic", "in_all", "lines_of", "traffic_of"]
 
 
 class Traffic(NamedTuple):
@@ -40,6 +40,8 @@ def traffic_of(kernel: Kernel, near: Container[Node] = ()) -> Traffic:
     if isinstance(kernel, CallKernel):
         return _of_call(kernel)
     node = kernel.node
+    if isinstance(kernel, LibraryKernel) and kernel.packs and kernel.packed is not None:
+        return Traffic(2.0 * _bytes(kernel.packed), 0.0, 0.0, node.dtype)
     if isinstance(kernel, PhaseKernel):
         nbytes = sum(_bytes(each) for each in (*kernel.reads, *kernel.writes))
         return Traffic(nbytes, float(node.aval.size), float(node.aval.size), node.dtype)
@@ -104,15 +106,6 @@ def in_all(parts: Sequence[Traffic], times: int = 1) -> Traffic:
         times * sum(each.slots for each in parts),
         parts[0].dtype if parts else np.dtype(float),
     )
-
-
-def expected_nanoseconds(kernel: Kernel) -> float:
-    """About how long one core takes."""
-    if isinstance(kernel, NestKernel):
-        return nest_nanoseconds(kernel.nest)
-    if isinstance(kernel, (CallKernel, PhaseKernel)):
-        return kernel.nanoseconds
-    return kernel.contraction.nanoseconds if kernel.is_contraction else float(kernel.node.aval.size)
 
 
 def lines_of(kernel: Kernel) -> tuple[Where, ...]:
