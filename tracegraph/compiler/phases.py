@@ -318,8 +318,11 @@ def _total(node: Node, counts: Node, bins: int, pieces: int, stride: int) -> Pha
 
 # -- sums at indices ---------------------------------------------------------------------------------------------------
 
-#: Up to so many places a task has all of them for itself; of more, so many make a range that fits in a cache.
-OWN_PLACES, RANGE_BITS, MOST_RANGES_BITS = 2**15, 14, 9
+#: Up to so many places, or where at least two tasks have so many times as many values, a task has all of them for itself; of
+#: more, so many make a range that fits in a cache.
+OWN_PLACES, OWN_VALUES, RANGE_BITS, MOST_RANGES_BITS = 2**15, 4, 14, 9
+#: Values whose indices are looked at together.
+IN_BLOCKS = {"block": str(LOOKED_UP)}
 #: What it costs to add one value up, and to deal it out; by how many tasks rows are looked for.
 ADDED, DEALT, ROW_TASKS = 1.5, 2.0, 4
 
@@ -330,7 +333,8 @@ def _scatter(node: Node, places: Sequence[Place]) -> Phases:
         return ()
     if inner > 1:
         return (_scattered_rows(node, places, inner),)
-    return _own_sums(node, places) if n <= OWN_PLACES else _dealt_sums(node, places)
+    is_own = n <= OWN_PLACES or 2 * OWN_VALUES * n <= node.inputs[2].aval.size
+    return (_own_sums if is_own else _dealt_sums)(node, places)
 
 
 def _value_words(node: Node, at: str) -> dict[str, str]:
@@ -349,7 +353,7 @@ def _scattered_rows(node: Node, places: Sequence[Place], inner: int) -> PhaseKer
 
 def _cut(m: int, places: int) -> tuple[int, int]:
     """Into how many pieces values are cut, and how long those are."""
-    pieces = max(1, min(MOST_COUNTERS, m // PIECE_VALUES, m // (4 * places)))
+    pieces = max(1, min(MOST_COUNTERS, m // PIECE_VALUES, m // (OWN_VALUES * places)))
     return pieces, -(-m // pieces)
 
 
@@ -357,9 +361,9 @@ def _own_sums(node: Node, places: Sequence[Place]) -> Phases:
     x, v, indices = places
     n, m = node.shape[0], node.inputs[2].aval.size
     pieces, width = _cut(m, n)
-    sums = _scratch(pieces * n, str(node.dtype), node)
-    words, cost = _value_words(node, "i"), ADDED * m
-    buffers, after = (indices, v, (sums, 0)), 0.3 * n * pieces
+    sums, found = _scratch(pieces * n, str(node.dtype), node), _scratch(pieces * LOOKED_UP, "int64", node)
+    words, cost = {**_value_words(node, "i"), **IN_BLOCKS}, ADDED * m
+    buffers, after = (indices, v, (sums, 0), (found, 0)), 0.3 * n * pieces
     return (
         _phase(node, "scatter_own", buffers, (n, m, width), pieces, 1, cost, words, written=2),
         _phase(node, "scatter_total", (x, (sums, 0), (node, 0)), (n, pieces), n, _step(n, after), after, written=2),
@@ -373,19 +377,23 @@ def _dealt_sums(node: Node, places: Sequence[Place]) -> Phases:
     ranges = -(-n // 2**shift)
     pieces, width = _cut(m, ranges)
     counts, ends = (_scratch(pieces * ranges, "int64", node) for _ in range(2))
+    found = _scratch(pieces * LOOKED_UP, "int64", node)
     dealt = _scratch(m, "int32" if n < 2**31 else "int64", node)
     is_same = is_literal(node.inputs[1].base)
     values = v if is_same else (_scratch(m, str(node.dtype), node), 0)
     numbers = (n, m, width, shift, ranges)
     deal = _phase(
         node, "scatter_deal" if is_same else "scatter_deal_values",
-        (indices, *(() if is_same else (v,)), (counts, 0), (ends, 0), (dealt, 0), *(() if is_same else (values,))),
-        (*numbers, pieces), pieces, 1, DEALT * m, written=2 if is_same else 3,
+        (
+            indices, *(() if is_same else (v,)), (counts, 0), (ends, 0), (dealt, 0), *(() if is_same else (values,)),
+            (found, 0),
+        ),
+        (*numbers, pieces), pieces, 1, DEALT * m, IN_BLOCKS, written=2 if is_same else 3,
     )  # fmt: skip
     add_up = (x, values, (ends, 0), (dealt, 0), (node, 0))
     words, cost = _value_words(node, "k"), ADDED * m
     return (
-        _phase(node, "scatter_count", (indices, (counts, 0)), numbers, pieces, 1, 1.0 * m),
+        _phase(node, "scatter_count", (indices, (counts, 0), (found, 0)), numbers, pieces, 1, 1.0 * m, IN_BLOCKS),
         deal,
         _phase(
             node, "scatter_gathered", add_up, (n, shift, ranges, pieces), ranges, _step(ranges, cost), cost, words, written=4

@@ -13,16 +13,28 @@ from tracegraph.backends.numba.texts import Text
 
 __all__ = ["TEXTS"]
 
-_OWN = """
+#: Indices are checked for a block of values at a time, in a loop that vectorises; what is done with them then waits for
+#: nothing but memory.
+_BLOCKS = """
+    block = lo * {block}
+    end = min(hi * width, m)
+    is_outside = False
+    for start in range(lo * width, end, {block}):
+        stop = min(start + {block}, end)
+        for i in range(start, stop):
+            at = load(indices, i)
+            is_outside = logical_or(is_outside, outside(at, n))
+            store(found, block + i - start, inside(at, n))
+        for i in range(start, stop):
+            place = reload(found, block + i - start)
+"""
+
+_OWN = f"""
     own = lo * n
     for b in range(own, own + n):
         store(sums, b, 0)
-    is_outside = False
-    for i in range(lo * width, min(hi * width, m)):
-        at = load(indices, i)
-        is_outside = logical_or(is_outside, outside(at, n))
-        place = own + inside(at, n)
-        store(sums, place, add(reload(sums, place), load(v, {at})))
+{_BLOCKS}
+            store(sums, own + place, add(reload(sums, own + place), load(v, {{at}})))
     if is_outside:
         store(errors, 0, 1)
 """
@@ -51,21 +63,18 @@ _ROWS = """
         store(errors, 0, 1)
 """
 
-_COUNT = """
+_COUNT = f"""
     own = lo * ranges
     for b in range(own, own + ranges):
         store(counts, b, 0)
-    is_outside = False
-    for i in range(lo * width, min(hi * width, m)):
-        at = load(indices, i)
-        is_outside = logical_or(is_outside, outside(at, n))
-        place = own + (inside(at, n) >> shift)
-        store(counts, place, reload(counts, place) + 1)
+{_BLOCKS}
+            b = own + (place >> shift)
+            store(counts, b, reload(counts, b) + 1)
     if is_outside:
         store(errors, 0, 1)
 """
 
-_DEAL = """
+_DEAL = f"""
     own = lo * ranges
     total = 0
     for b in range(ranges):
@@ -73,13 +82,12 @@ _DEAL = """
             if k == lo:
                 store(ends, own + b, total)
             total += load(counts, k * ranges + b)
-    for i in range(lo * width, min(hi * width, m)):
-        place = inside(load(indices, i), n)
-        b = own + (place >> shift)
-        end = reload(ends, b)
-        store(ends, b, end + 1)
-        store(places, end, place)
-{deal}
+{_BLOCKS}
+            b = own + (place >> shift)
+            to = reload(ends, b)
+            store(ends, b, to + 1)
+            store(places, to, place)
+{{deal}}
 """
 
 _GATHERED = """
@@ -93,15 +101,17 @@ _GATHERED = """
             store(out, place, add(reload(out, place), load(v, {at})))
 """
 
-_DEALT = "        store(values, end, load(v, i))"
+_DEALT = "            store(values, to, load(v, i))"
 TEXTS: Mapping[str, Text] = {
-    "scatter_own": Text("indices v sums", "n m width", _OWN),
+    "scatter_own": Text("indices v sums found", "n m width", _OWN),
     "scatter_total": Text("x sums out", "n pieces", _TOTAL),
     "scatter_rows": Text("x indices v out", "n m inner", _ROWS),
-    "scatter_count": Text("indices counts", "n m width shift ranges", _COUNT),
-    "scatter_deal": Text("indices counts ends places", "n m width shift ranges pieces", _DEAL.replace("{deal}\n", "")),
+    "scatter_count": Text("indices counts found", "n m width shift ranges", _COUNT),
+    "scatter_deal": Text(
+        "indices counts ends places found", "n m width shift ranges pieces", _DEAL.replace("{deal}\n", "")
+    ),
     "scatter_deal_values": Text(
-        "indices v counts ends places values", "n m width shift ranges pieces", _DEAL.replace("{deal}", _DEALT)
+        "indices v counts ends places values found", "n m width shift ranges pieces", _DEAL.replace("{deal}", _DEALT)
     ),
     "scatter_gathered": Text("x v ends places out", "n shift ranges pieces", _GATHERED),
 }
