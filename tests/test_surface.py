@@ -67,8 +67,9 @@ def laid_out(values: np.ndarray, layout: str) -> np.ndarray:
 
 
 def layouts_for(source: str) -> tuple[str, ...]:
-    """NumPy's `ufunc.at` writes into read-only ones; its reductions by two functions err on elements side by side."""
-    if any(name in source for name in ("arctan2.reduce", "power.reduce")):
+    """Along axes of one element strides mean nothing, and a placeholder has those of C order. NumPy's `ufunc.at` writes into
+    read-only arrays; its reductions by two functions err on elements side by side."""
+    if any(name in source for name in ("strides", "arctan2.reduce", "power.reduce")):
         return ("C",)
     return LAYOUTS[: LAYOUTS.index("repeated")] if ".at(" in source else LAYOUTS
 
@@ -138,6 +139,8 @@ def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) ->
         if isinstance(caught, ValueError) and "read-only" in str(caught) and not all(a.flags.writeable for a in mine):
             return  # some of NumPy's methods write to what is read-only
         assert caught is None, f"{source}: eager no error, compiled {caught!r}"
+        if "argsort(" in source and "stable" not in source and any(np.unique(a).size < a.size for a in mine):
+            return  # equal elements come in any order
         assert difference(expected, actual) is None, source
         assert difference(mine, theirs) is None, f"{source}: what it leaves in its arguments"
 

@@ -392,6 +392,22 @@ FOUND: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
     *((lambda x, i, v: x.__setitem__(i, v), (x.copy(), i, v))
       for x in (np.zeros((3, 2)), np.zeros((3, 0))) for i in (np.zeros(0, bool), np.zeros(0, int), [0, 9])
       for v in (np.zeros((3, 0)), np.zeros((3, 0, 2)), np.zeros((3, 3)), 1.0)),
+    (lambda x, i, j: x[i, j], (np.zeros((0, 2)), np.zeros((1, 2), int), np.zeros((0, 2), int))),
+    (lambda x: np.einsum("ii", x), (np.zeros((0, 1)),)),
+    (lambda x, z: np.mean(x, axis=0, out=z), (ONE, THREE.copy())),
+    (lambda x, s: operator.imatmul(x, s), (np.zeros(2, "u1"), np.zeros(2))),
+    (lambda x, s, z: np.matmul(x, s, out=z), (ONE, np.ones(1), np.zeros((), int))),
+    (lambda x, z, w: np.modf(x, out=(z, w)), (ONE, np.zeros(()), np.zeros(3))),
+    (lambda x, y: operator.iadd(x, y), (np.zeros((2, 3), int), np.ones((2, 2)))),
+    *((lambda x, v, i: operator.setitem(x, i, v), (np.zeros(3, kind), v, i))
+      for kind in ("?", "i4", "f8", "c8") for v in (np.ones(1), np.ones(2)) for i in (np.array(1), np.array(9))),
+    *((lambda x, v=v: operator.setitem(x, 1, v), (np.zeros(3, kind),))
+      for kind in ("?", "i4", "f8", "c8") for v in ([1], [1, 2], [], np.ones(2), 1, True)),
+    (lambda x, w: np.bincount(x, w), (np.ones(2, int), np.array(1j))),
+    (np.histogramdd, (np.zeros((3, 0)),)),
+    (lambda x, y: np.ravel_multi_index((x, y), (3, 6)), (np.ones(2, "u8"), np.ones(2, "u8"))),
+    (np.linalg.pinv, (np.zeros((0, 2, 2), "u8"),)),
+    (lambda x: np.arange(x, x + 3), (np.array(0.7026, "f2"),)),
     (lambda x, i, w: operator.setitem(x, i, x[i] + w), (np.ones((3, 4)), np.array([[3, 1]]), np.ones((3, 4)))),
 )  # fmt: skip
 

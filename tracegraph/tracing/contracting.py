@@ -129,6 +129,8 @@ def _parsed(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[La
         target = (*unnamed, *once)
     extents: dict[Any, int] = {}
     for labels, shape in zip(known, shapes, strict=True):
+        if len(set(zip(labels, shape, strict=True))) > len(set(labels)):
+            return None
         for label, n in zip(labels, shape, strict=True):
             if extents.setdefault(label, n) not in (n, 1) and n != 1:
                 return None

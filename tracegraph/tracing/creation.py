@@ -82,8 +82,8 @@ def _arange(*args: Any, **kwargs: Any) -> Any:
     step = kwargs.get("step", args[2] if len(args) > 2 else 1)
     if array.dtype.kind != "f" or not has_placeholder((start, step)):
         return array
-    first, by = node_of(start, array.dtype), node_of(step, array.dtype)
-    difference = subtract(add(first, by), first)
+    first = node_of(start, array.dtype)
+    difference = subtract(node_of(start + step, array.dtype), first)
     steps = cast(iota(length=array.size, dtype=np.dtype(np.int64)), array.dtype)
     return result(add(spread(first, array.shape), multiply(steps, spread(difference, array.shape))), is_array=True)
 

@@ -242,8 +242,8 @@ def _mean(
     kept = _mean_dtype(node.dtype) if dtype is None else check_dtype(np.dtype(dtype))
     to = np.dtype(np.float32) if dtype is None and kept == np.float16 else kept
     loop = None if out is not None and dtype is None and to == node.dtype else to
-    total = _sum(a, axis, loop, out, keepdims, NONE, where)
     count = _count(node.shape, axis, where, keepdims, to)
+    total = _sum(a, axis, loop, out, keepdims, NONE, where)
     if out is not None:
         return call(np.divide, (total, count), out=out, casting="unsafe")  # type: ignore[no-any-return]
     return result(cast(call(np.divide, (total, count), dtype=to).node, kept))

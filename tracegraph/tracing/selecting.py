@@ -303,7 +303,7 @@ class _Picking:
 
     def check(self, *, is_last: bool = False) -> None:
         """Raises what NumPy raises for places that are out of bounds, those that are not known if nobody looks later."""
-        for node, axis, n in self._checks:
+        for node, axis, n in self._checks if self.indices[0].aval.size else ():
             _checked(node, axis, n, is_last=is_last or 0 in self.shape)
 
     def arranged(self, node: Node) -> Node:
