@@ -23,10 +23,10 @@ from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
 from tracegraph.backends.numba.results import has_own_memory
-from tracegraph.errors import TraceError, TracegraphWarning, at
+from tracegraph.errors import TraceError, TracegraphError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
-from tracegraph.tracing import GiveUp, user_where
+from tracegraph.tracing import GiveUp, active_trace, user_where
 
 __all__ = ["MISS", "Paths", "Segment"]
 
@@ -36,6 +36,14 @@ MISS = object()
 #: A function that forks more often than this in one call, or takes more different ways, is better run as it is.
 MOST_FORKS = 256
 MOST_PATHS = 32
+
+
+class _FailedError(BaseException):
+    """An operation of a compiled stretch has failed in a function that catches errors; its own code must not see this."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Segment:
@@ -166,21 +174,52 @@ class Paths:
         self._programs: dict[Hashable, Executable] = {}
         self._endings = 0
         self._is_given_up = False
+        self._catches = False
         self._lock = threading.RLock()
 
     def call(self, leaves: Sequence[Any]) -> Any:
-        """The value of the function."""
+        """The value of the function.
+
+        If an operation fails in a function that catches errors, that runs as it is: it says itself how it goes on.
+        """
         root = self._root
-        if root is not None and root.ending is not None:
+        if root is not None and root.ending is not None and not self._catches:
             return root.finish(leaves, leaves)
+        try:
+            return self._found(leaves)
+        except _FailedError as failed:
+            kept = [(leaf, leaf.copy()) for leaf in leaves if isinstance(leaf, np.ndarray)]
+            try:
+                return self._apply(list(leaves))
+            except Exception as error:
+                for leaf, old in kept:
+                    if leaf.flags.writeable:
+                        np.copyto(leaf, old)
+                if type(error) is type(failed.error):
+                    raise failed.error from None
+                raise
+
+    def _found(self, leaves: Sequence[Any]) -> Any:
+        """The value by the segments for these arguments."""
         if not self._is_given_up:
             try:
                 segments, values = self.path(leaves)
             except GiveUp as reason:
                 self._warn(reason.where)
             else:
-                return segments[-1].finish(leaves, values)
+                with self._failing():
+                    return segments[-1].finish(leaves, values)
         return self._apply(list(leaves))
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Around the run of a segment: its errors are known from those that the function raises while it is traced."""
+        try:
+            yield
+        except Exception as error:
+            if not self._catches or isinstance(error, TracegraphError):
+                raise
+            raise _FailedError(error) from None
 
     def quick(self) -> Callable[[Sequence[Any]], Any] | None:
         """What gives the function's value of leaves whose kinds nobody has looked at.
@@ -193,7 +232,7 @@ class Paths:
         traced, program, value_of = root.ending, root.program, root.value
         schedule = program.plan.schedule
         shared, outputs = dict(schedule.shared), schedule.fused.outputs
-        if traced.order_matters or traced.borrowed or (shared and program.may_fail):
+        if traced.order_matters or traced.borrowed or self._catches or (shared and program.may_fail):
             return None
         if any(outputs[output] != self._leaves[number].aval for output, number in shared.items()):
             return None
@@ -249,7 +288,8 @@ class Paths:
                 return False
             segments.append(following)
             if following.ending is None:
-                values += following.run(values)
+                with self._failing():
+                    values += following.run(values)
 
     @property
     def segments(self) -> list[Segment]:
@@ -358,6 +398,7 @@ class _Recorder:
         if self._passed < self._walked:
             raise _AstrayError
         traced = traced._replace(forks=tuple(self._forks))
+        paths._catches |= paths._is_plain and traced.catches
         if self.segments:
             graph, takes = _cut(traced.graph.outputs, self._places)
         else:
@@ -381,7 +422,10 @@ class _Recorder:
         else:
             graph, takes = _cut(gives, self._places) if gives else (None, ())
             segment = self._append(graph, takes, avals, decides)
-            self.values += segment.run(self.values)
+            trace = active_trace()
+            self._paths._catches |= self._paths._is_plain and trace is not None and bool(trace.attempts)
+            with self._paths._failing():
+                self.values += segment.run(self.values)
         self._places.update({each: place for place, each in enumerate(gives, self._next)})
         self._next += len(gives)
         self._passed += 1

@@ -55,6 +55,7 @@ class Traced(NamedTuple):
         order_matters: whether the graph is right only for arguments in C order.
         borrowed: the arrays from outside that were changed.
         forks: the lines at which the function went on by a value.
+        catches: whether the function would catch an error that an operation may raise when it is run.
     """
 
     graph: Graph
@@ -65,6 +66,7 @@ class Traced(NamedTuple):
     order_matters: bool
     borrowed: tuple[np.ndarray, ...]
     forks: tuple[Where | None, ...] = ()
+    catches: bool = False
 
     def value(self, results: Sequence[np.ndarray]) -> Any:
         """What the function returns, given the values of the outputs."""
@@ -135,7 +137,7 @@ def trace(
         borrowed = [
             (array, storage) for array, before, storage in current.borrowed.values() if storage.node is not before
         ]
-        outputs += [*(storage.node for _, storage in borrowed), *current.effects]
+        outputs += [*(storage.node for _, storage in borrowed), *current.effects, *current.kept_attempts()]
     graph = Graph(inputs, outputs)
     for node in graph.nodes[len(inputs) :]:
         if node.op is input_op:
@@ -151,6 +153,7 @@ def trace(
         current.captured,
         current.order_matters,
         tuple(array for array, _ in borrowed),
+        catches=bool(current.attempts),
     )
 
 

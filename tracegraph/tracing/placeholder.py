@@ -23,7 +23,7 @@ from tracegraph.ir import Node, set_where
 from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
 from tracegraph.ops.broadcast import reduced_shape, zeros_like
-from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, real, rint, trunc
+from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, power, real, rint, trunc
 from tracegraph.ops.gather import gather, scatter
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
@@ -591,12 +591,34 @@ def element(value: Any, dtype: np.dtype) -> Any:
 def located(where: Any, handler: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls a handler; a NumPy error that it raises gets the user's line."""
     try:
-        return handler(*args, **kwargs)
+        value = handler(*args, **kwargs)
+        _note_attempt(args[0] if value is None and args else value)
+        return value
     except (TypeError, ValueError, IndexError, OverflowError, UnsupportedError) as error:
         if not isinstance(error, TracegraphError):
             _work_out(args)
         append_place(error, where)
         raise
+
+
+def _note_attempt(value: Any) -> None:
+    """Tells the trace of a result that may turn out to be an error when it is run."""
+    if isinstance(value, tuple) and value:
+        value = value[0]
+    if type(value) is not Placeholder or not value.origin.is_open:
+        return
+    node = value.node
+    for _ in range(4):
+        if node.op.kind == "opaque" or node.op in _CHECKED:
+            value.origin.note_attempt(node)
+            return
+        if not node.inputs:
+            return
+        node = node.inputs[0]
+
+
+#: Operations with kernels that may find an operand to be out of bounds.
+_CHECKED = frozenset({gather, scatter, power})
 
 
 def _work_out(operands: Any) -> None:

@@ -3,6 +3,7 @@ seen, whether it is still open, and the tables that say what NumPy's functions m
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 import threading
@@ -11,8 +12,9 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,20 @@ def warn(text: str, category: type[Warning]) -> None:
     while _is_ours(frame.f_code.co_filename) and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)
+
+
+@lru_cache(maxsize=1024)
+def _caught(code: CodeType) -> tuple[tuple[int, int], ...]:
+    """The stretches of some code in which an error goes to an ``except`` or ``finally`` of its own."""
+    body = dis.Bytecode(code)
+    after = {first.offset: (first.opname, second.opname) for first, second in pairwise(body)}
+    return tuple(
+        (entry.start, entry.end)
+        for entry in body.exception_entries  # type: ignore[attr-defined]
+        if (names := after.get(entry.target)) is not None
+        and names[0] == "PUSH_EXC_INFO"
+        and names[1] != "WITH_EXCEPT_START"
+    )
 
 
 def called_by_user() -> str | None:
@@ -134,6 +150,7 @@ class Trace:
         order_matters: whether memory that is seen in two shapes was written to, so that arguments must be in C order.
         borrowed: arrays from outside that the function may change, what they held at first, and their memory.
         effects: nodes that are to be run for what they do, in this order.
+        attempts: nodes that may fail when they run, where the user's code would catch that.
         arguments: the inputs that stand for the function's arguments.
     """
 
@@ -151,6 +168,8 @@ class Trace:
         self.order_matters = False
         self.borrowed: dict[int, tuple[np.ndarray, Node, Storage]] = {}
         self.effects: list[Node] = []
+        self.attempts: list[Node] = []
+        self._outermost: FrameType | None = None
         self.arguments: Collection[Node] = ()
         self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
@@ -165,12 +184,14 @@ class Trace:
         """Placeholders of this trace may be used inside the ``with`` block, and only there."""
         outer, _active.trace = _active.trace, self
         self.is_open = True
+        self._outermost = sys._getframe(2)
         try:
             yield self
             for array, before, _ in self._captured.values():
                 _check_unchanged(array, before)
         finally:
             self.is_open = False
+            self._outermost = None
             _active.trace = outer
 
     @contextmanager
@@ -221,6 +242,20 @@ class Trace:
             return node
         _check_unchanged(*seen[:2])
         return seen[2]
+
+    def note_attempt(self, node: Node) -> None:
+        """Keeps a node that may fail if the user's code would catch the error: it is run, whoever needs it or not."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame is not self._outermost:
+            code, place = frame.f_code, frame.f_lasti
+            if not _is_ours(code.co_filename) and any(start <= place < end for start, end in _caught(code)):
+                self.attempts.append(node)
+                return
+            frame = frame.f_back
+
+    def kept_attempts(self) -> list[Node]:
+        """Those that are not inside of a loop or a branch, which keeps its own."""
+        return [node for node in self.attempts if self._inner_kind(node) is None]
 
     def meaning(self, function: Any) -> Callable[..., Any] | None:
         """What one of NumPy's functions does to placeholders."""
@@ -288,7 +323,7 @@ class Trace:
         return [storage for _, storage in alive]
 
     def _live(self) -> list[Node]:
-        live = dict.fromkeys([*(storage.node for storage in self._alive()), *self.effects])
+        live = dict.fromkeys([*(storage.node for storage in self._alive()), *self.effects, *self.attempts])
         return [node for node in live if self._inner_kind(node) is None]
 
     def borrow(self, array: np.ndarray) -> Storage:
