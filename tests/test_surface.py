@@ -71,6 +71,8 @@ def layouts_for(source: str) -> tuple[str, ...]:
     read-only arrays; its reductions by two functions err on elements side by side."""
     if any(name in source for name in ("strides", "arctan2.reduce", "power.reduce")):
         return ("C",)
+    if "iu" in source and "] = " in source:  # of equal indices the last in memory counts
+        return ("C", "stepped", "read-only")
     return LAYOUTS[: LAYOUTS.index("repeated")] if ".at(" in source else LAYOUTS
 
 

@@ -408,6 +408,8 @@ FOUND: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
     (lambda x, y: np.ravel_multi_index((x, y), (3, 6)), (np.ones(2, "u8"), np.ones(2, "u8"))),
     (np.linalg.pinv, (np.zeros((0, 2, 2), "u8"),)),
     (lambda x: np.arange(x, x + 3), (np.array(0.7026, "f2"),)),
+    (lambda x, v: np.put(x, [1, 5], v), (ONE.copy(), EMPTY)),
+    (lambda i: np.unravel_index(i, (3, 4)), (np.arange(3).astype("u8"),)),
     (lambda x, i, w: operator.setitem(x, i, x[i] + w), (np.ones((3, 4)), np.array([[3, 1]]), np.ones((3, 4)))),
 )  # fmt: skip
 
