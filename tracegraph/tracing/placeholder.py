@@ -349,10 +349,10 @@ class Placeholder:
         return self._whole(rint) if ndigits is None else np.round(self, ndigits)
 
     def __floor__(self) -> Any:
-        return self._whole(floor)
+        return self.real._whole(floor) if self._weak is None else self._whole(floor)
 
     def __ceil__(self) -> Any:
-        return self._whole(ceil)
+        return self.real._whole(ceil) if self._weak is None else self._whole(ceil)
 
     def __trunc__(self) -> Any:
         return self._whole(trunc)

@@ -454,6 +454,8 @@ def _values(value: Any, dtype: np.dtype) -> Node:
 
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     places, values = converted(ind, INDEX), _values(v, a.dtype)
+    if places.aval.size and not a.size:
+        raise IndexError("cannot replace elements of an empty array")
     if values.aval.size:
         _put_flat(a, _within(places, a.size, mode, 0), values, distinct=False)
 
