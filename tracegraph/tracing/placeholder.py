@@ -636,7 +636,7 @@ def _note_attempt(value: Any) -> None:
     if type(value) is not Placeholder or not value.origin.is_open:
         return
     node = value.node
-    for _ in range(4):
+    for _ in range(3):
         if node.op.kind == "opaque" or node.op in _CHECKED:
             value.origin.note_attempt(node)
             return

@@ -314,7 +314,8 @@ def _elementwise(
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
     emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
-    _check_outputs(ufunc, dtypes, targets, casting)
+    if targets[0] is not None or len(targets) > 1:
+        _check_outputs(ufunc, dtypes, targets, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
