@@ -71,6 +71,8 @@ def layouts_for(source: str) -> tuple[str, ...]:
     read-only arrays; its reductions by two functions err on elements side by side."""
     if any(name in source for name in ("strides", "arctan2.reduce", "power.reduce")):
         return ("C",)
+    if "iu" in source and "] = " in source:  # of equal indices the last in memory counts
+        return ("C", "stepped", "read-only")
     return LAYOUTS[: LAYOUTS.index("repeated")] if ".at(" in source else LAYOUTS
 
 
@@ -127,7 +129,7 @@ def check_call(call: tuple[str, list[tuple[str, tuple[int, ...], str]], int]) ->
     elif _is_numpys_fault(source, theirs, error):
         event("not what NumPy means to do")
     elif error is not None:
-        if source.startswith("len(") and caught is None:
+        if source.startswith("len(") and isinstance(error, IndexError):
             return  # what nobody looks at is not worked out
         if "read-only" in str(error) and caught is None and difference(mine, theirs) is None:
             return  # there was nothing to write

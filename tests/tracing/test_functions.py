@@ -408,6 +408,14 @@ FOUND: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
     (lambda x, y: np.ravel_multi_index((x, y), (3, 6)), (np.ones(2, "u8"), np.ones(2, "u8"))),
     (np.linalg.pinv, (np.zeros((0, 2, 2), "u8"),)),
     (lambda x: np.arange(x, x + 3), (np.array(0.7026, "f2"),)),
+    (lambda x, v: np.put(x, [1, 5], v), (ONE.copy(), EMPTY)),
+    (lambda i: np.unravel_index(i, (3, 4)), (np.arange(3).astype("u8"),)),
+    (lambda x, v: np.put(x, [1, 5], v), (EMPTY.copy(), EMPTY)),
+    *((lambda x, y, z: np.matmul(x, y, out=z), (np.ones((2, 3)), y, np.zeros(shape)))
+      for y in (np.ones((3, 2)), np.ones((3, 1)), np.ones(3)) for shape in ((2, 2), (4, 2, 2), (4, 2), (2,), (3,))),
+    (lambda x: (math.floor(x[0]), math.ceil(x[0])), (np.array([1.5 + 2j]),)),
+    (np.bitwise_and.reduce, (np.zeros(0, "u1"),)),
+    (np.polymul, (np.zeros(3, int), np.ones(2, "i4"))),
     (lambda x, i, w: operator.setitem(x, i, x[i] + w), (np.ones((3, 4)), np.array([[3, 1]]), np.ones((3, 4)))),
 )  # fmt: skip
 

@@ -1,10 +1,12 @@
 """What a function writes into, and who sees it: views and views of views, both ways; arguments; what cannot be written."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 from support.running import check_error, check_traced, interpreted
 
 import tracegraph as tg
@@ -300,3 +302,30 @@ def test_writing_to_what_was_reshaped_needs_c_order(writes) -> None:
         assert np.array_equal(one, other)
     with pytest.raises(tg.TraceError, match="not in C order"):
         compiled(np.ones((3, 2)).T)
+
+
+def windows_of_what_changes(x: Any) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2))
+    x *= 2
+    sums = windows.sum(axis=(-1, -2))
+    x[0] = 9
+    return sums, windows[0, 0], windows.T, windows.reshape(-1, 4)
+
+
+def strided_both_ways(x: Any) -> Any:
+    line = as_strided(x, (4,), (5 * x.itemsize,))
+    rows = as_strided(x[1:], (2, 4, 2), (x.strides[0], x.itemsize, x.itemsize), writeable=False)
+    line += 10
+    x[2] = -1
+    return line, rows, rows.max(axis=-1)
+
+
+def test_windows_and_strides_are_views() -> None:
+    """They see what is written later; those that overlap are for reading only."""
+    x = np.arange(20.0).reshape(4, 5)
+    check_traced(windows_of_what_changes, x.copy())
+    check_traced(lambda x: strided_both_ways(x[:, :4]), x.copy())
+    check_traced(strided_both_ways, x.copy())
+    check_traced(lambda x: operator.setitem(np.lib.stride_tricks.sliding_window_view(x, 2, 1), 0, 1), x.copy())
+    with pytest.raises(tg.UnsupportedError, match="only within the elements of one array"):
+        tg.compile(lambda x: as_strided(x, (30,), (8,)))(x)

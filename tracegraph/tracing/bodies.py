@@ -179,7 +179,7 @@ class _Coefficients:
         if np.ndim(coefficients) > 1:
             raise ValueError("Polynomial must be 1d only.")
         kept = np.trim_zeros(np.atleast_1d(coefficients), "f")
-        return kept if np.size(kept) else asarray([0.0])
+        return kept if np.size(kept) else asarray([0], kept.dtype)
 
 
 #: Classes of NumPy's that bodies make objects of.

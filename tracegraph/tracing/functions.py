@@ -27,7 +27,7 @@ from tracegraph.tracing.selecting import nonzero
 from tracegraph.tracing.sorting import FUNCTIONS as SORTING
 from tracegraph.tracing.ufuncs import call, write
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "as_strided"]
 
 
 def _array(value: Any) -> Placeholder:
@@ -159,8 +159,7 @@ def _at_least(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) ->
 def _sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Placeholder:
-    """A copy, where NumPy has a view that may not be written to."""
-    array: Any = _array(x)
+    array = _array(x)
     sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
     if min(sizes, default=0) < 0:
         raise ValueError("`window_shape` cannot contain negative values")
@@ -175,9 +174,22 @@ def _sliding_window_view(
         count = array.shape[k] - size + 1
         if count < 1:
             raise ValueError("window shape cannot be larger than input array shape")
-        array = np.take(array, np.arange(count)[:, None] + np.arange(size), axis=k)
-        array = np.moveaxis(array, k + 1, -1)
-    return array  # type: ignore[no-any-return]
+        windows = array.windows(k, node_of(np.arange(count)[:, None] + np.arange(size)))
+        others = list(range(2, windows.ndim))
+        array = windows.seen_as("transpose", axes=(*others[:k], 0, *others[k:], 1))
+    return array
+
+
+def as_strided(
+    x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True, **_: Any
+) -> Placeholder:
+    """`numpy.lib.stride_tricks.as_strided`: a view, for reading only where several of its elements are one in memory."""
+    array = _array(x)
+    extents = array.shape if shape is None else sizes(shape)
+    steps = array.strides if strides is None else sizes(strides)
+    if len(steps) != len(extents):
+        raise ValueError("mismatch in length of strides and shape")
+    return array.strided(extents, steps, writeable=writeable)
 
 
 # -- joining and splitting ---------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from tracegraph.ops import ALL
 from tracegraph.ops.broadcast import reduced_shape, zeros_like
 from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, power, real, rint, trunc
 from tracegraph.ops.gather import gather, scatter
+from tracegraph.ops.leaf import constant
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
@@ -143,7 +144,7 @@ class Placeholder:
     @property
     def is_read_only(self) -> bool:
         """Whether several of its elements may be the same one in memory."""
-        return any(name == "broadcast_to" for name, *_ in self._views)
+        return any(name == "broadcast_to" or not params.get("distinct", True) for name, params, _ in self._views)
 
     @property
     def origin(self) -> Trace:
@@ -180,6 +181,33 @@ class Placeholder:
         offset, *rest = self._layout
         shape, strides = (reduced_shape(each, axes) for each in rest)
         return self._view(node, "gather", params, numbers, Layout(offset, shape, strides))
+
+    def windows(self, axis: int, places: Node) -> Placeholder:
+        """The view, for reading only, whose first two axes are windows along an axis, and the elements in each."""
+        params = {"axes": (axis,), "distinct": False}
+        node = gather(self.node, places, **params)
+        if self._is_scalar:
+            return self.fresh(node)
+        offset, *rest = self._layout
+        _, strides = (reduced_shape(each, (axis,)) for each in rest)
+        step = self._layout.strides[axis]
+        return self._view(node, "gather", params, (places,), Layout(offset, node.shape, (step, step, *strides)))
+
+    def strided(self, shape: tuple[int, ...], strides: tuple[int, ...], *, writeable: bool) -> Placeholder:
+        """The elements that lie at such places in the memory of the array, in bytes from its first one."""
+        whole = self.base if self._views else self
+        steps = [stride // self.itemsize for stride in strides]
+        places = np.full(shape, self._layout.offset)
+        for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):
+            places += np.arange(n).reshape(-1, *(1,) * (len(shape) - axis - 1)) * step
+        is_inside = not places.size or (places.min() >= 0 and places.max() < whole.size)
+        if whole.dtype != self.dtype or any(stride % self.itemsize for stride in strides) or not is_inside:
+            raise UnsupportedError("np.lib.stride_tricks.as_strided is traced only within the elements of one array")
+        flat = whole.seen_as("reshape", shape=(whole.size,))
+        params = {"axes": (0,), "distinct": writeable and np.unique(places).size == places.size}
+        numbers = (constant(places),)
+        node = gather(flat.node, *numbers, **params)
+        return flat._view(node, "gather", params, numbers, Layout(self._layout.offset, shape, tuple(steps)))
 
     def flattened(self, flat: Placeholder) -> Placeholder:
         """Its elements in a line: a view where they lie one after another, else a copy, even where a reshape is a view."""
@@ -321,10 +349,10 @@ class Placeholder:
         return self._whole(rint) if ndigits is None else np.round(self, ndigits)
 
     def __floor__(self) -> Any:
-        return self._whole(floor)
+        return self.real._whole(floor) if self._weak is None else self._whole(floor)
 
     def __ceil__(self) -> Any:
-        return self._whole(ceil)
+        return self.real._whole(ceil) if self._weak is None else self._whole(ceil)
 
     def __trunc__(self) -> Any:
         return self._whole(trunc)
@@ -608,7 +636,7 @@ def _note_attempt(value: Any) -> None:
     if type(value) is not Placeholder or not value.origin.is_open:
         return
     node = value.node
-    for _ in range(4):
+    for _ in range(3):
         if node.op.kind == "opaque" or node.op in _CHECKED:
             value.origin.note_attempt(node)
             return

@@ -453,8 +453,11 @@ def _values(value: Any, dtype: np.dtype) -> Node:
 
 
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    places = _within(converted(ind, INDEX), a.size, mode, 0)
-    _put_flat(a, places, _values(v, a.dtype), distinct=False)
+    places, values = converted(ind, INDEX), _values(v, a.dtype)
+    if places.aval.size and not a.size:
+        raise IndexError("cannot replace elements of an empty array")
+    if values.aval.size:
+        _put_flat(a, _within(places, a.size, mode, 0), values, distinct=False)
 
 
 def _place(arr: Any, mask: Any, vals: Any) -> None:
@@ -661,7 +664,7 @@ def _require_range(index: Node, n: int, text: str) -> None:
 
 
 def _unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Placeholder, ...]:
-    at = converted(indices, INDEX)
+    at = converted(indices, INDEX, "same_kind")
     sizes = (shape,) if isinstance(shape, int) else tuple(map(operator.index, shape))
     size = math.prod(sizes)
     known = _known(at)

@@ -25,6 +25,7 @@ import numpy as np
 from tracegraph.errors import TraceError, at
 from tracegraph.tracing.bodies import translated
 from tracegraph.tracing.creation import MAKERS, made, plain
+from tracegraph.tracing.functions import as_strided
 from tracegraph.tracing.lift import has_placeholder, listed, node_of, result
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.scipy_linalg import FUNCTIONS as LINALG
@@ -251,8 +252,9 @@ def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
     return standin
 
 
-#: Where functions of SciPy's are found, a module or a class in it, and what stands for them.
+#: Where functions are found that ask no argument, SciPy's among them, a module or a class in it, and what stands for them.
 _TABLES: Mapping[tuple[str, ...], Mapping[str, Callable[..., Any]]] = {
+    ("numpy.lib.stride_tricks",): {"as_strided": as_strided},
     ("scipy.special",): SPECIAL,
     ("scipy.linalg",): LINALG,
     **METHODS,

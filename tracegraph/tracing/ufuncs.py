@@ -244,6 +244,7 @@ def call(
     if ufunc in _PRODUCTS:
         _check_outputs(ufunc, loop_dtypes(np.add, tuple(map(descriptor, inputs)), loop), targets, casting)
         nodes: tuple[Node, ...] = (_PRODUCTS[ufunc](*inputs, loop=loop, **kwargs),)
+        _check_core_of_output(ufunc, inputs, nodes[0].shape, targets[0])
     else:
         if kwargs:
             raise TypeError(f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(kwargs))}'")
@@ -264,6 +265,17 @@ def _check_outputs(ufunc: np.ufunc, dtypes: Sequence[np.dtype], targets: Sequenc
         small = next(shape for shape in shapes if shape != whole)
         raise ValueError(
             f"non-broadcastable output operand with shape {tight(small)} doesn't match the broadcast shape {tight(whole)}"
+        )
+
+
+def _check_core_of_output(ufunc: np.ufunc, inputs: Sequence[Any], shape: Shape, target: Any) -> None:
+    """Only over stacks of products is a product broadcast where it is written."""
+    vectors = sum(np.ndim(value) < 2 for value in inputs)
+    core = {np.matmul: 2 - vectors, np.vecdot: 0}.get(ufunc, 1)
+    if isinstance(target, Placeholder) and core and target.shape[-core:] != shape[-core:]:
+        raise ValueError(
+            f"{ufunc.__name__}: Output operand 0 has a mismatch in its core dimensions, with gufunc signature "
+            f"{ufunc.signature} ({tight(target.shape[-core:])} is different from {tight(shape[-core:])})"
         )
 
 
@@ -302,7 +314,8 @@ def _elementwise(
         raise UnsupportedError(f"np.{ufunc.__name__} is not traced")
     emit = _EMIT.get(ufunc) or _BY_NAME.get(known_name(ufunc)) or _opaque(ufunc)
     dtypes = loop_dtypes(ufunc, tuple(map(descriptor, inputs)), dtype, casting)
-    _check_outputs(ufunc, dtypes, targets, casting)
+    if targets[0] is not None or len(targets) > 1:
+        _check_outputs(ufunc, dtypes, targets, casting)
     if ufunc in _COMPARISONS and dtypes[0].kind in "iu":
         return _compare_integers(ufunc, inputs, dtypes[0])
     operands = broadcast([node_of(value, to) for value, to in zip(inputs, dtypes, strict=False)])
