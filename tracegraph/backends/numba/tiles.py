@@ -306,7 +306,7 @@ def multiply_tile(
     line = size * count
     features = set(host_cpu()[1].split(","))
     registers = 32 if {"+avx512f", "+neon"} & features else 16
-    is_fused, has_masks = bool({"+fma", "+neon"} & features), "+avx" in features
+    is_fused = bool({"+fma", "+neon"} & features)
 
     def multiply_add(builder: Builder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
         if is_fused:
@@ -354,29 +354,44 @@ def multiply_tile(
                 terms = builder.select(builder.icmp_signed("<", left, share), left, share)
                 following += multiplied(first, terms, begun)
         sums = following
-        masks = [_mask(builder, builder.sub(n, ir.Constant(WORD, v * count)), count) for v in range(across)]
 
-        def finish(is_whole: bool) -> None:
+        def place_of(row: int) -> ir.Value:
+            return builder.add(c, builder.load(builder.gep(places, [ir.Constant(WORD, row)])))
+
+        def whole() -> None:
+            """Without masks, and all of it is loaded before any is stored."""
+            before, places_of_rows = builder.block, [place_of(i) for i in range(height)]
+            with builder.if_then(is_added):
+                added = [
+                    builder.fadd(value, _load(builder, places_of_rows[at // across], at % across * line, vector))
+                    for at, value in enumerate(sums)
+                ]
+                inside = builder.block
+            totals = [builder.phi(vector) for _ in sums]
+            for phi, value, more in zip(totals, sums, added, strict=True):
+                phi.add_incoming(value, before)
+                phi.add_incoming(more, inside)
+            for at, total in enumerate(totals):
+                _store(builder, places_of_rows[at // across], at % across * line, total)
+
+        def some() -> None:
+            masks = [_mask(builder, builder.sub(n, ir.Constant(WORD, v * count)), count) for v in range(across)]
+            every = _splat(builder, is_added, count)
             for i in range(height):
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, i), m)):
-                    place = builder.add(c, builder.load(builder.gep(places, [ir.Constant(WORD, i)])))
+                    place = place_of(i)
                     for v, value in enumerate(sums[i * across : (i + 1) * across]):
-                        old = _masked_load(builder, place, v * line, vector, builder.and_(masks[v], added))
-                        total = builder.fadd(value, old)
-                        if is_whole:
-                            _store(builder, place, v * line, total)
-                        else:
-                            _masked_store(builder, place, v * line, total, masks[v])
+                        old = _masked_load(builder, place, v * line, vector, builder.and_(masks[v], every))
+                        _masked_store(builder, place, v * line, builder.fadd(value, old), masks[v])
 
-        added = _splat(builder, is_added, count)
-        if has_masks:
-            finish(False)
-        else:
-            with builder.if_else(builder.icmp_signed("<", n, ir.Constant(WORD, across * count))) as (some, whole):
-                with some:
-                    finish(False)
-                with whole:
-                    finish(True)
+        is_some = builder.or_(
+            builder.icmp_signed("<", m, rows_all), builder.icmp_signed("<", n, ir.Constant(WORD, across * count))
+        )
+        with builder.if_else(is_some) as (edge, inner):
+            with edge:
+                some()
+            with inner:
+                whole()
         return context.get_dummy_value()
 
     word = types.int64
