@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+from tracegraph.ops.linalg import solve_triangular
 
 
 @pytest.mark.parametrize("n", [49, 97, 130])
@@ -22,3 +23,13 @@ def test_gradient_of_cholesky_in_blocks(n: int, is_complex: bool) -> None:
     inner = np.tril(np.conj(factor.T) @ w) * (1 - np.eye(n) / 2)
     half = np.conj(np.linalg.inv(factor).T) @ inner @ np.linalg.inv(factor)
     np.testing.assert_allclose(slope, (half + np.conj(half.T)) / 2, atol=1e-13)
+
+
+@pytest.mark.parametrize("n", [48, 49, 130])
+@pytest.mark.parametrize("lower", [False, True])
+def test_substitution_in_blocks(n: int, lower: bool) -> None:
+    """Of what is solved by substitution only one triangle is read."""
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(size=(2, n, n)) + n * np.eye(n), rng.normal(size=(2, n, 3))
+    expected = np.linalg.solve((np.tril if lower else np.triu)(a), b)
+    np.testing.assert_allclose(solve_triangular.reference(a, b, lower=lower), expected, atol=1e-14)

@@ -16,6 +16,7 @@ from tracegraph.ops.convolution import conv
 from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
+from tracegraph.ops.linalg import cholesky, solve
 from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
@@ -51,6 +52,14 @@ def _number(op, value):
 
 def _same(op):
     return lambda x: op(x, x)
+
+
+def _by_factor(upper, is_turned):
+    def build(x, y):
+        factor = cholesky(ew.add(matmul(transpose(x, axes=(1, 0)), x), constant(np.eye(3))), upper=upper)
+        return solve(transpose(factor, axes=(1, 0)) if is_turned else factor, y)
+
+    return build
 
 
 def _cut(x, starts, sizes, steps=None):
@@ -283,6 +292,17 @@ CASES = [
     Case("vector_product", "f32[4] f32[4,5]", lambda x, y: matmul(reshape(x, shape=(1, 4)), y), 1e-5, False),
     Case("vector_product", "f64[2,4] f64[2,4,5]", lambda x, y: matmul(reshape(x, shape=(2, 1, 4)), y), 1e-13, False),
     Case("vector_product", "f64[0] f64[0,5]", lambda x, y: matmul(reshape(x, shape=(1, 0)), y)),
+    Case("vector_product", "f64[3,4] f64[2,4]",
+         lambda x, y: matmul(x, ew.exp(reshape(_cut(y, (1, 0), (1, 4)), shape=(4, 1)))), 1e-13, False),
+    Case("vector_product", "f64[2,3,4] f64[4]",
+         lambda x, y: matmul(x, broadcast_to(reshape(y, shape=(4, 1)), shape=(2, 4, 1))), 1e-13, False),
+    Case("outer_product", "f64[3] f64[4]",
+         lambda x, y: matmul(reshape(x, shape=(3, 1)), reshape(y, shape=(1, 4))), 0.0, False),
+    Case("outer_product", "f32[2,3] f32[2,1,4]", lambda x, y: matmul(reshape(x, shape=(2, 3, 1)), y), 0.0, False),
+    Case("outer_product", "f32[2,3] f32[2,4]", lambda x, y: matmul(
+        reshape(x, shape=(2, 3, 1)), transpose(reshape(y, shape=(2, 4, 1)), axes=(0, 2, 1))), 0.0, False),
+    *(Case("triangular_solve", "f64[3,3] f64[3,2]", _by_factor(upper, is_turned), 1e-12, False)
+      for upper in (False, True) for is_turned in (False, True)),
     *(Case("short_window", spec, correlate, 1e-5, False) for spec in ("f64[7] f64[3]", "f32[2,5] f32[2,5]")),
     Case("short_window", "i8[9] i8[4]", correlate),
     *(Case("take_along_as_gather", spec,

@@ -589,6 +589,9 @@ def _linalg() -> list[Case]:
 
     return [
         *(Case("solve", (shape, (*shape[:-1], 2)), numpy=np.linalg.solve, **shared) for shape in squares),
+        *(Case("solve_triangular", (shape, (*shape[:-1], 2)), {"lower": lower},
+               numpy=lambda a, b, lower: np.linalg.solve((np.tril if lower else np.triu)(a), b), **triangular)
+          for shape in squares for lower in (False, True)),
         *(Case("inv", (shape,), {"or_nan": False}, numpy=lambda x, or_nan: np.linalg.inv(x), **shared)
           for shape in squares),
         *(Case("det", (shape,), numpy=np.linalg.det, **shared) for shape in squares),

@@ -31,6 +31,7 @@ from tracegraph.ops.elementwise import (
     greater,
     greater_equal,
     imag,
+    less_equal,
     like,
     multiply,
     negative,
@@ -48,7 +49,7 @@ from tracegraph.ops.shape import reshape_to
 __all__ = [
     "OPS", "cholesky", "cholesky_pullback", "cofactor", "complex_eig", "complex_eigvals", "det", "eig", "eig_parts", "eigh",
     "eigh_parts", "eigvals", "eigvalsh", "expm", "inv", "lstsq", "lstsq_parts", "pinv", "qr", "qr_parts", "slogdet",
-    "solve", "svd", "svd_parts", "svdvals", "unpack",
+    "solve", "solve_triangular", "svd", "svd_parts", "svdvals", "unpack",
 ]  # fmt: skip
 
 #: Up to so many rows a triangular matrix is not cut into blocks.
@@ -274,6 +275,27 @@ def _solve_shape(a: Shape, b: Shape) -> Shape:
     return b
 
 
+def _substituted(a: np.ndarray, b: np.ndarray, *, lower: bool) -> np.ndarray:
+    """By substitution, a block of rows at a time."""
+    n = a.shape[-1]
+    out = np.empty_like(b, order="C")
+    starts = range(0, n, _BLOCK)
+    for start in starts if lower else reversed(starts):
+        rows = slice(start, min(start + _BLOCK, n))
+        known = slice(0, start) if lower else slice(rows.stop, n)
+        block = (np.tril if lower else np.triu)(a[..., rows, rows])
+        out[..., rows, :] = np.linalg.solve(block, b[..., rows, :] - a[..., rows, known] @ out[..., known, :])
+    return out
+
+
+def _solved_back(out: Node, a: Node, ct: Node) -> Node:
+    return solve_triangular(swap_last(a), ct, lower=not out.params["lower"])
+
+
+def _triangle_of(node: Node, *, is_lower: bool) -> Node:
+    return _where_indices(greater_equal if is_lower else less_equal, node)
+
+
 def _inv_reference(a: np.ndarray, *, or_nan: bool) -> np.ndarray:
     try:
         return np.linalg.inv(a)
@@ -333,6 +355,16 @@ solve: Op = _row(
     each(
         lambda ct, out, a, b: negative(matmul(solve(swap_last(a), ct), swap_last(out))),
         lambda ct, out, a, b: solve(swap_last(a), ct),
+    ),
+)  # fmt: skip
+#: The same by a triangle, which is all that is read of ``a``.
+solve_triangular: Op = _row(
+    "solve_triangular", lambda a, b, lower: _solve_shape(a, b), _substituted,
+    each(
+        lambda ct, out, a, b: _triangle_of(
+            negative(matmul(_solved_back(out, a, ct), swap_last(out))), is_lower=out.params["lower"]
+        ),
+        lambda ct, out, a, b: _solved_back(out, a, ct),
     ),
 )  # fmt: skip
 #: ``or_nan``: singular matrices have NaN for an inverse, and are no error.

@@ -14,6 +14,7 @@ from tracegraph.ops.convolution import conv
 from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
 from tracegraph.ops.gather import gather, scatter_add
 from tracegraph.ops.leaf import iota
+from tracegraph.ops.linalg import cholesky, solve, solve_triangular
 from tracegraph.ops.product import matmul, swap_last
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min
 from tracegraph.ops.region import concatenate, slice_, update
@@ -23,6 +24,7 @@ from tracegraph.ops.shape import reshape, reshape_to, transpose
 from tracegraph.ops.sorting import argsort, put_along_add, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite.engine import Rules, rule
+from tracegraph.rewrite.match import swaps_last
 
 __all__ = ["LOWER"]
 
@@ -99,6 +101,26 @@ def vector_product(node: Node) -> Node | None:
         return None
     total = reduce_sum(multiply(matrix, broadcast_to(row, shape=shape)), axes=(axis,))
     return reshape(total, shape=node.shape)
+
+
+@rule("outer_product", matmul)
+def outer_product(node: Node) -> Node | None:
+    """A column times a row is bound by memory as well: ``broadcast_to(x) * broadcast_to(y)``, but for the sign of zeros."""
+    x, y = node.inputs
+    if not (_is_vector(x, -1) or _is_vector(y, -2)):
+        return None
+    return multiply(broadcast_to(x, shape=node.shape), broadcast_to(y, shape=node.shape))
+
+
+@rule("triangular_solve", solve)
+def triangular_solve(node: Node) -> Node | None:
+    """By a Cholesky factor, or its transpose, equations are solved by substitution."""
+    a, b = node.inputs
+    is_turned = swaps_last(a)
+    factor = a.inputs[0] if is_turned else a
+    if factor.op is not cholesky:
+        return None
+    return solve_triangular(a, b, lower=factor.params["upper"] == is_turned)
 
 
 @rule("short_window", correlate)
@@ -179,9 +201,23 @@ def _over_places(x: Node, w: Node, node: Node, stride: Ints, dilation: Ints) -> 
     return reshape(concatenate(*sums, axis=3), shape=(1, x.shape[1], 1, *node.shape[3:]))
 
 
-def _is_vector(node: Node, axis: int) -> bool:
-    """Whether an axis of extent 1 was only added to make a matrix of a vector."""
-    return node.op is reshape and node.inputs[0].aval.ndim < node.aval.ndim and node.shape[axis] == 1
+def _is_vector(node: Node, axis: int, depth: int = 8) -> bool:
+    """Whether an axis of extent 1 (-1 or -2) was only added to make a matrix of a vector, which may be a row or column that
+    was picked from a matrix. So it is in what is computed of such element by element."""
+    if node.shape[axis] != 1 or depth == 0:
+        return False
+    if node.op is reshape:
+        (source,) = node.inputs
+        picked = source.op is slice_ and sum(
+            n == 1 != whole for n, whole in zip(source.shape, source.inputs[0].shape, strict=True)
+        )
+        return source.aval.ndim - picked < node.aval.ndim
+    if swaps_last(node):
+        return _is_vector(node.inputs[0], -3 - axis, depth - 1)
+    if node.op is broadcast_to:
+        (source,) = node.inputs
+        return source.shape[-2:] == node.shape[-2:] and _is_vector(source, axis, depth - 1)
+    return node.op.kind == "elementwise" and any(_is_vector(source, axis, depth - 1) for source in node.inputs)
 
 
 @rule("update_of_update", update, lone=True)
@@ -295,6 +331,6 @@ def stable_sort(node: Node) -> Node | None:
 
 
 LOWER: Rules = (
-    arg_reduction, shared_matrix, whole_matmul, vector_product, update_of_update, short_window, window_sums, depthwise_conv,
-    overlapping_sums, stable_sort, take_along_as_gather, put_along_as_scatter,
+    arg_reduction, shared_matrix, whole_matmul, outer_product, vector_product, triangular_solve, update_of_update,
+    short_window, window_sums, depthwise_conv, overlapping_sums, stable_sort, take_along_as_gather, put_along_as_scatter,
 )  # fmt: skip

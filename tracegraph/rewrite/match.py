@@ -14,7 +14,7 @@ from tracegraph.ops.broadcast import broadcast_to, keep_axes
 from tracegraph.ops.leaf import is_literal
 from tracegraph.ops.shape import reshape, transpose
 
-__all__ = ["bits", "is_number", "number", "repeated_reduction", "under_views", "unview"]
+__all__ = ["bits", "is_number", "number", "repeated_reduction", "swaps_last", "under_views", "unview"]
 
 VIEWS = frozenset({broadcast_to, reshape, transpose})
 
@@ -55,6 +55,12 @@ def under_views(node: Node, path: Sequence[Node]) -> Node:
     for view in reversed(path):
         node = view.with_inputs((node,))
     return node
+
+
+def swaps_last(node: Node) -> bool:
+    """Whether matrices are transposed."""
+    n = node.aval.ndim
+    return node.op is transpose and node.params["axes"] == (*range(n - 2), n - 1, n - 2)
 
 
 def repeated_reduction(node: Node, op: Op, source: Node) -> Node | None:

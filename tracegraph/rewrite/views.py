@@ -12,7 +12,7 @@ from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.rewrite.engine import Rules, rule
-from tracegraph.rewrite.match import unview
+from tracegraph.rewrite.match import swaps_last, unview
 
 __all__ = ["VIEWS"]
 
@@ -92,15 +92,10 @@ def view_of_scalar(node: Node) -> Node | None:
 def transpose_of_product(node: Node) -> Node | None:
     """``(x.T @ y).T -> y.T @ x``: where a factor is transposed already, so that there are fewer transposes than before."""
     (source,) = node.inputs
-    if source.op is not matmul or not _swaps_last(node):
+    if source.op is not matmul or not swaps_last(node):
         return None
     x, y = source.inputs
-    return matmul(swap_last(y), swap_last(x)) if _swaps_last(x) or _swaps_last(y) else None
-
-
-def _swaps_last(node: Node) -> bool:
-    n = node.aval.ndim
-    return node.op is transpose and node.params["axes"] == (*range(n - 2), n - 1, n - 2)
+    return matmul(swap_last(y), swap_last(x)) if swaps_last(x) or swaps_last(y) else None
 
 
 # -- regions -----------------------------------------------------------------------------------------------------------
