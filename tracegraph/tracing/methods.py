@@ -168,7 +168,7 @@ def _reduced_line(ufunc: np.ufunc, line: Node) -> Node:
     axes = (line.aval.ndim - 1,)
     n, lead = line.shape[-1], line.shape[:-1]
     if n == 0 and ufunc.identity is not None:
-        return fill(np.asarray(ufunc.identity).astype(line.dtype)[()], lead, line.dtype)
+        return fill(np.asarray(ufunc.identity).astype(line.dtype).item(), lead, line.dtype)
     if n == 0:
         raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
     if ufunc in (np.fmax, np.fmin):

@@ -271,7 +271,7 @@ def _check_outputs(ufunc: np.ufunc, dtypes: Sequence[np.dtype], targets: Sequenc
 def _check_core_of_output(ufunc: np.ufunc, inputs: Sequence[Any], shape: Shape, target: Any) -> None:
     """Only over stacks of products is a product broadcast where it is written."""
     vectors = sum(np.ndim(value) < 2 for value in inputs)
-    core = {np.matmul: 2 - vectors, np.vecdot: 0}.get(ufunc, 1)
+    core = 2 - vectors if ufunc is np.matmul else int(ufunc is not np.vecdot)
     if isinstance(target, Placeholder) and core and target.shape[-core:] != shape[-core:]:
         raise ValueError(
             f"{ufunc.__name__}: Output operand 0 has a mismatch in its core dimensions, with gufunc signature "
