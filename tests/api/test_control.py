@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+from tracegraph.tree import flatten
 
 RNG = np.random.default_rng(5)
 W = RNG.normal(size=(3, 3)) / 3
@@ -488,3 +489,97 @@ def test_linear_maps_through_loops() -> None:
     _, pushforward = tg.linearize(_damped, POINTS[0])
     np.testing.assert_allclose(pushforward(POINTS[1]), tangent, rtol=1e-12)
     assert float(np.sum(pullback(value)[0] * POINTS[1])) == pytest.approx(float(np.sum(value * tangent)))
+
+
+# -- memory that a body changes ----------------------------------------------------------------------------------------
+
+
+def plain_fori(lower: int, upper: int, body: Callable[..., Any], value: Any) -> Any:
+    for k in range(lower, upper):
+        value = body(k, value)
+    return value
+
+
+def smoothed(x: Any, fori: Callable[..., Any] = tg.fori_loop) -> Any:
+    out = np.empty_like(x)
+    out[0] = x[0]
+
+    def turn(t: Any, last: Any) -> Any:
+        out[t] = 0.3 * x[t] + 0.7 * out[t - 1]
+        return out[t]
+
+    return out, fori(1, len(x), turn, 0.0)
+
+
+def relaxed(x: Any, fori: Callable[..., Any] = tg.fori_loop) -> Any:
+    a = np.reshape(x * 1.0, (3, -1))
+
+    def column(j: Any, i: Any) -> Any:
+        a[i, j] = (a[i - 1, j] + a[i, j - 1] + a[i, j] + a[i, j + 1] + a[i + 1, j]) / 5
+        return i
+
+    fori(1, a.shape[0] - 1, lambda i, _: fori(1, a.shape[1] - 1, column, i), 0)
+    return a
+
+
+def filled(x: Any, fori: Callable[..., Any] = tg.fori_loop) -> Any:
+    """What is carried is also read from outside; the loop may have no turn."""
+    whole = x * 1.0
+    first = whole + 1.0
+
+    def fill(k: Any, total: Any) -> Any:
+        before = whole[k] + 0.0
+        whole[k] = before + whole[k - 1]
+        whole[: len(x) // 2] *= before
+        return total + whole[k]
+
+    return fori(0, len(x) - 2, fill, 0.0), whole, first
+
+
+def ringed(x: Any, fori: Callable[..., Any] = tg.fori_loop) -> Any:
+    """What an array was before a turn is wanted after it."""
+    ring = x * 1.0
+
+    def turn(t: Any, old: Any) -> Any:
+        kept = np.copy(ring)
+        ring[t] = np.sum(old)
+        return kept
+
+    return fori(0, len(x), turn, np.zeros_like(x)), ring
+
+
+MEMORY = [smoothed, relaxed, filled, ringed]
+
+
+@pytest.mark.parametrize("f", MEMORY)
+@pytest.mark.parametrize("n", [6, 12])
+def test_memory_that_a_body_changes(f: Callable[..., Any], n: int) -> None:
+    x = np.cos(np.arange(float(n)))
+    kept = x.copy()
+    expected, _ = flatten(f(x, plain_fori))
+    compiled = tg.compile(f)
+    for _ in range(2):
+        found, _ = flatten(compiled(x))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-14)
+        np.testing.assert_array_equal(x, kept)
+
+
+def test_no_turn_leaves_memory_as_it_was() -> None:
+    for found, wanted in zip(tg.compile(filled)(np.array([1.5, 2.5])), (0.0, [1.5, 2.5], [2.5, 3.5]), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_writing_an_element_at_each_turn_copies_nothing_else() -> None:
+    profile = tg.compile(smoothed).profile(np.ones(10_000))
+    assert sum(row.nbytes for row in profile.rows) < 10_000 * 8 * 40
+
+
+@pytest.mark.parametrize("f", MEMORY)
+def test_derivatives_through_memory_that_a_body_changes(f: Callable[..., Any]) -> None:
+    @tg.compile
+    def loss(x: Any) -> Any:
+        leaves, _ = flatten(f(x))
+        return sum(np.sum(np.sin(leaf)) for leaf in leaves)
+
+    tg.check_grads(loss, (np.sin(np.arange(9.0)),), order=2)

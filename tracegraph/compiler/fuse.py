@@ -37,6 +37,7 @@ from tracegraph.compiler.split import split
 from tracegraph.ir import Graph, Node, Shape, aval_of
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.call import again, result, results
+from tracegraph.ops.control import loop
 from tracegraph.ops.leaf import input_node, is_literal
 from tracegraph.ops.rules import Ints
 from tracegraph.ops.shape import reshape
@@ -515,8 +516,9 @@ def _call(node: Node, operands: tuple[Access, ...], taken: Mapping[tuple[Node, i
     """A call, with buffers for all its results, also for those that nobody takes."""
     buffers = [taken.get((node, k), each) for k, each in enumerate(results(node))]
     arenas = [input_node(aval_of((each.arena_bytes,), np.uint8)) for each in node.params["plans"]]
-    carries = node.params.get("carries", 0)
-    spares = [input_node(each.aval) for each in buffers[:carries]]
+    in_place = dict(node.params["plans"][0].schedule.shared) if node.op is loop else {}
+    carries = range(node.params.get("carries", 0))
+    spares = [None if k in in_place else input_node(buffers[k].aval) for k in carries]
     return CallKernel(node, operands, tuple(buffers), tuple(arenas), tuple(spares))
 
 

@@ -17,7 +17,7 @@ from tracegraph.ops.gather import scatter, scatter_add
 from tracegraph.ops.leaf import ANY
 from tracegraph.ops.region import concatenate, update
 
-__all__ = ["are_apart", "are_same", "chains_of", "find_in_place", "readers_of"]
+__all__ = ["are_apart", "are_same", "chains_of", "find_in_place", "readers_of", "reusable"]
 
 #: Nodes that may be visited again, for each node of the graph, because an order was tried in vain.
 RETRIES = 4
@@ -35,22 +35,28 @@ class _Visit:
         self.awaits_readers = False
 
 
-def chains_of(graph: Graph) -> list[list[Node]]:
-    """For inputs that may be written over, the updates one after another that make an output of them.
+def reusable(graph: Graph) -> dict[Node, int]:
+    """The inputs that may be written over, and which output, or `ANY`, is to be in their memory at the end.
 
     An argument that the function changes has to be as it was if there is an error, so it may not be where one is possible.
     """
+    found: dict[Node, int] = {node: node.params["reuse"] for node in graph.inputs if "reuse" in node.params}
+    if any(node.params["is_lent"] for node in found) and any(map(can_fail, graph.nodes)):
+        found = {node: reuse for node, reuse in found.items() if not node.params["is_lent"]}
+    return found
+
+
+def chains_of(graph: Graph) -> list[list[Node]]:
+    """For inputs that may be written over, the updates one after another that make an output of them."""
     chains: dict[Node, list[Node]] = {}
-    if not any("reuse" in node.params for node in graph.inputs):
-        return []
-    is_safe = not any(map(can_fail, graph.nodes))
-    for number, output in enumerate(graph.outputs):
+    free = reusable(graph)
+    for number, output in enumerate(graph.outputs if free else ()):
         chain: list[Node] = []
         node = output
         while _is_whole(node) and node.base.op in _UPDATES:
             chain.append(node.base)
             node = node.base.inputs[0]
-        if chain and _is_whole(node) and node.base.params.get("reuse") in ((number, ANY) if is_safe else (ANY,)):
+        if chain and _is_whole(node) and free.get(node.base) in (number, ANY):
             chains.setdefault(node.base, chain[::-1])
     return list(chains.values())
 

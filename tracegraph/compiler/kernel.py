@@ -180,14 +180,15 @@ class CallKernel(NamedTuple):
         operands: how it reads its operands, which lie in C order.
         results: the buffers of its results.
         arenas: the memory of each plan's intermediate values.
-        spares: of a loop, a second buffer for each carry: a turn reads the one and writes the other.
+        spares: of a loop, a second buffer for each carry: a turn reads the one and writes the other; None for what is
+            changed in place.
     """
 
     node: Node
     operands: tuple[Access, ...]
     results: tuple[Node, ...]
     arenas: tuple[Node, ...]
-    spares: tuple[Node, ...]
+    spares: tuple[Node | None, ...]
 
     def __str__(self) -> str:
         inner = "\n".join(f"  {line}" for plan in self.plans for line in str(plan.schedule.fused).splitlines())
@@ -203,7 +204,7 @@ class CallKernel(NamedTuple):
 
     @property
     def writes(self) -> tuple[Node, ...]:
-        return (*self.results, *self.arenas, *self.spares)
+        return (*self.results, *self.arenas, *(each for each in self.spares if each is not None))
 
     @property
     def nanoseconds(self) -> float:

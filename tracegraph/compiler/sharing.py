@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from tracegraph.compiler.inplace import reusable
 from tracegraph.compiler.kernel import Kernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access, shares_memory
-from tracegraph.compiler.native import can_fail
 from tracegraph.compiler.nest import Instruction, Load, Pick, Store
 from tracegraph.compiler.schedule import Schedule, Wave
 from tracegraph.ir import Graph, Node
@@ -60,11 +60,9 @@ def _with_arguments(schedule: Schedule) -> Schedule:
     graph = schedule.fused.graph
     found: dict[int, int] = {}
     waves = schedule.waves
-    inputs = [(number, node) for number, node in enumerate(graph.inputs) if "reuse" in node.params]
-    if inputs and any(map(can_fail, graph.nodes)):
-        inputs = [(number, node) for number, node in inputs if node.params["reuse"] == ANY]
-    for number, node in inputs:
-        for output in _candidates(graph, node):
+    free = reusable(graph)
+    for number, node in enumerate(graph.inputs):
+        for output in _candidates(graph, node) if node in free else ():
             if output in found:
                 continue
             if not _is_root(node, graph.outputs[output]):

@@ -61,7 +61,9 @@ OPS: Sequence[Op] = (input_op, constant_op, iota, identity, stop_gradient)
 BY_NAME = {op.name: op for op in OPS}
 
 
-def input_node(aval: Aval, where: Where | None = None, *, is_number: bool = False, reuse: int | None = None) -> Node:
+def input_node(
+    aval: Aval, where: Where | None = None, *, is_number: bool = False, reuse: int | None = None, is_lent: bool = True
+) -> Node:
     """A fresh input of a graph.
 
     Args:
@@ -69,10 +71,11 @@ def input_node(aval: Aval, where: Where | None = None, *, is_number: bool = Fals
         where: the user's line.
         is_number: it is always given as a Python float rather than an array.
         reuse: which output, by its number, may be computed in its memory, or `ANY`.
+        is_lent: whether that memory has to be as it was if there is an error, unless it is given away.
     """
     params: dict[str, Any] = {"number": float} if is_number else {}
     if reuse is not None:
-        params["reuse"] = reuse
+        params |= {"reuse": reuse, "is_lent": is_lent and reuse != ANY}
     return Node(input_op, (), params, aval, where)
 
 

@@ -4,7 +4,8 @@ very same tables.
 
 A *cell* is a word that holds the address of an array. Before each turn a *patch* copies a cell into a word of a kernel's
 table, moved on to the element that belongs to the turn. A *carry* has two cells, one for the value before the turn and one
-for that after it, between which two buffers change places. A *history* is memory that grows with the turns.
+for that after it, between which two buffers change places; one that is changed in place has the same cell for both, and is
+copied to where it is to be before the first turn. A *history* is memory that grows with the turns.
 """
 
 from __future__ import annotations
@@ -39,13 +40,20 @@ def loop(args, lo, hi):
         turns = table(args[TURNS])[0]
     known = args[COND] == 0
     done = 0
+    row = args[FIRST_CARRY]
+    for _ in range(args[CARRIES]):
+        carry = table(row)
+        if carry[3] == carry[4] and table(carry[2])[0] != table(carry[5])[0]:
+            call_c(args[COPY], (table(carry[5])[0], table(carry[2])[0], carry[6]))
+        row += 56
     while not known or done < turns:
         place = table(args[PLACE])
         place[0] = turns - 1 - done if args[REVERSE] != 0 else done
         row = args[FIRST_CARRY]
         for _ in range(args[CARRIES]):
             carry = table(row)
-            table(carry[0])[0] = table(carry[2])[0] if done == 0 else table(carry[3 + (done & 1)])[0]
+            is_first = done == 0 and carry[3] != carry[4]
+            table(carry[0])[0] = table(carry[2])[0] if is_first else table(carry[3 + (done & 1)])[0]
             table(carry[1])[0] = table(carry[3 + ((done + 1) & 1)])[0]
             row += 56
         row = args[FIRST_HISTORY]
@@ -74,7 +82,8 @@ def loop(args, lo, hi):
     row = args[FIRST_CARRY]
     for _ in range(args[CARRIES]):
         carry = table(row)
-        last = table(carry[2])[0] if done == 0 else table(carry[3 + (done & 1)])[0]
+        is_first = done == 0 and carry[3] != carry[4]
+        last = table(carry[2])[0] if is_first else table(carry[3 + (done & 1)])[0]
         result = table(carry[5])[0]
         if last != result:
             call_c(args[COPY], (result, last, carry[6]))
@@ -100,7 +109,7 @@ class Carry(NamedTuple):
     Attributes:
         before, after: the cells of the value before and after a turn.
         init: what it is at first.
-        even, odd: the buffer of the value after an even and an odd number of turns.
+        even, odd: the buffer of the value after an even and an odd number of turns; if they are one, it is changed there.
         result: where it is to be at last, one of the two.
         nbytes: its size.
     """
@@ -205,8 +214,12 @@ def turn(words: Words, body: Callable[[], None], cond: Callable[[], None] | None
     done = 0
 
     def held(carry: Carry) -> int:
-        return _at(carry.init if done == 0 else carry.odd if done & 1 else carry.even).value
+        is_first = done == 0 and carry.even != carry.odd
+        return _at(carry.init if is_first else carry.odd if done & 1 else carry.even).value
 
+    for carry in carries:
+        if carry.even == carry.odd:
+            ctypes.memmove(_at(carry.result).value, _at(carry.init).value, carry.nbytes)
     while cond is not None or done < turns:
         place = turns - 1 - done if value["REVERSE"] else done
         _at(value["PLACE"]).value = place

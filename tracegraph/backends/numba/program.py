@@ -681,13 +681,14 @@ class _Frame:
         for k, init in enumerate(parts.init):
             (_, now), (_, then) = instance.words(1), instance.words(1)
             result = pointed(self._within(kernel.results[k]))
-            spare = pointed(self._within(kernel.spares[k]))
+            other = kernel.spares[k]
+            spare = result if other is None else pointed(self._within(other))
             is_even = parts.length is not None and parts.length % 2 == 0
             even, odd = (result, spare) if is_even else (spare, result)
             start = pointed(self._operand(init))
             carries.append(Carry(now, then, start, even, odd, result, kernel.results[k].aval.nbytes))
-            before.append(moving(now, 0))
-            after.append(moving(then, 0))
+            before.append(moving(now, 0) if other is not None else self._within(kernel.results[k]))
+            after.append(moving(then, 0) if other is not None else self._within(kernel.results[k]))
         body, *others = self._code.inner[number]
         graph = body.plan.schedule.fused.graph
         elements = graph.inputs[1 + parts.carries : 1 + parts.carries + len(parts.stacked)]
