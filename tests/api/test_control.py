@@ -542,7 +542,7 @@ def ringed(x: Any, fori: Callable[..., Any] = tg.fori_loop) -> Any:
 
     def turn(t: Any, old: Any) -> Any:
         kept = np.copy(ring)
-        ring[t] = np.sum(old)
+        ring[t] = np.tanh(np.mean(old))
         return kept
 
     return fori(0, len(x), turn, np.zeros_like(x)), ring
