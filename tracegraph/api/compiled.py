@@ -192,6 +192,7 @@ class Compiled(Generic[P, R]):
             is_plain=self._is_plain,
             donated=frozenset(k for k in range(len(call.leaves)) if self._is_donated(call.owner(k))),
             notice=functools.partial(self._notice, before),
+            spaces=[] if self._watch is None else self._watch.spaces,
         )
 
     def _is_donated(self, name: Any) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph import pipeline
+from tracegraph.api.rolling import Rolling
 from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
@@ -26,7 +27,7 @@ from tracegraph.backends.numba.results import has_own_memory
 from tracegraph.errors import TraceError, TracegraphError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
-from tracegraph.tracing import GiveUp, active_trace, user_where
+from tracegraph.tracing import GiveUp, Site, UnrolledError, active_trace, user_where
 
 __all__ = ["MISS", "Paths", "Segment"]
 
@@ -149,6 +150,7 @@ class Paths:
         is_plain: whether the function also runs on NumPy arrays, by itself.
         donated: the places of the arguments whose memory may be used for results.
         notice: told of each new trace.
+        spaces: the names of the modules whose functions it may call.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class Paths:
         is_plain: bool,
         donated: frozenset[int],
         notice: Callable[[Traced], None],
+        spaces: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.traced: Traced | None = None
         self._apply = call
@@ -174,6 +177,8 @@ class Paths:
         self._programs: dict[Hashable, Executable] = {}
         self._endings = 0
         self._is_given_up = False
+        self._spaces = spaces
+        self._unrolled: set[Site] | None = None
         self._catches = False
         self._lock = threading.RLock()
 
@@ -306,14 +311,8 @@ class Paths:
             if self._is_plain:
                 raise GiveUp(None if self.traced is None else self.traced.forks[-1])
             self._root, self._endings, walked, values = None, 0, [], list(leaves)
-        recorder = _Recorder(self, walked, values, len(leaves), observer)
         with _no_collection():
-            try:
-                traced = recorder.trace()
-            except _AstrayError:
-                self._root, self._endings = None, 0
-                recorder = _Recorder(self, [], list(leaves), len(leaves), observer)
-                traced = recorder.trace()
+            recorder, traced = self._traced(leaves, walked, values, observer)
         if observer is None:
             self._endings += 1
             self.traced = traced
@@ -323,6 +322,35 @@ class Paths:
                 self._root, self._endings = None, 0
                 raise
         return recorder.segments, recorder.values
+
+    def _traced(
+        self, leaves: Sequence[Any], walked: list[Segment], values: list[Any], observer: pipeline.Observer | None
+    ) -> tuple[_Recorder, Traced]:
+        """A trace along these segments, or if that fails from the start. What takes too many steps is traced with loops of
+        the graph in the place of Python's; those that turn out to be none are written out."""
+        is_anew = False
+        while True:
+            rolling = None if self._unrolled is None else Rolling(self._unrolled, self._spaces)
+            recorder = _Recorder(self, walked, values, len(leaves), observer, rolling)
+            try:
+                return recorder, recorder.trace()
+            except _AstrayError:
+                if is_anew:
+                    raise
+                is_anew = True
+            except GiveUp:
+                if self._unrolled is not None:
+                    raise
+                self._unrolled = set()
+            except UnrolledError as error:
+                assert self._unrolled is not None, "there were loops of the graph"
+                self._unrolled.add(error.site)
+            except Exception:
+                if self._unrolled is None or rolling is None or not rolling.open:
+                    raise
+                self._unrolled.add(rolling.open[-1])
+            self._root, self._endings = None, 0
+            walked, values = [], list(leaves)
 
     def _warn(self, where: Where | None) -> None:
         self._is_given_up = True
@@ -378,8 +406,10 @@ class _Recorder:
         values: list[Any],
         arguments: int,
         observer: pipeline.Observer | None,
+        rolling: Rolling | None,
     ) -> None:
         self.segments = list(walked)
+        self._rolling = rolling
         self.values = values
         self._paths = paths
         self._observer = observer
@@ -394,7 +424,7 @@ class _Recorder:
         paths = self._paths
         inputs = input_nodes(paths._leaves, paths._where)
         self._places.update({node: k for k, node in enumerate(inputs)})
-        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork)
+        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork, self._rolling)
         if self._passed < self._walked:
             raise _AstrayError
         traced = traced._replace(forks=tuple(self._forks))

@@ -6,16 +6,18 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tracegraph.api.rolling import Rolling
 from tracegraph.api.signature import Leaf
 from tracegraph.errors import LeakError, TraceError, TracegraphError, UnsupportedError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node, input_op
-from tracegraph.tracing import Fork, Placeholder, Storage, new_trace, node_of, standins
+from tracegraph.tracing import Fork, Placeholder, Storage, loop_names, new_trace, node_of, standins
 from tracegraph.tree import Structure, builder, flatten
 
 __all__ = ["Given", "Traced", "input_nodes", "same_graph", "trace"]
@@ -103,6 +105,7 @@ def trace(
     inputs: Sequence[Node],
     where: Where | None,
     fork: Fork | None = None,
+    rolling: Rolling | None = None,
 ) -> Traced:
     """Runs a function on placeholders.
 
@@ -112,14 +115,16 @@ def trace(
         inputs: their nodes.
         where: where the function is defined.
         fork: finds out the values that the function goes on by; without it, it may not ask.
+        rolling: makes loops of the graph of Python's.
 
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
-    current = new_trace(fork)
+    current = new_trace(fork, rolling)
     current.arguments = frozenset(inputs)
     randomness = _global_randomness()
-    with located(where), current.open(), standins():
+    names = nullcontext() if rolling is None else loop_names(rolling.spaces)
+    with located(where), current.open(), standins(), names:
         storages = [Storage(node) for node in inputs]
         arguments = [
             Placeholder(current, storage, weak=leaf.weak, is_scalar=leaf.is_scalar)

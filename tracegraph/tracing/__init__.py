@@ -2,22 +2,28 @@
 `ufuncs`, `reductions`, `methods`, `selecting` and `functions` (what NumPy means), `watch` (what a function reads), in
 reading order."""
 
+from typing import Any
+
 from tracegraph.tracing.bodies import body_of
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.methods import METHODS
-from tracegraph.tracing.nested import Enclosed, Leaf, Nested, closed, effects_before, placed, trace_nested
+from tracegraph.tracing.nested import Enclosed, Leaf, Nested, closed, effects_before, nesting, placed, trace_nested
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.sites import Items, Site
+from tracegraph.tracing.slots import Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
 from tracegraph.tracing.standins import standins
 from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
+from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
-    "Enclosed", "Fork", "GiveUp", "Leaf", "Nested", "Placeholder", "Storage", "Trace", "Watch", "active_trace", "closed",
-    "effects_before", "new_trace", "node_of", "placed", "standins", "trace_nested", "user_where", "users_part",
+    "Enclosed", "Fork", "GiveUp", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site", "Slots", "Spent", "Storage",
+    "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed", "effects_before", "is_number",
+    "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested", "user_where", "users_part",
 ]  # fmt: skip
 
 
-def new_trace(fork: Fork | None = None) -> Trace:
+def new_trace(fork: Fork | None = None, rolling: Any = None) -> Trace:
     """A trace that knows NumPy's functions."""
-    return Trace(METHODS, FUNCTIONS, fork, body_of)
+    return Trace(METHODS, FUNCTIONS, fork, rolling, body_of)

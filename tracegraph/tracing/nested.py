@@ -6,7 +6,8 @@ it finds here what it read and what it changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
 from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "placed", "trace_nested"]
+__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "nesting", "placed", "trace_nested"]
 
 
 class Leaf(NamedTuple):
@@ -75,11 +76,20 @@ def placed(trace: Trace, leaf: Leaf) -> Placeholder:
 def trace_nested(
     trace: Trace, call: Callable[[], Any], own: Sequence[Node], carried: Mapping[Storage, Node], token: Node, what: str
 ) -> Nested:
-    """Runs a function whose values are known to nobody outside.
+    """Runs a function, ``call``, as `nesting` says."""
+    with nesting(trace, own, carried, token, what) as gathered:
+        return gathered(call())
+
+
+@contextmanager
+def nesting(
+    trace: Trace, own: Sequence[Node], carried: Mapping[Storage, Node], token: Node, what: str
+) -> Iterator[Callable[[Any], Nested]]:
+    """For the ``with`` block, in which a function runs, its values are known to nobody outside; at its end memory is as it
+    was before. Gives what takes the function's value, still inside, and tells all that it gave.
 
     Args:
         trace: the open one.
-        call: calls the function.
         own: the inputs that are its own.
         carried: memory from outside, and the input that stands for its contents inside.
         token: the input that stands for the effects before it.
@@ -89,17 +99,21 @@ def trace_nested(
     effects, trace.effects = trace.effects, [token]
     for storage, node in carried.items():
         storage.node = node
+
+    def gathered(value: Any) -> Nested:
+        results, structure = flatten(value)
+        leaves = [Leaf.of(each, f"what {what} returned") for each in results]
+        now = {**_borrowed(trace), **before, **carried}
+        changed = {storage: storage.node for storage, node in now.items() if storage.node is not node}
+        return Nested(leaves, structure, changed, trace.effects[-1] if len(trace.effects) > 1 else None)
+
     try:
         with trace.inside((*own, *carried.values(), token)):
-            results, structure = flatten(call())
-            leaves = [Leaf.of(each, f"what {what} returned") for each in results]
-            now = {**_borrowed(trace), **before, **carried}
-            changed = {storage: storage.node for storage, node in now.items() if storage.node is not node}
+            yield gathered
     finally:
         for storage, node in {**_borrowed(trace), **before}.items():
             storage.node = node
-        made, trace.effects = trace.effects, effects
-    return Nested(leaves, structure, changed, made[-1] if len(made) > 1 else None)
+        trace.effects = effects
 
 
 def effects_before(trace: Trace) -> Node:

@@ -29,6 +29,7 @@ from tracegraph.ops.leaf import constant
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
+from tracegraph.tracing.sites import Items, looped
 from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
 
 __all__ = ["NO_WRITING", "Placeholder", "element", "put"]
@@ -145,6 +146,11 @@ class Placeholder:
     def is_read_only(self) -> bool:
         """Whether several of its elements may be the same one in memory."""
         return any(name == "broadcast_to" or not params.get("distinct", True) for name, params, _ in self._views)
+
+    @property
+    def storage(self) -> Storage:
+        """The memory that it shares."""
+        return self._storage
 
     @property
     def origin(self) -> Trace:
@@ -386,7 +392,8 @@ class Placeholder:
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(self.shape[0]))
+        items = Items(self.shape[0], self.__getitem__)
+        return looped(items, sys._getframe(1)) or (items.at(k) for k in range(items.length))
 
     def __hash__(self) -> int:
         if not self._is_scalar:

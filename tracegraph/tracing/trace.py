@@ -30,8 +30,10 @@ __all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user
 #: other nodes, those that are ``live`` are what the function still has in hand.
 Fork = Callable[[Node, list[Node]], np.ndarray]
 
-#: A function that makes more arrays than this is better run as it is than as a graph.
+#: A function that makes more arrays than this is better run as it is than as a graph; one that makes more than the first
+#: number is traced again, with loops of the graph in the place of Python's.
 MOST_ARRAYS = 120_000
+FIRST_ARRAYS = 10_000
 
 _NUMPY = Path(np.__file__).parent
 _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
@@ -152,6 +154,7 @@ class Trace:
         effects: nodes that are to be run for what they do, in this order.
         attempts: nodes that may fail when they run, where the user's code would catch that.
         arguments: the inputs that stand for the function's arguments.
+        rolling: makes loops of the graph of Python's; None if those are written out.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class Trace:
         ufuncs: Mapping[Any, Callable[..., Any]],
         functions: Mapping[Any, Callable[..., Any]],
         fork: Fork | None = None,
+        rolling: Any = None,
         otherwise: Callable[[Any], Callable[..., Any] | None] = lambda function: None,
     ) -> None:
         self.ufuncs = ufuncs
@@ -171,6 +175,7 @@ class Trace:
         self.attempts: list[Node] = []
         self._outermost: FrameType | None = None
         self.arguments: Collection[Node] = ()
+        self.rolling = rolling
         self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
@@ -245,13 +250,18 @@ class Trace:
 
     def note_attempt(self, node: Node) -> None:
         """Keeps a node that may fail if the user's code would catch the error: it is run, whoever needs it or not."""
+        if self.is_caught():
+            self.attempts.append(node)
+
+    def is_caught(self) -> bool:
+        """Whether the user's code would catch an error that is raised now."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame is not self._outermost:
             code, place = frame.f_code, frame.f_lasti
             if not _is_ours(code.co_filename) and any(start <= place < end for start, end in _caught(code)):
-                self.attempts.append(node)
-                return
+                return True
             frame = frame.f_back
+        return False
 
     def kept_attempts(self) -> list[Node]:
         """Those that are not inside of a loop or a branch, which keeps its own."""
@@ -264,7 +274,7 @@ class Trace:
     def adopt(self, storage: Storage) -> None:
         """Notes memory that the function has in hand for as long as a placeholder of it lives."""
         self._storages.append(weakref.ref(storage))
-        if len(self._storages) > MOST_ARRAYS:
+        if len(self._storages) > (FIRST_ARRAYS if self.rolling is None else MOST_ARRAYS):
             raise GiveUp(user_where())
 
     def known(self, node: Node) -> np.ndarray | None:
@@ -306,6 +316,8 @@ class Trace:
             value = self._decided.get(node)
         if value is None:
             inner = self._inner_kind(node)
+            if inner is not None and self.rolling is not None:
+                self.rolling.refuse()
             if inner is not None:
                 message = f"a value of {node.aval} {inner}: {why}; write {instead}, tg.cond or tg.while_loop instead"
                 raise TraceError(at(message, user_where()))

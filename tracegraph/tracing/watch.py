@@ -48,6 +48,7 @@ class Watch:
         self._arrays: dict[int, tuple[np.ndarray, bytes]] = {}
         self._seen: dict[int, Any] = {}
         self._words: set[str] = set()
+        self._spaces: dict[int, dict[str, Any]] = {}
         for code in _codes(function, {}):
             self._words.update(code.co_names)
         self._released: WeakValueDictionary[int, np.ndarray] = (
@@ -64,6 +65,11 @@ class Watch:
     def names(self, word: str) -> bool:
         """Whether the code that can be reached has this name in it."""
         return word in self._words
+
+    @property
+    def spaces(self) -> list[dict[str, Any]]:
+        """The globals of the functions that can be reached."""
+        return list(self._spaces.values())
 
     def is_current(self) -> bool:
         """Whether everything is as it was."""
@@ -135,6 +141,7 @@ class Watch:
             self._object(value, depth)
 
     def _function(self, function: FunctionType, depth: int) -> None:
+        self._spaces[id(function.__globals__)] = function.__globals__
         for name in sorted({name for code in _nested(function.__code__) for name in code.co_names}):
             if name in function.__globals__:
                 self._note(function.__globals__, name, depth)
