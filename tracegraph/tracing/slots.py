@@ -78,10 +78,10 @@ def is_number(value: Any) -> bool:
 
 def are_same(one: Any, other: Any) -> bool:
     """Whether two looks at a slot have found the same object, or the same number or text."""
-    if one is other:
-        return True
     if type(one) is not type(other):
         return False
+    if one is other or type(one) is Spent:
+        return True
     if type(one) is tuple:
         return len(one) == len(other) and all(map(are_same, one, other))
     return isinstance(one, (*_NUMBERS, str, bytes, range, slice)) and repr(one) == repr(other)
