@@ -39,7 +39,8 @@ def checkpoint(function: F) -> F:
         trace = active_trace()
         if trace is None:
             return function(*args, **kwargs)
-        enclosed = Enclosed(trace, [lambda: function(*args, **kwargs)], "checkpoint")
+        enclosed = Enclosed(trace, "checkpoint")
+        enclosed.run(lambda: function(*args, **kwargs))
         (nested,) = enclosed.found
         (body,), sources = enclosed.graphs([[leaf.node for leaf in nested.leaves]])
         made = results(call(*sources, body=body, rule=None))

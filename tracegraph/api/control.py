@@ -18,7 +18,7 @@ import numpy as np
 
 from tracegraph.api.checkpointing import checkpoint as checkpointed
 from tracegraph.api.compiled import Compiled
-from tracegraph.api.loops import BOOL, INT, WEAK, looping, shown, takes
+from tracegraph.api.loops import BOOL, INT, common, looping, shown
 from tracegraph.errors import at
 from tracegraph.ir import Node
 from tracegraph.ops.call import results
@@ -311,7 +311,7 @@ def _loop(
             try:
                 place, carry = steps.send(turn(place, carry))
             except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+                return end.value[:2]  # type: ignore[no-any-return]
 
 
 def _unrolled(f: Callable[..., Any], init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
@@ -368,9 +368,11 @@ def _branches(
 ) -> Any:
     """Traces the branches, and makes the operation of them."""
     where = user_where()
-    enclosed = Enclosed(trace, [lambda f=f: f(*operands) for f in functions.values()], name)  # type: ignore[misc]
+    enclosed = Enclosed(trace, name)
+    for function in functions.values():
+        enclosed.run(lambda function=function: function(*operands))  # type: ignore[misc]
     found = enclosed.found
-    kinds = [_common(column) for column in zip(*(each.leaves for each in found), strict=False)]
+    kinds = [common(column) for column in zip(*(each.leaves for each in found), strict=False)]
     if any(each.structure != found[0].structure for each in found) or None in kinds:
         shown = [f"{shown(each.structure, each.leaves)}{which}" for each, which in zip(found, functions, strict=True)]
         raise TypeError(at(f"{name}: the branches return {', '.join(shown)}; they must return the same", where))
@@ -380,19 +382,3 @@ def _branches(
     )
     made = results(branch(index, *sources, branches=tuple(graphs)))
     return enclosed.settle(made, leaves)
-
-
-def _common(column: Sequence[Leaf]) -> Leaf | None:
-    """What the results of all branches at one place can be; None if they have nothing in common."""
-    first, *_ = strong = [leaf for leaf in column if leaf.weak is None] or [
-        max(column, key=lambda leaf: WEAK.index(leaf.weak or complex))
-    ]
-    dtype = first.node.dtype
-    fits = all(
-        leaf.node.shape == first.node.shape
-        and (leaf.node.dtype == dtype or (leaf.weak is not None and takes(dtype, leaf.weak)))
-        for leaf in column
-    )
-    if not fits:
-        return None
-    return first._replace(is_scalar=all(leaf.is_scalar for leaf in strong))

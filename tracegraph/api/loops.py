@@ -27,7 +27,7 @@ from tracegraph.tracing import (
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["BOOL", "INT", "WEAK", "looping", "shown", "takes"]
+__all__ = ["BOOL", "INT", "common", "looping", "shown"]
 
 INT = np.dtype(np.int64)
 BOOL = np.dtype(bool)
@@ -44,14 +44,14 @@ def looping(
     turns: Node | None = None,
     reverse: bool = False,
     cond: Callable[[Any], Any] | None = None,
-) -> Generator[tuple[Node, Any], tuple[Any, Any], tuple[Any, Any]]:
+) -> Generator[tuple[Node, Any], tuple[Any, Any], tuple[Any, Any, Node]]:
     """Traces a body until what it carries is settled, and makes the loop of it.
 
     Yields:
         The place of the turn and what is carried, for which the body is to run; what that gives is sent back.
 
     Returns:
-        The last carry, and the outputs of all turns.
+        The last carry, the outputs of all turns, and the node of the loop.
     """
     where = user_where()
     values, structure = flatten(init)
@@ -92,18 +92,17 @@ def looping(
         flag = _test(trace, cond, structure, inside, carried, where)
         test, reads = closed([flag], [place, *states])
         consts, graph, test = _sharing(graph, consts, test, reads)
-    made = results(
-        make_loop(
-            graph, init=start, stacked=stacked, consts=consts, length=length, turns=turns, cond=test, reverse=reverse
-        )
+    loop = make_loop(
+        graph, init=start, stacked=stacked, consts=consts, length=length, turns=turns, cond=test, reverse=reverse
     )
+    made = results(loop)
     for storage, value in zip(memory, made[len(state) :], strict=False):
         storage.node = value
     if nested.effect is not None:
         trace.effects.append(made[count - 1])
     last = [placed(trace, leaf._replace(node=value)) for leaf, value in zip(state, made, strict=False)]
     stacks = [Placeholder(trace, Storage(value)) for value in made[count : len(outputs)]]
-    return unflatten(structure, last), unflatten(nested.structure.children[1], stacks)
+    return unflatten(structure, last), unflatten(nested.structure.children[1], stacks), loop
 
 
 def _settled(before: Leaf, after: Leaf) -> Leaf:
@@ -112,7 +111,7 @@ def _settled(before: Leaf, after: Leaf) -> Leaf:
         return before
     if before.node.dtype == after.node.dtype:
         return before if before.weak is after.weak else Leaf(before.node, None, before.is_scalar)
-    if after.weak is not None and WEAK.index(after.weak) < WEAK.index(before.weak):
+    if after.weak is not None and _WEAK.index(after.weak) < _WEAK.index(before.weak):
         return before
     return Leaf(cast(before.node, after.node.dtype), after.weak, before.is_scalar)
 
@@ -121,17 +120,17 @@ def _fitted(before: Leaf, after: Leaf) -> Node | None:
     """A carry after a turn, as it was before; None if it is something else."""
     if before.node.aval == after.node.aval:
         return after.node
-    if after.weak is None or before.node.shape != after.node.shape or not takes(before.node.dtype, after.weak):
+    if after.weak is None or before.node.shape != after.node.shape or not _takes(before.node.dtype, after.weak):
         return None
     return cast(after.node, before.node.dtype)
 
 
-WEAK = (bool, int, float, complex)
+_WEAK = (bool, int, float, complex)
 
 
-def takes(dtype: np.dtype, weak: type) -> bool:
+def _takes(dtype: np.dtype, weak: type) -> bool:
     """Whether one of Python's numbers takes the dtype of an array that it meets."""
-    return WEAK.index(weak) <= {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}[dtype.kind]
+    return _WEAK.index(weak) <= {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}[dtype.kind]
 
 
 def _test(
@@ -185,3 +184,19 @@ def _changed(name: str, structure: Structure, before: Sequence[Leaf], found: Str
 def shown(structure: Structure, leaves: Sequence[Leaf]) -> str:
     """The shapes and dtypes of some leaves, nested as they are."""
     return str(unflatten(structure, [leaf.node.aval for leaf in leaves]))
+
+
+def common(column: Sequence[Leaf]) -> Leaf | None:
+    """What the results of all branches at one place can be; None if they have nothing in common."""
+    first, *_ = strong = [leaf for leaf in column if leaf.weak is None] or [
+        max(column, key=lambda leaf: _WEAK.index(leaf.weak or complex))
+    ]
+    dtype = first.node.dtype
+    fits = all(
+        leaf.node.shape == first.node.shape
+        and (leaf.node.dtype == dtype or (leaf.weak is not None and _takes(dtype, leaf.weak)))
+        for leaf in column
+    )
+    if not fits:
+        return None
+    return first._replace(is_scalar=all(leaf.is_scalar for leaf in strong))

@@ -348,7 +348,7 @@ class Paths:
             except Exception:
                 if self._unrolled is None or rolling is None or not rolling.open:
                     raise
-                self._unrolled.add(rolling.open[-1])
+                self._unrolled.add(rolling.open[-1].site)
             self._root, self._endings = None, 0
             walked, values = [], list(leaves)
 

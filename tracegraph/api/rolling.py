@@ -11,15 +11,23 @@ refused. A loop for which this is not possible is written out, as it is where no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from tracegraph.api.loops import INT, looping
+import numpy as np
+
+from tracegraph import pipeline
+from tracegraph.api.loops import INT, common, looping
+from tracegraph.compiler.native import is_step
+from tracegraph.ir import Graph, Node
+from tracegraph.ops.call import results
+from tracegraph.ops.control import branch
 from tracegraph.ops.elementwise import add
 from tracegraph.ops.leaf import literal
 from tracegraph.tracing import (
+    Enclosed,
     Items,
     Key,
     Leaf,
@@ -32,15 +40,21 @@ from tracegraph.tracing import (
     UnknownError,
     UnrolledError,
     are_same,
+    closed,
     is_number,
     placed,
+    used_of,
 )  # fmt: skip
+from tracegraph.tracing.lift import cast
 from tracegraph.tree import flatten
 
 __all__ = ["Rolling"]
 
 #: A loop of fewer turns is written out.
 LEAST_TURNS = 8
+#: A body that goes on by more values than this, or in more ways, is written out.
+MOST_DECISIONS = 8
+MOST_WAYS = 12
 
 
 class Rolling:
@@ -57,7 +71,7 @@ class Rolling:
     def __init__(self, refused: set[Site], spaces: Sequence[dict[str, Any]]) -> None:
         self._refused = refused
         self.spaces = spaces
-        self.open: list[Site] = []
+        self.open: list[_Loop] = []
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
@@ -65,86 +79,161 @@ class Rolling:
             return None
         return self._rolled(trace, items, frame, site)
 
-    def refuse(self) -> None:
-        """Ends the trace if a body is running, for which there is no loop of the graph."""
-        if self.open:
-            raise UnrolledError(self.open[-1])
+    def decide(self, node: Node) -> np.ndarray:
+        """What the body that runs takes a value of its own to be, by which it goes on."""
+        return self.open[-1].decide(node)
 
     def _rolled(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any]:
-        self.open.append(site)
-        before = self._slots(frame)
+        loop = _Loop(trace, items, frame, site)
+        self.open.append(loop)
         yield items.at(0)
-        loop = _Loop(trace, items, site, before, self._slots(frame))
+        loop.begin()
         while not loop.is_done:
-            yield from loop.attempt(lambda: self._slots(frame))
+            yield from loop.attempt()
         self.open.pop()
 
-    def _slots(self, frame: FrameType) -> Slots:
-        try:
-            return Slots(frame)
-        except UnknownError:
-            raise UnrolledError(self.open[-1]) from None
+
+class _Path(NamedTuple):
+    """A way through a body: the bools by which it went on, and what each was taken to be."""
+
+    decisions: list[tuple[Node, bool]]
+
+    def after(self) -> list[bool] | None:
+        """How the next way begins: the last decision that was for true is for false; None if there was none."""
+        found = [outcome for _, outcome in self.decisions]
+        while found and not found[-1]:
+            found.pop()
+        return [*found[:-1], False] if found else None
 
 
 class _Loop:
     """One loop, whose body is run until it is known what a turn takes from the one before.
 
     Attributes:
-        is_done: whether that is so, and the loop is part of the graph.
+        site: the loop in the user's code.
+        is_done: whether the loop is part of the graph.
     """
 
-    def __init__(self, trace: Trace, items: Items, site: Site, before: Slots, start: Slots) -> None:
+    def __init__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> None:
+        self.site = site
         self.is_done = False
         self._trace = trace
         self._items = items
-        self._site = site
-        self._start = start
-        self._carried = [
-            key
-            for key, value in start.values.items()
-            if key in before.values and is_number(value) and not are_same(value, before.values[key])
-        ]
+        self._frame = frame
+        self._start = self._look()
+        self._carried: list[Key] = []
         self._spent: dict[Key, None] = {}
         self._given: dict[Key, tuple[int, ...]] = {}
+        self._forks = False
+        self._ahead: list[bool] = []
+        self._path = _Path([])
 
-    def attempt(self, look: Callable[[], Slots]) -> Iterator[Any]:
+    def begin(self) -> None:
+        """The body has run once as it is: numbers that have changed will most likely change again."""
+        before, self._start = self._start.values, self._look()
+        self._carried = [
+            key
+            for key, value in self._start.values.items()
+            if key in before and is_number(value) and not are_same(value, before[key])
+        ]
+
+    def decide(self, node: Node) -> np.ndarray:
+        """Goes one way after the other, if the body can go on in two."""
+        decisions = self._path.decisions
+        outcome = next((outcome for each, outcome in decisions if each is node), None)
+        if outcome is None:
+            if node.dtype != bool or len(decisions) == MOST_DECISIONS:
+                raise UnrolledError(self.site)
+            self._forks = True
+            outcome = self._ahead[len(decisions)] if len(decisions) < len(self._ahead) else True
+            decisions.append((node, outcome))
+        return np.array(outcome)
+
+    def attempt(self) -> Iterator[Any]:
         """Runs the body until it gives what it takes, or turns out to take or leave more than was known."""
-        start, site = self._start.values, self._site
+        start = self._start.values
         steps = looping("for", self._trace, [start[key] for key in self._carried], length=self._items.length - 1)
         with closing(steps):
             place, carry = self._advance(lambda: next(steps))
             while True:
-                took = {**dict(zip(self._carried, carry, strict=True)), **dict.fromkeys(self._spent, Spent(site))}
-                self._start.put(took)
-                memory = self._trace.contents()
-                item = self._items.at(placed(self._trace, Leaf(add(place, literal(1, INT)), int, is_scalar=True)))
-                yield item
-                left = look()
-                self._check_marks(left)
-                changed = self._changed(left, {**start, **took})
-                known = len(self._carried) + len(self._spent) + len(self._given)
-                self._sort(changed, left, item, memory)
-                if len(self._carried) + len(self._spent) + len(self._given) > known or len(carry) < len(self._carried):
-                    self._start.put({key: start[key] for key in {*changed, *took}})
+                took = {**dict(zip(self._carried, carry, strict=True)), **dict.fromkeys(self._spent, Spent(self.site))}
+                known = self._known()
+                turn = self._branching(place, took) if self._forks else self._straight(place, took)
+                values = yield from turn
+                if self._known() != known:
+                    self._start.put({key: start[key] for key in {*self._changed(self._look(), start), *took}})
                     return
-                values = [left.values[key] for key in self._carried]
                 try:
                     place, carry = self._advance(lambda values=values: steps.send((values, None)))  # type: ignore[misc]
                 except StopIteration as end:
-                    self._finish(end.value[0])
+                    last, _, node = end.value
+                    if _has_steps(node.params["body"]):
+                        raise UnrolledError(self.site) from None
+                    self._finish(last)
                     return
+
+    def _straight(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, list[Any]]:
+        """One run of the body; gives what is carried on."""
+        self._path = _Path([])
+        self._start.put(took)
+        memory = self._trace.contents()
+        item = self._items.at(placed(self._trace, Leaf(add(place, literal(1, INT)), int, is_scalar=True)))
+        yield item
+        left = self._look()
+        self._check_marks(left)
+        self._sort(self._changed(left, {**self._start.values, **took}), left, item, memory)
+        return [left.values[key] for key in self._carried]
+
+    def _branching(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, list[Any]]:
+        """A run for each way through the body, and branches of the graph that choose between them."""
+        turn = placed(self._trace, Leaf(place, int, is_scalar=True))
+        known = self._known()
+        paths: list[_Path] = []
+        ahead: list[bool] | None = []
+        enclosed = Enclosed(self._trace, "for")
+        while ahead is not None:
+            self._ahead = ahead
+            with enclosed.inside() as gathered:
+                values = yield from self._straight(turn.node, took)
+                if self._known() != known:
+                    return []
+                gathered(values)
+            paths.append(self._path)
+            ahead = self._path.after()
+            if len(paths) > MOST_WAYS:
+                raise UnrolledError(self.site)
+        kinds = [common(column) for column in zip(*(each.leaves for each in enclosed.found), strict=True)]
+        if None in kinds or any(each.structure != enclosed.found[0].structure for each in enclosed.found):
+            raise UnrolledError(self.site)
+        leaves = [kind for kind in kinds if kind is not None]
+        results = [
+            [cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)]
+            for each in enclosed.found
+        ]
+        made = _joined(list(zip(paths, enclosed.outputs(results), strict=True)), 0, enclosed.inputs)
+        return enclosed.settle(Graph(enclosed.inputs, made).splice(enclosed.sources), leaves)  # type: ignore[no-any-return]
+
+    def _look(self) -> Slots:
+        try:
+            return Slots(self._frame)
+        except UnknownError:
+            raise UnrolledError(self.site) from None
+
+    def _known(self) -> tuple[int, int, bool]:
+        """Grows with what is known of the body."""
+        return len(self._carried) + 2 * len(self._spent), len(self._given), self._forks
 
     def _advance(self, step: Callable[[], Any]) -> Any:
         """What to run the body on next; a body that gives something else than it takes is written out."""
         try:
             return step()
         except TypeError:
-            raise UnrolledError(self._site) from None
+            raise UnrolledError(self.site) from None
 
     def _check_marks(self, left: Slots) -> None:
         for each, mark in self._start.marks.items():
             if left.marks.get(each, mark) != mark:
-                raise UnrolledError(self._site)
+                raise UnrolledError(self.site)
 
     def _changed(self, left: Slots, expected: dict[Key, Any]) -> list[Key]:
         """The slots that are bound to something else than they were before the turn."""
@@ -183,9 +272,19 @@ class _Loop:
             for place in path:
                 part = part[place]
             given[key] = part
-        spent = dict.fromkeys(self._spent, Spent(self._site))
+        spent = dict.fromkeys(self._spent, Spent(self.site))
         self._start.put({**dict(zip(self._carried, last, strict=True)), **spent, **given})
         self.is_done = True
+
+
+def _has_steps(body: Graph) -> bool:
+    """Whether there are steps of Python in the body of a loop, which take more time there than in the function itself."""
+    return any(map(_is_step, pipeline.lower(pipeline.optimise(body)).nodes))
+
+
+def _is_step(node: Node) -> bool:
+    inside = [each for each in (node.params.get("body"), *node.params.get("branches", ())) if each is not None]
+    return any(_is_step(each) for graph in inside for each in graph.nodes) if inside else is_step(node)
 
 
 def _path(item: Any, value: Any) -> tuple[int, ...] | None:
@@ -209,3 +308,25 @@ def _is_own(value: Any, before: Any, key: Key, memory: dict[Storage, Any], owner
         return False
     arrays = [each.storage for each in leaves if type(each) is Placeholder and not each.is_scalar]
     return not any(storage in memory or owners.setdefault(storage, key) != key for storage in arrays)
+
+
+def _joined(paths: Sequence[tuple[_Path, list[Node]]], depth: int, inputs: Sequence[Node]) -> list[Node]:
+    """What the ways through a body give, those that agree up to some decision; where they differ, a branch chooses."""
+    (first, outputs), *others = paths
+    if not others:
+        return outputs
+    decides, _ = first.decisions[depth]
+    sides = [
+        _joined([each for each in paths if each[0].decisions[depth][1] is outcome], depth + 1, inputs)
+        for outcome in (False, True)
+    ]
+    apart = [k for k, (no, yes) in enumerate(zip(*sides, strict=True)) if no is not yes]
+    joined = list(sides[0])
+    if not apart:
+        return joined
+    body, sources = used_of(*closed([side[k] for side in sides for k in apart], inputs), inputs)
+    graphs = [Graph(body.inputs, body.outputs[at : at + len(apart)]) for at in (0, len(apart))]
+    chosen = results(branch(cast(decides, INT), *sources, branches=tuple(graphs)))
+    for k, node in zip(apart, chosen, strict=True):
+        joined[k] = node
+    return joined

@@ -10,7 +10,7 @@ import numpy as np
 
 from tracegraph.ir import Node
 
-__all__ = ["can_fail", "has_blas", "has_contraction", "has_direct", "has_kernel", "has_phases", "is_pool"]
+__all__ = ["can_fail", "has_blas", "has_contraction", "has_direct", "has_kernel", "has_phases", "is_pool", "is_step"]
 
 #: What kernels do of complex numbers, of operations that take or give them.
 COMPLEX = frozenset(
@@ -105,8 +105,14 @@ def can_fail(node: Node) -> bool:
     if op.kind == "call":
         graphs = [plan.schedule.fused.graph for plan in node.params["plans"]]
         return any(can_fail(each) for graph in graphs for each in graph.nodes)
-    is_step = op.kind in ("opaque", "elementwise", "reduce") and not has_kernel(node)
-    return op.name in AT_INDICES or (is_step and not has_phases(node) and not is_pool(node))
+    return op.name in AT_INDICES or is_step(node)
+
+
+def is_step(node: Node) -> bool:
+    """Whether an operation is a step of NumPy, in Python."""
+    if node.op.name in AT_INDICES or node.op.kind not in ("opaque", "elementwise", "reduce"):
+        return False
+    return not (has_kernel(node) or has_phases(node) or is_pool(node))
 
 
 def has_phases(node: Node) -> bool:

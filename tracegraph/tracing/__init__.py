@@ -8,7 +8,17 @@ from tracegraph.tracing.bodies import body_of
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.methods import METHODS
-from tracegraph.tracing.nested import Enclosed, Leaf, Nested, closed, effects_before, nesting, placed, trace_nested
+from tracegraph.tracing.nested import (
+    Enclosed,
+    Leaf,
+    Nested,
+    closed,
+    effects_before,
+    nesting,
+    placed,
+    trace_nested,
+    used_of,
+)
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Items, Site
 from tracegraph.tracing.slots import Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
@@ -20,7 +30,8 @@ from tracegraph.tracing.watch import Watch
 __all__ = [
     "Enclosed", "Fork", "GiveUp", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site", "Slots", "Spent", "Storage",
     "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed", "effects_before", "is_number",
-    "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested", "user_where", "users_part",
+    "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested", "used_of", "user_where",
+    "users_part",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
 from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "nesting", "placed", "trace_nested"]
+__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "nesting", "placed", "trace_nested", "used_of"]
 
 
 class Leaf(NamedTuple):
@@ -145,50 +145,87 @@ def closed(outputs: Sequence[Node], own: Sequence[Node]) -> tuple[Graph, list[No
     return Graph([*own, *fresh], Graph(boundary, outputs).splice([*own, *fresh])), list(reads)
 
 
+def used_of(body: Graph, reads: Sequence[Node], sources: Sequence[Node]) -> tuple[Graph, list[Node]]:
+    """A graph that `closed` gave without the inputs that it does not need, and what the others are, given what its own
+    inputs are."""
+    reached = set(toposort(body.outputs))
+    pairs = [(node, source) for node, source in zip(body.inputs, [*sources, *reads], strict=True) if node in reached]
+    return Graph([node for node, _ in pairs], body.outputs), [source for _, source in pairs]
+
+
 class Enclosed:
     """Functions that are traced with an input in the place of all memory that there is: whatever they compute is theirs.
 
     Args:
         trace: the open one.
-        calls: each calls one of the functions.
         what: the functions, for messages.
 
     Attributes:
         found: what each of them gave.
     """
 
-    def __init__(self, trace: Trace, calls: Sequence[Callable[[], Any]], what: str) -> None:
+    def __init__(self, trace: Trace, what: str) -> None:
         where = user_where()
         self._trace = trace
+        self._what = what
         self._outside = trace.contents()
         self._inputs = {storage: input_node(node.aval, where) for storage, node in self._outside.items()}
         self._token = input_node(Aval((), np.dtype(bool)), where)
-        self.found = [trace_nested(trace, call, [], self._inputs, self._token, what) for call in calls]
-        self._changed = list(dict.fromkeys(storage for each in self.found for storage in each.changed))
-        self._prints = any(each.effect is not None for each in self.found)
+        self.found: list[Nested] = []
 
-    def graphs(self, results: Sequence[Sequence[Node]]) -> tuple[list[Graph], list[Node]]:
-        """A graph for each function, from the same inputs to its results, to all memory that one of them changed, and to
-        their effects; and what those inputs are."""
-        outputs: list[Node] = []
+    def run(self, call: Callable[[], Any]) -> None:
+        """Runs one of the functions."""
+        with self.inside() as gathered:
+            gathered(call())
+
+    @contextmanager
+    def inside(self) -> Iterator[Callable[[Any], Nested]]:
+        """For the ``with`` block, in which one of the functions runs; gives what takes its value."""
+        with nesting(self._trace, [], self._inputs, self._token, self._what) as gathered:
+
+            def kept(value: Any) -> Nested:
+                self.found.append(gathered(value))
+                return self.found[-1]
+
+            yield kept
+
+    @property
+    def inputs(self) -> list[Node]:
+        """What the functions take."""
+        return [*self._inputs.values(), self._token]
+
+    @property
+    def sources(self) -> list[Node]:
+        """What that is."""
+        return [*self._outside.values(), effects_before(self._trace)]
+
+    def outputs(self, results: Sequence[Sequence[Node]]) -> list[list[Node]]:
+        """For each function its results, all memory that one of them changed, and their effects."""
+        prints = any(each.effect is not None for each in self.found)
+        made = []
         for each, nodes in zip(self.found, results, strict=True):
             memory = [each.changed.get(it, self._inputs.get(it, it.node)) for it in self._changed]
-            outputs += [*nodes, *memory, *([each.effect or self._token] if self._prints else [])]
-        own = [*self._inputs.values(), self._token]
-        sources = [*self._outside.values(), effects_before(self._trace)]
-        body, reads = closed(outputs, own)
-        reached = set(toposort(body.outputs))
-        used = [k for k, node in enumerate(own) if node in reached]
-        inputs = [*(own[k] for k in used), *body.inputs[len(own) :]]
-        width = len(outputs) // len(self.found)
-        graphs = [Graph(inputs, body.outputs[at : at + width]) for at in range(0, len(outputs), width)] if width else []
-        return graphs or [Graph(inputs, []) for _ in self.found], [*(sources[k] for k in used), *reads]
+            made.append([*nodes, *memory, *([each.effect or self._token] if prints else [])])
+        return made
+
+    def graphs(self, results: Sequence[Sequence[Node]]) -> tuple[list[Graph], list[Node]]:
+        """A graph for each function, from the same inputs to its `outputs`; and what those inputs are."""
+        every = self.outputs(results)
+        body, sources = used_of(*closed([node for outputs in every for node in outputs], self.inputs), self.sources)
+        width = len(every[0])
+        graphs = [Graph(body.inputs, body.outputs[at : at + width]) for at in range(0, len(every) * width, width or 1)]
+        return graphs or [Graph(body.inputs, []) for _ in every], sources
 
     def settle(self, values: Sequence[Node], leaves: Sequence[Leaf]) -> Any:
         """What a graph gave, as the functions' result of these leaves; puts what it gave besides where it belongs."""
-        for storage, value in zip(self._changed, values[len(leaves) :], strict=False):
+        changed = self._changed
+        for storage, value in zip(changed, values[len(leaves) :], strict=False):
             storage.node = value
-        if self._prints:
+        if len(values) > len(leaves) + len(changed):
             self._trace.effects.append(values[-1])
         results = [placed(self._trace, leaf._replace(node=value)) for leaf, value in zip(leaves, values, strict=False)]
         return unflatten(self.found[0].structure, results)
+
+    @property
+    def _changed(self) -> list[Storage]:
+        return list(dict.fromkeys(storage for each in self.found for storage in each.changed))

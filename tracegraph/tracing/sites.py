@@ -37,7 +37,7 @@ def looped(items: Items, frame: FrameType) -> Iterator[Any] | None:
     trace = active_trace()
     if trace is None or trace.rolling is None or not _loops(frame.f_code).get(frame.f_lasti):
         return None
-    return trace.rolling(trace, items, frame, Site(frame.f_code, frame.f_lasti))
+    return trace.rolling(trace, items, frame, Site(frame.f_code, frame.f_lasti))  # type: ignore[no-any-return]
 
 
 #: What a loop must not do if its body is to run other than as often as it says: leave, or give items to somebody.

@@ -54,14 +54,14 @@ class Spent:
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise UnrolledError(object.__getattribute__(self, "_site"))
 
-    __class__ = property(_refuse)  # type: ignore[assignment]
+    __class__ = property(_refuse)
     __array_ufunc__ = __array_function__ = __getattr__ = __setattr__ = __bool__ = __len__ = __iter__ = __call__ = (
-        _refuse  # type: ignore[assignment]
+        _refuse
     )
     __getitem__ = __setitem__ = __contains__ = __hash__ = __repr__ = __int__ = __float__ = __index__ = __array__ = (
-        _refuse  # type: ignore[assignment]
+        _refuse
     )
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __pos__ = __abs__ = __invert__ = _refuse  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __pos__ = __abs__ = __invert__ = _refuse
     __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __rmul__ = __imul__ = _refuse
     __truediv__ = __rtruediv__ = __itruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _refuse
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse

@@ -316,8 +316,8 @@ class Trace:
             value = self._decided.get(node)
         if value is None:
             inner = self._inner_kind(node)
-            if inner is not None and self.rolling is not None:
-                self.rolling.refuse()
+            if inner is not None and self.rolling is not None and self.rolling.open:
+                return self.rolling.decide(node)  # type: ignore[no-any-return]
             if inner is not None:
                 message = f"a value of {node.aval} {inner}: {why}; write {instead}, tg.cond or tg.while_loop instead"
                 raise TraceError(at(message, user_where()))
