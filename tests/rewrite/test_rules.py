@@ -15,7 +15,6 @@ from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
 from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
-from tracegraph.ops.gather import scatter
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
 from tracegraph.ops.linalg import cholesky, solve
 from tracegraph.ops.product import matmul
@@ -309,15 +308,6 @@ CASES = [
     *(Case("take_along_as_gather", spec,
            lambda x, y: take_along(x, argsort(y, axis=1, kind="stable"), axis=1, distinct=True))
       for spec in ("f64[3,4] f64[3,4]", "i8[2,5,3] f32[2,5,3]", "f64[2,0] f64[2,0]")),
-    *(Case("scatter_in_region", spec,
-           lambda x, v, at=at, axes=axes, starts=starts, steps=steps, sizes=sizes: _put(x, scatter(
-               _cut(x, starts, sizes, steps), v, constant(np.array(at)), axes=axes, distinct=True), starts, steps))
-      for spec, at, axes, starts, steps, sizes in [
-          ("f64[5,4] f64[3]", 2, (1,), (1, 0), (1, 1), (3, 4)),
-          ("f64[5,4] f64[2,2]", [3, 0], (1,), (4, 0), (-2, 1), (2, 4)),
-          ("f64[2,5,4,3] f64[2,2,2,3]", [3, 0], (2,), (0, 1, 0, 0), (1, 2, 1, 1), (2, 2, 4, 3)),
-          ("f64[5,4,3] f64[4,2]", 1, (0,), (0, 0, 1), (1, 1, 1), (5, 4, 2)),
-      ]),
     *(Case("put_along_as_scatter", spec,
            lambda x, y: put_along_add(x, argsort(y, axis=1, kind="stable"), axis=1, distinct=True, length=y.shape[1]))
       for spec in ("f64[3,4] f64[3,4]", "i8[2,5,3] f32[2,5,3]", "f64[2,0] f64[2,0]")),

@@ -22,10 +22,13 @@ from tracegraph import pipeline
 from tracegraph.api.loops import INT, common, looping
 from tracegraph.compiler.native import is_step
 from tracegraph.ir import Graph, Node
+from tracegraph.ops.broadcast import broadcast_to, zeros_like
 from tracegraph.ops.call import results
 from tracegraph.ops.control import branch
-from tracegraph.ops.elementwise import add
+from tracegraph.ops.elementwise import add, logical_not, where
+from tracegraph.ops.gather import gather, scatter, scatter_add
 from tracegraph.ops.leaf import literal
+from tracegraph.ops.region import slice_, update
 from tracegraph.tracing import (
     Enclosed,
     Items,
@@ -311,22 +314,69 @@ def _is_own(value: Any, before: Any, key: Key, memory: dict[Storage, Any], owner
 
 
 def _joined(paths: Sequence[tuple[_Path, list[Node]]], depth: int, inputs: Sequence[Node]) -> list[Node]:
-    """What the ways through a body give, those that agree up to some decision; where they differ, a branch chooses."""
+    """What the ways through a body give, those that agree up to some decision; where they differ, a branch chooses.
+
+    Of an array that both ways have written to, it chooses what is written and where. The way that is not taken writes the
+    element that stands there, so that no array has to be copied.
+    """
     (first, outputs), *others = paths
     if not others:
         return outputs
     decides, _ = first.decisions[depth]
-    sides = [
+    no, yes = (
         _joined([each for each in paths if each[0].decisions[depth][1] is outcome], depth + 1, inputs)
         for outcome in (False, True)
-    ]
-    apart = [k for k, (no, yes) in enumerate(zip(*sides, strict=True)) if no is not yes]
-    joined = list(sides[0])
-    if not apart:
+    )
+    joined = list(no)
+    writes: list[tuple[int, bool, Node]] = []
+    given: tuple[list[Node], list[Node]] = ([], [])
+    plain: list[int] = []
+    for k, pair in enumerate(zip(no, yes, strict=True)):
+        chains = list(map(_writes, pair))
+        if pair[0] is pair[1]:
+            continue
+        if chains[0][0] is not chains[1][0] or not pair[0].aval.size:
+            plain.append(k)
+            continue
+        joined[k] = chains[0][0]
+        writes += [(k, side, write) for side, (_, chain) in zip((False, True), chains, strict=True) for write in chain]
+    for side, outputs in zip(given, (no, yes), strict=True):
+        side += [outputs[k] for k in plain]
+    for _, taken, write in writes:
+        for node in write.inputs[1:]:
+            given[taken].append(node)
+            given[not taken].append(zeros_like(node))
+    if not given[0]:
         return joined
-    body, sources = used_of(*closed([side[k] for side in sides for k in apart], inputs), inputs)
-    graphs = [Graph(body.inputs, body.outputs[at : at + len(apart)]) for at in (0, len(apart))]
-    chosen = results(branch(cast(decides, INT), *sources, branches=tuple(graphs)))
-    for k, node in zip(apart, chosen, strict=True):
-        joined[k] = node
+    body, sources = used_of(*closed([*given[0], *given[1]], inputs), inputs)
+    count = len(given[0])
+    graphs = [Graph(body.inputs, body.outputs[at : at + count]) for at in (0, count)]
+    chosen = iter(results(branch(cast(decides, INT), *sources, branches=tuple(graphs))))
+    for k in plain:
+        joined[k] = next(chosen)
+    for k, taken, write in writes:
+        flag = decides if taken else logical_not(decides)
+        value, *indices = [next(chosen) for _ in write.inputs[1:]]
+        joined[k] = _written(flag, joined[k], value, indices, write)
     return joined
+
+
+def _writes(node: Node) -> tuple[Node, list[Node]]:
+    """What an array was before the last writes into it, and those."""
+    found = []
+    while node.op in (update, scatter, scatter_add):
+        found.append(node)
+        node = node.inputs[0]
+    return node, found[::-1]
+
+
+def _written(flag: Node, x: Node, value: Node, indices: Sequence[Node], write: Node) -> Node:
+    """An array after a write, which is done where the flag is set."""
+    if write.op is scatter_add:
+        before = zeros_like(value)
+    elif write.op is scatter:
+        before = gather(x, *indices, **write.params)
+    else:
+        before = slice_(x, sizes=value.shape, **write.params)
+    wide = flag if not value.shape else broadcast_to(flag, shape=value.shape)
+    return write.op(x, where(wide, value, before), *indices, **write.params)

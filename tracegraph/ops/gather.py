@@ -16,12 +16,23 @@ import numpy as np
 
 from tracegraph.ir import Aval, Node, Op, Shape
 from tracegraph.ops.broadcast import broadcast_to, expand_leading, fill, reduced_shape, zeros_like
-from tracegraph.ops.elementwise import equal, where
+from tracegraph.ops.elementwise import add, equal, like, multiply, where
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.rules import BOOL, NUMBERS, Ints, Params, batch_all
 from tracegraph.ops.shape import reshape_to, transpose
 
-__all__ = ["INDEX", "OPS", "add_at", "check_bounds", "gather", "gather_at", "nonzero", "scatter", "scatter_add"]
+__all__ = [
+    "INDEX",
+    "OPS",
+    "add_at",
+    "check_bounds",
+    "gather",
+    "gather_at",
+    "nonzero",
+    "scatter",
+    "scatter_add",
+    "scatter_within",
+]
 
 INDEX = np.dtype(np.int64)
 
@@ -211,6 +222,29 @@ nonzero: Op = Op(
     "nonzero", rule=_nonzero_rule, reference=_nonzero_reference,
     batch=lambda inputs, axes, params: nonzero(*inputs, **params),
 )  # fmt: skip
+
+
+def scatter_within(
+    x: Node, v: Node, *indices: Node, axes: Ints, starts: Ints, steps: Ints, sizes: Ints, distinct: bool
+) -> Node | None:
+    """`scatter` into a region of ``x``, as one into all of it: the axes that the region cuts get indices as well. None if it
+    cuts one that has indices already."""
+    cut = [k for k, n in enumerate(sizes) if (n, starts[k], steps[k]) != (x.shape[k], 0, 1)]
+    if set(cut) & set(axes):
+        return None
+    rank, dtype = indices[0].aval.ndim, indices[0].dtype
+    shape = (*indices[0].shape, *(sizes[k] for k in cut))
+    places = {axis: reshape_to(each, (*each.shape, *(1,) * len(cut))) for axis, each in zip(axes, indices, strict=True)}
+    for place, k in enumerate(cut):
+        line = iota(length=sizes[k], dtype=dtype)
+        line = add(multiply(line, like(line, steps[k])), like(line, starts[k]))
+        places[k] = reshape_to(line, (sizes[k], *(1,) * (len(cut) - place - 1)))
+    rest = [k for k in range(x.aval.ndim) if k not in axes]
+    order = [*(rank + rest.index(k) for k in cut), *(rank + at for at, k in enumerate(rest) if k not in cut)]
+    value = v if order == sorted(order) else transpose(v, axes=(*range(rank), *order))
+    every = tuple(sorted(places))
+    wide = [each if each.shape == shape else broadcast_to(each, shape=shape) for each in map(places.__getitem__, every)]
+    return scatter(x, value, *wide, axes=every, distinct=distinct)
 
 
 def gather_at(x: Node, *indices: Node) -> Node:

@@ -12,7 +12,7 @@ from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
 from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
-from tracegraph.ops.gather import gather, scatter, scatter_add
+from tracegraph.ops.gather import gather, scatter_add
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.linalg import cholesky, solve, solve_triangular
 from tracegraph.ops.product import matmul, swap_last
@@ -229,36 +229,6 @@ def update_of_update(node: Node) -> Node | None:
     return update(x.inputs[0], v, **node.params)
 
 
-@rule("scatter_in_region", update)
-def scatter_in_region(node: Node) -> Node | None:
-    """Writes at indices into a region are writes at indices into the whole, if the region is whole along the axes of those:
-    ``update(x, scatter(x[r], v, i), r)``. The other axes then have indices too."""
-    x, written = node.inputs
-    if written.op is not scatter or written.inputs[0].op is not slice_:
-        return None
-    part, v, *indices = written.inputs
-    starts, steps = node.params["starts"], node.params["steps"]
-    if part.inputs[0] is not x or part.params != {**node.params, "sizes": part.shape}:
-        return None
-    axes = written.params["axes"]
-    cut = [k for k, n in enumerate(part.shape) if (n, starts[k], steps[k]) != (x.shape[k], 0, 1)]
-    if not cut or set(cut) & set(axes):
-        return None
-    rank, dtype = indices[0].aval.ndim, indices[0].dtype
-    shape = (*indices[0].shape, *(part.shape[k] for k in cut))
-    places = {axis: reshape_to(each, (*each.shape, *(1,) * len(cut))) for axis, each in zip(axes, indices, strict=True)}
-    for place, k in enumerate(cut):
-        line = iota(length=part.shape[k], dtype=dtype)
-        line = add(multiply(line, like(line, steps[k])), like(line, starts[k]))
-        places[k] = reshape_to(line, (part.shape[k], *(1,) * (len(cut) - place - 1)))
-    rest = [k for k in range(x.aval.ndim) if k not in axes]
-    order = [*(rank + rest.index(k) for k in cut), *(rank + at for at, k in enumerate(rest) if k not in cut)]
-    value = v if order == sorted(order) else transpose(v, axes=(*range(rank), *order))
-    every = tuple(sorted(places))
-    wide = [each if each.shape == shape else broadcast_to(each, shape=shape) for each in map(places.__getitem__, every)]
-    return scatter(x, value, *wide, axes=every, distinct=written.params["distinct"])
-
-
 @rule("take_along_as_gather", take_along)
 def take_along_as_gather(node: Node) -> Node:
     """Picking along an axis is picking at indices along all of them."""
@@ -362,6 +332,5 @@ def stable_sort(node: Node) -> Node | None:
 
 LOWER: Rules = (
     arg_reduction, shared_matrix, whole_matmul, outer_product, vector_product, triangular_solve, update_of_update,
-    short_window, window_sums, depthwise_conv, overlapping_sums, stable_sort, scatter_in_region, take_along_as_gather,
-    put_along_as_scatter,
+    short_window, window_sums, depthwise_conv, overlapping_sums, stable_sort, take_along_as_gather, put_along_as_scatter,
 )  # fmt: skip

@@ -24,7 +24,7 @@ from tracegraph.ir.layout import Layout
 from tracegraph.ops import ALL
 from tracegraph.ops.broadcast import reduced_shape, zeros_like
 from tracegraph.ops.elementwise import ceil, convert, floor, imag, make_complex, power, real, rint, trunc
-from tracegraph.ops.gather import gather, scatter
+from tracegraph.ops.gather import gather, scatter, scatter_within
 from tracegraph.ops.leaf import constant
 from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
@@ -236,6 +236,10 @@ class Placeholder:
         if not views:
             return value
         (name, params, others), *rest = views
+        if name == "slice" and len(rest) == 1 and rest[0][0] == "gather":
+            written = scatter_within(whole, value, *rest[0][2], **rest[0][1], **params)
+            if written is not None:
+                return written
         if rest:
             value = self._put(ALL[name](whole, *others, **params), tuple(rest), value)
         if name == "gather":
