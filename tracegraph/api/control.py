@@ -374,8 +374,8 @@ def _branches(
     found = enclosed.found
     kinds = [common(column) for column in zip(*(each.leaves for each in found), strict=False)]
     if any(each.structure != found[0].structure for each in found) or None in kinds:
-        shown = [f"{shown(each.structure, each.leaves)}{which}" for each, which in zip(found, functions, strict=True)]
-        raise TypeError(at(f"{name}: the branches return {', '.join(shown)}; they must return the same", where))
+        sides = [f"{shown(each.structure, each.leaves)}{which}" for each, which in zip(found, functions, strict=True)]
+        raise TypeError(at(f"{name}: the branches return {', '.join(sides)}; they must return the same", where))
     leaves = [kind for kind in kinds if kind is not None]
     graphs, sources = enclosed.graphs(
         [[cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)] for each in found]

@@ -333,22 +333,23 @@ class Paths:
             rolling = None if self._unrolled is None else Rolling(self._unrolled, self._spaces)
             recorder = _Recorder(self, walked, values, len(leaves), observer, rolling)
             try:
-                return recorder, recorder.trace()
+                traced = recorder.trace()
+                if rolling is None or not rolling.failed:
+                    return recorder, traced
             except _AstrayError:
                 if is_anew:
                     raise
                 is_anew = True
             except GiveUp:
-                if self._unrolled is not None:
+                if rolling is not None:
                     raise
                 self._unrolled = set()
-            except UnrolledError as error:
-                assert self._unrolled is not None, "there were loops of the graph"
-                self._unrolled.add(error.site)
-            except Exception:
-                if self._unrolled is None or rolling is None or not rolling.open:
+            except (Exception, UnrolledError):
+                if rolling is None or not (rolling.failed or rolling.open):
                     raise
-                self._unrolled.add(rolling.open[-1].site)
+                rolling.failed.update(loop.site for loop in rolling.open[-1:])
+            if rolling is not None and self._unrolled is not None:
+                self._unrolled |= rolling.failed
             self._root, self._endings = None, 0
             walked, values = [], list(leaves)
 

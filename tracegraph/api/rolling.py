@@ -14,21 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tracegraph import pipeline
 from tracegraph.api.loops import INT, common, looping
+from tracegraph.api.ways import Way, joined
 from tracegraph.compiler.native import is_step
 from tracegraph.ir import Graph, Node
-from tracegraph.ops.broadcast import broadcast_to, zeros_like
-from tracegraph.ops.call import results
-from tracegraph.ops.control import branch
-from tracegraph.ops.elementwise import add, logical_not, where
-from tracegraph.ops.gather import gather, scatter, scatter_add
+from tracegraph.ops.elementwise import add
 from tracegraph.ops.leaf import literal
-from tracegraph.ops.region import slice_, update
 from tracegraph.tracing import (
     Enclosed,
     Items,
@@ -43,10 +39,8 @@ from tracegraph.tracing import (
     UnknownError,
     UnrolledError,
     are_same,
-    closed,
     is_number,
     placed,
-    used_of,
 )  # fmt: skip
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import flatten
@@ -69,12 +63,14 @@ class Rolling:
 
     Attributes:
         open: the loops whose bodies are running, outermost first.
+        failed: the loops that turned out to be none, whoever has caught the error that said so.
     """
 
     def __init__(self, refused: set[Site], spaces: Sequence[dict[str, Any]]) -> None:
         self._refused = refused
         self.spaces = spaces
         self.open: list[_Loop] = []
+        self.failed: set[Site] = set()
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
@@ -94,19 +90,6 @@ class Rolling:
         while not loop.is_done:
             yield from loop.attempt()
         self.open.pop()
-
-
-class _Path(NamedTuple):
-    """A way through a body: the bools by which it went on, and what each was taken to be."""
-
-    decisions: list[tuple[Node, bool]]
-
-    def after(self) -> list[bool] | None:
-        """How the next way begins: the last decision that was for true is for false; None if there was none."""
-        found = [outcome for _, outcome in self.decisions]
-        while found and not found[-1]:
-            found.pop()
-        return [*found[:-1], False] if found else None
 
 
 class _Loop:
@@ -129,20 +112,15 @@ class _Loop:
         self._given: dict[Key, tuple[int, ...]] = {}
         self._forks = False
         self._ahead: list[bool] = []
-        self._path = _Path([])
+        self._way = Way([])
 
     def begin(self) -> None:
-        """The body has run once as it is: numbers that have changed will most likely change again."""
-        before, self._start = self._start.values, self._look()
-        self._carried = [
-            key
-            for key, value in self._start.values.items()
-            if key in before and is_number(value) and not are_same(value, before[key])
-        ]
+        """Notes what there is once the body has run as it is."""
+        self._start = self._look()
 
     def decide(self, node: Node) -> np.ndarray:
         """Goes one way after the other, if the body can go on in two."""
-        decisions = self._path.decisions
+        decisions = self._way.decisions
         outcome = next((outcome for each, outcome in decisions if each is node), None)
         if outcome is None:
             if node.dtype != bool or len(decisions) == MOST_DECISIONS:
@@ -177,7 +155,7 @@ class _Loop:
 
     def _straight(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, list[Any]]:
         """One run of the body; gives what is carried on."""
-        self._path = _Path([])
+        self._way = Way([])
         self._start.put(took)
         memory = self._trace.contents()
         item = self._items.at(placed(self._trace, Leaf(add(place, literal(1, INT)), int, is_scalar=True)))
@@ -191,7 +169,7 @@ class _Loop:
         """A run for each way through the body, and branches of the graph that choose between them."""
         turn = placed(self._trace, Leaf(place, int, is_scalar=True))
         known = self._known()
-        paths: list[_Path] = []
+        ways: list[Way] = []
         ahead: list[bool] | None = []
         enclosed = Enclosed(self._trace, "for")
         while ahead is not None:
@@ -201,9 +179,9 @@ class _Loop:
                 if self._known() != known:
                     return []
                 gathered(values)
-            paths.append(self._path)
-            ahead = self._path.after()
-            if len(paths) > MOST_WAYS:
+            ways.append(self._way)
+            ahead = self._way.after()
+            if len(ways) > MOST_WAYS:
                 raise UnrolledError(self.site)
         kinds = [common(column) for column in zip(*(each.leaves for each in enclosed.found), strict=True)]
         if None in kinds or any(each.structure != enclosed.found[0].structure for each in enclosed.found):
@@ -213,7 +191,7 @@ class _Loop:
             [cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)]
             for each in enclosed.found
         ]
-        made = _joined(list(zip(paths, enclosed.outputs(results), strict=True)), 0, enclosed.inputs)
+        made = joined(list(zip(ways, enclosed.outputs(results), strict=True)), 0, enclosed.inputs)
         return enclosed.settle(Graph(enclosed.inputs, made).splice(enclosed.sources), leaves)  # type: ignore[no-any-return]
 
     def _look(self) -> Slots:
@@ -311,72 +289,3 @@ def _is_own(value: Any, before: Any, key: Key, memory: dict[Storage, Any], owner
         return False
     arrays = [each.storage for each in leaves if type(each) is Placeholder and not each.is_scalar]
     return not any(storage in memory or owners.setdefault(storage, key) != key for storage in arrays)
-
-
-def _joined(paths: Sequence[tuple[_Path, list[Node]]], depth: int, inputs: Sequence[Node]) -> list[Node]:
-    """What the ways through a body give, those that agree up to some decision; where they differ, a branch chooses.
-
-    Of an array that both ways have written to, it chooses what is written and where. The way that is not taken writes the
-    element that stands there, so that no array has to be copied.
-    """
-    (first, outputs), *others = paths
-    if not others:
-        return outputs
-    decides, _ = first.decisions[depth]
-    no, yes = (
-        _joined([each for each in paths if each[0].decisions[depth][1] is outcome], depth + 1, inputs)
-        for outcome in (False, True)
-    )
-    joined = list(no)
-    writes: list[tuple[int, bool, Node]] = []
-    given: tuple[list[Node], list[Node]] = ([], [])
-    plain: list[int] = []
-    for k, pair in enumerate(zip(no, yes, strict=True)):
-        chains = list(map(_writes, pair))
-        if pair[0] is pair[1]:
-            continue
-        if chains[0][0] is not chains[1][0] or not pair[0].aval.size:
-            plain.append(k)
-            continue
-        joined[k] = chains[0][0]
-        writes += [(k, side, write) for side, (_, chain) in zip((False, True), chains, strict=True) for write in chain]
-    for side, outputs in zip(given, (no, yes), strict=True):
-        side += [outputs[k] for k in plain]
-    for _, taken, write in writes:
-        for node in write.inputs[1:]:
-            given[taken].append(node)
-            given[not taken].append(zeros_like(node))
-    if not given[0]:
-        return joined
-    body, sources = used_of(*closed([*given[0], *given[1]], inputs), inputs)
-    count = len(given[0])
-    graphs = [Graph(body.inputs, body.outputs[at : at + count]) for at in (0, count)]
-    chosen = iter(results(branch(cast(decides, INT), *sources, branches=tuple(graphs))))
-    for k in plain:
-        joined[k] = next(chosen)
-    for k, taken, write in writes:
-        flag = decides if taken else logical_not(decides)
-        value, *indices = [next(chosen) for _ in write.inputs[1:]]
-        joined[k] = _written(flag, joined[k], value, indices, write)
-    return joined
-
-
-def _writes(node: Node) -> tuple[Node, list[Node]]:
-    """What an array was before the last writes into it, and those."""
-    found = []
-    while node.op in (update, scatter, scatter_add):
-        found.append(node)
-        node = node.inputs[0]
-    return node, found[::-1]
-
-
-def _written(flag: Node, x: Node, value: Node, indices: Sequence[Node], write: Node) -> Node:
-    """An array after a write, which is done where the flag is set."""
-    if write.op is scatter_add:
-        before = zeros_like(value)
-    elif write.op is scatter:
-        before = gather(x, *indices, **write.params)
-    else:
-        before = slice_(x, sizes=value.shape, **write.params)
-    wide = flag if not value.shape else broadcast_to(flag, shape=value.shape)
-    return write.op(x, where(wide, value, before), *indices, **write.params)

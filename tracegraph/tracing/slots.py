@@ -16,6 +16,7 @@ import numpy as np
 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Site
+from tracegraph.tracing.trace import active_trace
 
 __all__ = ["Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number"]
 
@@ -27,22 +28,19 @@ MOST = 50_000
 _NUMBERS = (bool, int, float, complex, np.generic)
 #: What is not followed: it can't change, or changing it is refused anyway.
 _FIXED = (
-    *_NUMBERS, str, bytes, type(None), type(...), range, slice, np.dtype, np.ufunc, ModuleType, type, BuiltinFunctionType,
-    Placeholder,
+    *_NUMBERS, str, bytes, type(None), type(...), range, slice, np.dtype, np.ufunc, BuiltinFunctionType, Placeholder,
 )  # fmt: skip
-_LIBRARIES = ("numpy", "scipy", "tracegraph")
+_LIBRARIES = ("numpy", "scipy", "tracegraph", "numba", "llvmlite")
 
 
 class UnrolledError(BaseException):
-    """A loop can only be written out. No error of the user's, and not to be caught by the user's code.
-
-    Attributes:
-        site: the loop.
-    """
+    """A loop can only be written out: the trace is told. No error of the user's, and not to be caught by the user's code."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self.site = site
+        trace = active_trace()
+        if trace is not None and trace.rolling is not None:
+            trace.rolling.failed.add(site)
 
 
 class Spent:
@@ -78,7 +76,7 @@ def is_number(value: Any) -> bool:
 
 def are_same(one: Any, other: Any) -> bool:
     """Whether two looks at a slot have found the same object, or the same number or text."""
-    if type(one) is not type(other):
+    if type(one) is not type(other) or (one is not other and type(one) is Placeholder):
         return False
     if one is other or type(one) is Spent:
         return True
@@ -146,7 +144,10 @@ class Slots:
         self._seen[id(value)] = value
         if len(self._seen) > MOST:
             raise UnknownError
-        if isinstance(value, np.ndarray):
+        if isinstance(value, (type, ModuleType)):
+            if not _is_library(value.__module__ if isinstance(value, type) else value.__name__):
+                self.marks[id(value)] = tuple(map(id, vars(value).values()))
+        elif isinstance(value, np.ndarray):
             if value.flags.writeable:
                 self.marks[id(value)] = hash(value.tobytes())
         elif isinstance(value, (np.random.Generator, np.random.RandomState)):
@@ -173,7 +174,7 @@ class Slots:
             self._object(value)
 
     def _function(self, function: FunctionType) -> None:
-        if (function.__module__ or "").split(".")[0] in _LIBRARIES:
+        if _is_library(function.__module__):
             return
         own = self._frame.f_locals
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -195,6 +196,7 @@ class Slots:
         kind = type(value)
         if kind.__module__.split(".")[0] in _LIBRARIES and kind.__name__ != "Generator":
             return
+        self._left += kind.__mro__[:-1]
         attributes = getattr(value, "__dict__", None)
         slots = [name for each in kind.__mro__ for name in vars(each).get("__slots__", ())]
         if (attributes is None and not slots) or hasattr(value, "__next__"):
@@ -208,6 +210,12 @@ class Slots:
                 self._slot(value, name, getattr(value, name))
         if isinstance(vars(kind).get("__call__"), FunctionType):
             self._left.append(vars(kind)["__call__"])
+
+
+def _is_library(module: str | None) -> bool:
+    """Whether what a module holds does not change."""
+    root = (module or "").split(".")[0]
+    return root in _LIBRARIES or root in sys.stdlib_module_names
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
