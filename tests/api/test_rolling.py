@@ -221,10 +221,52 @@ def names_of_its_own(x: Any) -> Any:
     return total
 
 
+def appended(x: Any) -> Any:
+    y, rows, sums, places = x[:3], [x[:3]], [], []
+    for k, value in enumerate(x):
+        y = np.tanh(y) + value
+        rows.append(y)
+        sums.append(np.sum(y))
+        sums.append(value)
+        places.append(k)
+    return np.array(rows), np.stack(rows[2:]), sums, sums[3], np.cumsum(sums), places
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.history: list[Any] = [0.0]
+        self.settings = {"log": [1.0]}
+
+    def note(self, value: Any) -> None:
+        self.history.append(value)
+        if value > 1:
+            self.settings["log"].append(value * 2)
+        else:
+            self.settings["log"].append(1 - value)
+
+
+def recorded(x: Any) -> Any:
+    recorder = Recorder()
+    for value in x:
+        recorder.note(value)
+    return np.array(recorder.history), np.array(recorder.settings["log"]), len(recorder.history)
+
+
+def appended_within(x: Any) -> Any:
+    found = []
+    total = 0.0
+    for value in x:
+        for k in range(4):
+            total += value * k
+            found.append(total)
+    return np.array(found)
+
+
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
     (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
-    (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
+    (appended, X), (recorded, X), (appended_within, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A),
+    (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 
 
@@ -251,10 +293,10 @@ def test_vmap() -> None:
 # -- loops that are written out ----------------------------------------------------------------------------------------
 
 
-def appended(x: Any) -> Any:
-    found = []
+def read_back(x: Any) -> Any:
+    found = [x[0]]
     for value in x:
-        found.append(value * 2)
+        found.append(found[-1] * 0.5 + value)
     return np.array(found)
 
 
@@ -379,7 +421,7 @@ def generated(x: Any) -> Any:
 
 
 WRITTEN_OUT = [
-    (appended, X), (left_early, X), (returned_early, X), (by_turns, X), (ever_longer, A), (by_tables, X),
+    (read_back, X), (left_early, X), (returned_early, X), (by_turns, X), (ever_longer, A), (by_tables, X),
     (with_iterators, X), (with_sets, X), (growing, X), (two_names, X), (kept_views, A), (refused_values, X), (caught, X),
     (generated, X),
 ]  # fmt: skip

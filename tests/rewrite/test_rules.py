@@ -271,6 +271,10 @@ CASES = [
         x, v, (1, 0, 0), (2, 1, 5), (1, 1, 1), (2, 5), (1, 1), (1, 3))),
     Case("update_of_transpose", "f64[4,3,5] f64[2,2,3]", lambda x, v: transpose(
         _put(transpose(x, axes=(2, 0, 1)), v, (0, 3, 0), (2, -2, 1)), axes=(1, 2, 0))),
+    Case("concatenate_slices", "f64[4,5]", lambda x: concatenate(
+        _cut(x, (1, 0), (3, 2)), _cut(x, (1, 2), (3, 1)), _cut(x, (1, 3), (3, 2)), axis=1)),
+    Case("concatenate_slices", "f64[7] f64[2]", lambda x, y: concatenate(
+        y, _cut(x, (0,), (2,)), _cut(x, (2,), (3,)), _cut(x, (6,), (1,)), _cut(x, (1,), (1,)), axis=0)),
     Case("concatenate_empty", "f64[3]", lambda x: concatenate(x, axis=0)),
     Case("concatenate_empty", "f64[0] f64[3] f64[0] f64[2]", lambda *xs: concatenate(*xs, axis=0)),
     Case("concatenate_empty", "f64[2,0] f64[2,0]", lambda *xs: concatenate(*xs, axis=1)),

@@ -11,7 +11,7 @@ refused. A loop for which this is not possible is written out, as it is where no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from types import FrameType
 from typing import Any
@@ -27,6 +27,7 @@ from tracegraph.ops.elementwise import add
 from tracegraph.ops.leaf import literal
 from tracegraph.tracing import (
     Enclosed,
+    Growing,
     Items,
     Key,
     Leaf,
@@ -41,7 +42,7 @@ from tracegraph.tracing import (
     are_same,
     is_number,
     placed,
-)  # fmt: skip
+)
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import flatten
 
@@ -110,6 +111,8 @@ class _Loop:
         self._carried: list[Key] = []
         self._spent: dict[Key, None] = {}
         self._given: dict[Key, tuple[int, ...]] = {}
+        self._lists: dict[int, list[Any]] = {}
+        self._kinds: list[tuple[int, Leaf]] = []
         self._forks = False
         self._ahead: list[bool] = []
         self._way = Way([])
@@ -142,20 +145,31 @@ class _Loop:
                 turn = self._branching(place, took) if self._forks else self._straight(place, took)
                 values = yield from turn
                 if self._known() != known:
-                    self._start.put({key: start[key] for key in {*self._changed(self._look(), start), *took}})
+                    self._restore(took)
                     return
                 try:
-                    place, carry = self._advance(lambda values=values: steps.send((values, None)))  # type: ignore[misc]
+                    place, carry = self._advance(lambda values=values: steps.send(values))  # type: ignore[misc]
                 except StopIteration as end:
-                    last, _, node = end.value
+                    last, stacks, node = end.value
                     if _has_steps(node.params["body"]):
                         raise UnrolledError(self.site) from None
-                    self._finish(last)
+                    self._restore(took)
+                    self._finish(last, stacks)
                     return
 
-    def _straight(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, list[Any]]:
-        """One run of the body; gives what is carried on."""
+    def _restore(self, took: Iterable[Key]) -> None:
+        """Binds everything to what it was before the first turn."""
+        start = self._start.values
+        self._start.put({key: start[key] for key in {*self._changed(self._look(), start), *took}})
+        for number, kept in self._lists.items():
+            self._start.sequence(number)[:] = kept
+
+    def _straight(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, tuple[list[Any], list[Any]]]:
+        """One run of the body; gives what is carried on, and what is appended to lists."""
         self._way = Way([])
+        growing = {number: Growing(self.site, self) for number in self._lists}
+        lists = {key: growing[id(value)] for key, value in self._start.values.items() if id(value) in growing}
+        took = {**took, **lists}
         self._start.put(took)
         memory = self._trace.contents()
         item = self._items.at(placed(self._trace, Leaf(add(place, literal(1, INT)), int, is_scalar=True)))
@@ -163,9 +177,17 @@ class _Loop:
         left = self._look()
         self._check_marks(left)
         self._sort(self._changed(left, {**self._start.values, **took}), left, item, memory)
-        return [left.values[key] for key in self._carried]
+        added = [(number, value) for number, each in growing.items() for value in each.added()]
+        self._kinds = [(number, self._element(value)) for number, value in added]
+        return [left.values[key] for key in self._carried], [value for _, value in added]
 
-    def _branching(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, list[Any]]:
+    def _element(self, value: Any) -> Leaf:
+        """What kind of an element a list gets."""
+        if not (is_number(value) or (type(value) is Placeholder and value.shape)):
+            raise UnrolledError(self.site)
+        return Leaf.of(value, "for")
+
+    def _branching(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, tuple[list[Any], list[Any]]]:
         """A run for each way through the body, and branches of the graph that choose between them."""
         turn = placed(self._trace, Leaf(place, int, is_scalar=True))
         known = self._known()
@@ -177,7 +199,7 @@ class _Loop:
             with enclosed.inside() as gathered:
                 values = yield from self._straight(turn.node, took)
                 if self._known() != known:
-                    return []
+                    return [], []
                 gathered(values)
             ways.append(self._way)
             ahead = self._way.after()
@@ -187,6 +209,8 @@ class _Loop:
         if None in kinds or any(each.structure != enclosed.found[0].structure for each in enclosed.found):
             raise UnrolledError(self.site)
         leaves = [kind for kind in kinds if kind is not None]
+        added = leaves[len(leaves) - len(self._kinds) :]
+        self._kinds = [(number, leaf) for (number, _), leaf in zip(self._kinds, added, strict=True)]
         results = [
             [cast(leaf.node, kind.node.dtype) for leaf, kind in zip(each.leaves, leaves, strict=True)]
             for each in enclosed.found
@@ -200,9 +224,9 @@ class _Loop:
         except UnknownError:
             raise UnrolledError(self.site) from None
 
-    def _known(self) -> tuple[int, int, bool]:
+    def _known(self) -> tuple[int, ...]:
         """Grows with what is known of the body."""
-        return len(self._carried) + 2 * len(self._spent), len(self._given), self._forks
+        return len(self._carried) + 2 * len(self._spent), len(self._given), len(self._lists), self._forks
 
     def _advance(self, step: Callable[[], Any]) -> Any:
         """What to run the body on next; a body that gives something else than it takes is written out."""
@@ -212,17 +236,17 @@ class _Loop:
             raise UnrolledError(self.site) from None
 
     def _check_marks(self, left: Slots) -> None:
+        """What has changed besides slots can only be a list that has got more elements."""
         for each, mark in self._start.marks.items():
             if left.marks.get(each, mark) != mark:
-                raise UnrolledError(self.site)
+                grown = self._start.sequence(each)
+                if len(grown) < mark or each in self._lists:
+                    raise UnrolledError(self.site)
+                self._lists[each] = grown[:mark]
 
     def _changed(self, left: Slots, expected: dict[Key, Any]) -> list[Key]:
         """The slots that are bound to something else than they were before the turn."""
-        return [
-            key
-            for key, value in left.values.items()
-            if self._start.holds(key) and not (key in expected and are_same(value, expected[key]))
-        ]
+        return [k for k, value in left.values.items() if k in expected and not are_same(value, expected[k])]
 
     def _sort(self, changed: list[Key], left: Slots, item: Any, memory: dict[Storage, Any]) -> None:
         """What has changed is carried on, or is the turn's own item, or spent."""
@@ -236,7 +260,7 @@ class _Loop:
             self._given.pop(key, None)
             if key in self._spent:
                 continue
-            if key in self._start.values and _is_own(value, self._start.values[key], key, memory, owners):
+            if _is_own(value, self._start.values[key], key, memory, owners):
                 if key not in self._carried:
                     self._carried.append(key)
             else:
@@ -244,7 +268,7 @@ class _Loop:
                 if key in self._carried:
                     self._carried.remove(key)
 
-    def _finish(self, last: list[Any]) -> None:
+    def _finish(self, last: list[Any], stacks: Sequence[Placeholder]) -> None:
         """Binds everything to what the last turn leaves."""
         item = self._items.at(self._items.length - 1)
         given = {}
@@ -255,6 +279,12 @@ class _Loop:
             given[key] = part
         spent = dict.fromkeys(self._spent, Spent(self.site))
         self._start.put({**dict(zip(self._carried, last, strict=True)), **spent, **given})
+        for turn in range(self._items.length - 1):
+            for (number, kind), stack in zip(self._kinds, stacks, strict=True):
+                element = stack[turn]
+                self._start.sequence(number).append(
+                    element.fresh(element.node, kind.weak) if kind.is_scalar else element
+                )
         self.is_done = True
 
 
@@ -281,7 +311,7 @@ def _path(item: Any, value: Any) -> tuple[int, ...] | None:
 
 def _is_own(value: Any, before: Any, key: Key, memory: dict[Storage, Any], owners: dict[Storage, Key]) -> bool:
     """Whether a value can be carried: arrays and numbers, nested as before, in memory that was made for this slot alone."""
-    if Spent in (type(value), type(before)):
+    if {Spent, Growing} & {type(value), type(before)}:
         return False
     leaves, structure = flatten(value)
     starts, kind = flatten(before)

@@ -321,6 +321,32 @@ def update_of_transpose(node: Node) -> Node | None:
     return update(x, transpose(v, axes=axes), starts=starts, steps=steps)
 
 
+@rule("concatenate_slices", concatenate)
+def concatenate_slices(node: Node) -> Node | None:
+    """Regions of one array that lie side by side are one region."""
+    axis = node.params["axis"]
+    pieces: list[Node] = []
+    for each in node.inputs:
+        if pieces and _goes_on(pieces[-1], each, axis):
+            last = pieces.pop()
+            sizes = tuple(n + each.shape[axis] if k == axis else n for k, n in enumerate(last.shape))
+            each = slice_(each.inputs[0], starts=last.params["starts"], steps=last.params["steps"], sizes=sizes)
+        pieces.append(each)
+    if len(pieces) == len(node.inputs):
+        return None
+    return pieces[0] if len(pieces) == 1 else concatenate(*pieces, axis=axis)
+
+
+def _goes_on(one: Node, other: Node, axis: int) -> bool:
+    """Whether the second of two regions of one array begins, along an axis, where the first ends."""
+    if one.op is not slice_ or other.op is not slice_ or one.inputs[0] is not other.inputs[0]:
+        return False
+    if any(step != 1 for each in (one, other) for step in each.params["steps"]):
+        return False
+    ends = [start + (one.shape[k] if k == axis else 0) for k, start in enumerate(one.params["starts"])]
+    return bool(tuple(ends) == other.params["starts"])
+
+
 @rule("concatenate_empty", concatenate)
 def concatenate_empty(node: Node) -> Node | None:
     """Empty pieces add nothing, and a single piece is the whole."""
@@ -379,6 +405,7 @@ VIEWS: Rules = (
     update_with_own,
     update_of_region,
     update_of_transpose,
+    concatenate_slices,
     concatenate_empty,
     reduce_no_axes,
     reduce_of_reduce,

@@ -18,7 +18,7 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Site
 from tracegraph.tracing.trace import active_trace
 
-__all__ = ["Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number"]
+__all__ = ["Growing", "Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number"]
 
 #: A slot: the id of what holds it, and the name or position in that.
 Key = tuple[int, Any]
@@ -65,13 +65,38 @@ class Spent:
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse
 
 
+class Growing(Spent):
+    """Stands for a list that the body of a loop, its owner, appends to, and does nothing else with."""
+
+    def __init__(self, site: Site, owner: object) -> None:
+        super().__init__(site)
+        object.__setattr__(self, "_owner", owner)
+        object.__setattr__(self, "_added", [])
+
+    def append(self, value: Any) -> None:
+        trace = active_trace()
+        if trace is None or trace.rolling is None or not trace.rolling.open:
+            self._refuse()
+        innermost = trace.rolling.open[-1]
+        if innermost is not object.__getattribute__(self, "_owner"):
+            raise UnrolledError(innermost.site)
+        self.added().append(value)
+
+    def added(self) -> list[Any]:
+        """What this run of the body has appended."""
+        return object.__getattribute__(self, "_added")  # type: ignore[no-any-return]
+
+
+_STANDS = (Spent, Growing)
+
+
 class UnknownError(Exception):
     """The function holds something of which nobody can tell whether it has changed."""
 
 
 def is_number(value: Any) -> bool:
     """Whether a value is a number, known or traced, that no one can change in place."""
-    return value.is_scalar if type(value) is Placeholder else type(value) is not Spent and isinstance(value, _NUMBERS)
+    return value.is_scalar if type(value) is Placeholder else type(value) not in _STANDS and isinstance(value, _NUMBERS)
 
 
 def are_same(one: Any, other: Any) -> bool:
@@ -113,9 +138,16 @@ class Slots:
         while self._left:
             self._follow(self._left.pop())
 
-    def holds(self, key: Key) -> bool:
-        """Whether a slot is in something that was there when this look was taken."""
-        return key[0] in self._holders
+    def sequence(self, number: int) -> list[Any]:
+        """The list that a mark is of, by its id.
+
+        Raises:
+            UnknownError: it is of something else.
+        """
+        found = self._seen.get(number)
+        if type(found) is not list:
+            raise UnknownError
+        return found
 
     def put(self, values: Mapping[Key, Any]) -> None:
         """Binds slots to these values."""
@@ -139,7 +171,7 @@ class Slots:
         self._left.append(value)
 
     def _follow(self, value: Any) -> None:
-        if type(value) is Spent or isinstance(value, _FIXED) or id(value) in self._seen:
+        if type(value) in _STANDS or isinstance(value, _FIXED) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if len(self._seen) > MOST:

@@ -33,7 +33,7 @@ Fork = Callable[[Node, list[Node]], np.ndarray]
 #: A function that makes more arrays than this is better run as it is than as a graph; one that makes more than the first
 #: number is traced again, with loops of the graph in the place of Python's.
 MOST_ARRAYS = 120_000
-FIRST_ARRAYS = 10_000
+FIRST_ARRAYS = 4_000
 
 _NUMPY = Path(np.__file__).parent
 _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
