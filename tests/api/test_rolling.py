@@ -175,6 +175,16 @@ def with_choices(x: Any) -> Any:
     return total, least, out
 
 
+def items_changed_on_one_way(x: Any) -> Any:
+    level, out = x[0], np.empty_like(x)
+    for t, value in enumerate(x):
+        if value > 1.2 * level:
+            value = 1.2 * level
+        level = 0.3 * value + 0.7 * level
+        out[t] = level
+    return out, value, t
+
+
 def sorted_by_swaps(n: Any) -> Any:
     for i in range(len(n) - 1):
         for j in range(len(n) - 1):
@@ -265,7 +275,8 @@ def appended_within(x: Any) -> Any:
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
     (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
-    (appended, X), (recorded, X), (appended_within, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A),
+    (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X), (sorted_by_swaps, N),
+    (only_where_it_is_safe, N), (nested, A),
     (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 

@@ -226,7 +226,8 @@ class _Loop:
 
     def _known(self) -> tuple[int, ...]:
         """Grows with what is known of the body."""
-        return len(self._carried) + 2 * len(self._spent), len(self._given), len(self._lists), self._forks
+        slots = len(self._given) + 2 * len(self._carried) + 3 * len(self._spent)
+        return slots, len(self._lists), self._forks
 
     def _advance(self, step: Callable[[], Any]) -> Any:
         """What to run the body on next; a body that gives something else than it takes is written out."""
@@ -249,17 +250,17 @@ class _Loop:
         return [k for k, value in left.values.items() if k in expected and not are_same(value, expected[k])]
 
     def _sort(self, changed: list[Key], left: Slots, item: Any, memory: dict[Storage, Any]) -> None:
-        """What has changed is carried on, or is the turn's own item, or spent."""
+        """What has changed is the turn's own item, or carried on, or spent; it only ever goes on in this order."""
         owners: dict[Storage, Key] = {}
         for key in changed:
             value = left.values[key]
-            path = _path(item, value)
+            path = None if key in self._carried else _path(item, value)
+            if key in self._spent:
+                continue
             if path is not None:
                 self._given[key] = path
                 continue
             self._given.pop(key, None)
-            if key in self._spent:
-                continue
             if _is_own(value, self._start.values[key], key, memory, owners):
                 if key not in self._carried:
                     self._carried.append(key)
