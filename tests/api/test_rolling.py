@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
-from tracegraph.api import rolling
+from tracegraph.api import paths, rolling
 from tracegraph.ir import Graph
 from tracegraph.ops.control import loop
-from tracegraph.tracing import trace
 from tracegraph.tree import flatten
 
 X = np.linspace(0.5, 2.0, 12)
@@ -23,7 +22,7 @@ N = np.array([3, -1, 4, 1, -5, 9, 2, -6, 5, 3, 5, 8])
 @pytest.fixture(autouse=True)
 def _rolled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every function takes too many steps, no loop is too short."""
-    monkeypatch.setattr(trace, "FIRST_ARRAYS", 0)
+    monkeypatch.setattr(paths, "FIRST_ARRAYS", 0)
     monkeypatch.setattr(rolling, "LEAST_TURNS", 3)
 
 

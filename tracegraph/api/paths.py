@@ -27,7 +27,7 @@ from tracegraph.backends.numba.results import has_own_memory
 from tracegraph.errors import TraceError, TracegraphError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
-from tracegraph.tracing import GiveUp, Site, UnrolledError, active_trace, user_where
+from tracegraph.tracing import MOST_ARRAYS, GiveUp, Site, UnrolledError, active_trace, user_where
 
 __all__ = ["MISS", "Paths", "Segment"]
 
@@ -37,6 +37,9 @@ MISS = object()
 #: A function that forks more often than this in one call, or takes more different ways, is better run as it is.
 MOST_FORKS = 256
 MOST_PATHS = 32
+
+#: One that makes more arrays than this is traced again, with loops of the graph in the place of Python's.
+FIRST_ARRAYS = 4_000
 
 
 class _FailedError(BaseException):
@@ -425,7 +428,8 @@ class _Recorder:
         paths = self._paths
         inputs = input_nodes(paths._leaves, paths._where)
         self._places.update({node: k for k, node in enumerate(inputs)})
-        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork, self._rolling)
+        most = FIRST_ARRAYS if self._rolling is None else MOST_ARRAYS
+        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork, self._rolling, most)
         if self._passed < self._walked:
             raise _AstrayError
         traced = traced._replace(forks=tuple(self._forks))

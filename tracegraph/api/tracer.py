@@ -17,7 +17,7 @@ from tracegraph.api.signature import Leaf
 from tracegraph.errors import LeakError, TraceError, TracegraphError, UnsupportedError, at
 from tracegraph.ir import Graph, Node, Where, located
 from tracegraph.ops.leaf import input_node, input_op
-from tracegraph.tracing import Fork, Placeholder, Storage, loop_names, new_trace, node_of, standins
+from tracegraph.tracing import MOST_ARRAYS, Fork, Placeholder, Storage, loop_names, new_trace, node_of, standins
 from tracegraph.tree import Structure, builder, flatten
 
 __all__ = ["Given", "Traced", "input_nodes", "same_graph", "trace"]
@@ -106,6 +106,7 @@ def trace(
     where: Where | None,
     fork: Fork | None = None,
     rolling: Rolling | None = None,
+    most: int = MOST_ARRAYS,
 ) -> Traced:
     """Runs a function on placeholders.
 
@@ -115,12 +116,13 @@ def trace(
         inputs: their nodes.
         where: where the function is defined.
         fork: finds out the values that the function goes on by; without it, it may not ask.
-        rolling: makes loops of the graph of Python's.
+        rolling: makes loops of the graph of Python's; None if those are written out.
+        most: how many arrays the function may make.
 
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
     """
-    current = new_trace(fork, rolling)
+    current = new_trace(fork, rolling, most)
     current.arguments = frozenset(inputs)
     randomness = _global_randomness()
     names = nullcontext() if rolling is None else loop_names(rolling.spaces)

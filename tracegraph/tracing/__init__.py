@@ -23,18 +23,18 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Items, Site
 from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
 from tracegraph.tracing.standins import standins
-from tracegraph.tracing.trace import Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
+from tracegraph.tracing.trace import MOST_ARRAYS, Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
 from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
-    "Enclosed", "Fork", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site", "Slots", "Spent",
-    "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed", "effects_before",
-    "is_number", "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested", "used_of",
-    "user_where", "users_part",
+    "MOST_ARRAYS", "Enclosed", "Fork", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site",
+    "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed",
+    "effects_before", "is_number", "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested",
+    "used_of", "user_where", "users_part",
 ]  # fmt: skip
 
 
-def new_trace(fork: Fork | None = None, rolling: Any = None) -> Trace:
+def new_trace(fork: Fork | None = None, rolling: Any = None, most: int = MOST_ARRAYS) -> Trace:
     """A trace that knows NumPy's functions."""
-    return Trace(METHODS, FUNCTIONS, fork, rolling, body_of)
+    return Trace(METHODS, FUNCTIONS, fork, rolling, most, body_of)

@@ -30,10 +30,8 @@ __all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user
 #: other nodes, those that are ``live`` are what the function still has in hand.
 Fork = Callable[[Node, list[Node]], np.ndarray]
 
-#: A function that makes more arrays than this is better run as it is than as a graph; one that makes more than the first
-#: number is traced again, with loops of the graph in the place of Python's.
+#: A function that makes more arrays than this is better run as it is than as a graph.
 MOST_ARRAYS = 120_000
-FIRST_ARRAYS = 4_000
 
 _NUMPY = Path(np.__file__).parent
 _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
@@ -145,6 +143,8 @@ class Trace:
         ufuncs: what each of NumPy's ufuncs does to placeholders.
         functions: what each of NumPy's other functions does.
         fork: finds out the value of a node, where the function depends on it; None if no values are at hand.
+        rolling: makes loops of the graph of Python's; None if those are written out.
+        most: how many arrays the function may make.
         otherwise: finds what a function of NumPy's that is not in the table does, None if that is not known.
 
     Attributes:
@@ -154,7 +154,6 @@ class Trace:
         effects: nodes that are to be run for what they do, in this order.
         attempts: nodes that may fail when they run, where the user's code would catch that.
         arguments: the inputs that stand for the function's arguments.
-        rolling: makes loops of the graph of Python's; None if those are written out.
     """
 
     def __init__(
@@ -163,6 +162,7 @@ class Trace:
         functions: Mapping[Any, Callable[..., Any]],
         fork: Fork | None = None,
         rolling: Any = None,
+        most: int = MOST_ARRAYS,
         otherwise: Callable[[Any], Callable[..., Any] | None] = lambda function: None,
     ) -> None:
         self.ufuncs = ufuncs
@@ -176,6 +176,7 @@ class Trace:
         self._outermost: FrameType | None = None
         self.arguments: Collection[Node] = ()
         self.rolling = rolling
+        self._most = most
         self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
@@ -274,7 +275,7 @@ class Trace:
     def adopt(self, storage: Storage) -> None:
         """Notes memory that the function has in hand for as long as a placeholder of it lives."""
         self._storages.append(weakref.ref(storage))
-        if len(self._storages) > (FIRST_ARRAYS if self.rolling is None else MOST_ARRAYS):
+        if len(self._storages) > self._most:
             raise GiveUp(user_where())
 
     def known(self, node: Node) -> np.ndarray | None:
