@@ -483,6 +483,33 @@ def test_an_index_out_of_bounds_in_a_turn() -> None:
         tg.compile(beyond)(X)
 
 
+def test_objects_from_outside_keep_no_traced_values() -> None:
+    class Counter:
+        def __init__(self) -> None:
+            self.calls = 0
+            self.scale = 2.0
+
+        def __call__(self, x: Any) -> Any:
+            total = 0.0
+            for value in x:
+                self.calls += 1
+                total += self.scale * value
+            return total
+
+    counter = Counter()
+    assert tg.compile(counter)(X) == pytest.approx(2 * np.sum(X))
+    assert type(counter.calls) is int
+    with pytest.raises(tg.LeakError, match="'last'"):
+        tg.compile(lambda x: kept_outside(counter, x))(X)
+    assert not hasattr(counter, "last")
+
+
+def kept_outside(counter: Any, x: Any) -> Any:
+    for value in x:
+        counter.last = value
+    return x
+
+
 def test_names_are_pythons_own_afterwards() -> None:
     compare(summed, X)
     assert not {"range", "enumerate", "zip", "reversed"} & set(globals())

@@ -193,6 +193,7 @@ class Compiled(Generic[P, R]):
             donated=frozenset(k for k in range(len(call.leaves)) if self._is_donated(call.owner(k))),
             notice=functools.partial(self._notice, before),
             spaces=[] if self._watch is None else self._watch.spaces,
+            forget=lambda: None if self._watch is None else self._watch.forget_traced(),
         )
 
     def _is_donated(self, name: Any) -> bool:

@@ -154,6 +154,7 @@ class Paths:
         donated: the places of the arguments whose memory may be used for results.
         notice: told of each new trace.
         spaces: the names of the modules whose functions it may call.
+        forget: takes back traced values that the function has left where others find them, and says where, if it did.
     """
 
     def __init__(
@@ -166,7 +167,8 @@ class Paths:
         is_plain: bool,
         donated: frozenset[int],
         notice: Callable[[Traced], None],
-        spaces: Sequence[dict[str, Any]] = (),
+        spaces: Sequence[dict[str, Any]],
+        forget: Callable[[], str | None],
     ) -> None:
         self.traced: Traced | None = None
         self._apply = call
@@ -181,6 +183,7 @@ class Paths:
         self._endings = 0
         self._is_given_up = False
         self._spaces = spaces
+        self._forget = forget
         self._unrolled: set[Site] | None = None
         self._catches = False
         self._lock = threading.RLock()
@@ -337,8 +340,9 @@ class Paths:
             recorder = _Recorder(self, walked, values, len(leaves), observer, rolling)
             try:
                 traced = recorder.trace()
-                if rolling is None or not rolling.failed:
+                if rolling is None or not (rolling.failed or (rolling.made and self._forget())):
                     return recorder, traced
+                rolling.failed |= rolling.made
             except _AstrayError:
                 if is_anew:
                     raise
@@ -353,6 +357,7 @@ class Paths:
                 rolling.failed.update(loop.site for loop in rolling.open[-1:])
             if rolling is not None and self._unrolled is not None:
                 self._unrolled |= rolling.failed
+                self._forget()
             self._root, self._endings = None, 0
             walked, values = [], list(leaves)
 

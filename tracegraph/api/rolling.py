@@ -65,6 +65,7 @@ class Rolling:
     Attributes:
         open: the loops whose bodies are running, outermost first.
         failed: the loops that turned out to be none, whoever has caught the error that said so.
+        made: the loops that are part of the graph.
     """
 
     def __init__(self, refused: set[Site], spaces: Sequence[dict[str, Any]]) -> None:
@@ -72,6 +73,7 @@ class Rolling:
         self.spaces = spaces
         self.open: list[_Loop] = []
         self.failed: set[Site] = set()
+        self.made: set[Site] = set()
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
@@ -91,6 +93,7 @@ class Rolling:
         while not loop.is_done:
             yield from loop.attempt()
         self.open.pop()
+        self.made.add(site)
 
 
 class _Loop:

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.slots import Growing, Spent
 
 __all__ = ["Watch"]
 
@@ -32,6 +33,8 @@ _MAKERS = ("__init__", "__new__", "__post_init__")
 #: Arrays of up to this size are compared.
 _ARRAY_BYTES = 1 << 15
 _MISSING = object()
+#: What means nothing once a trace has ended.
+_TRACED = (Placeholder, Spent, Growing)
 #: What holds nothing that could be bound anew, or is not expected to.
 _FIXED = (*_PLAIN, type(None), np.ndarray, np.generic, np.ufunc, ModuleType, type, BuiltinFunctionType)
 
@@ -100,15 +103,15 @@ class Watch:
         containers, and says where it left one."""
         left = None
         for namespace, name, value in self._names:
-            if type(namespace.get(name)) is Placeholder:
+            if type(namespace.get(name)) in _TRACED:
                 left, namespace[name] = f"the name {name!r}", value
         for kind, attributes in self._objects:
-            for name in [name for name, value in attributes.items() if type(value) is Placeholder]:
+            for name in [name for name, value in attributes.items() if type(value) in _TRACED]:
                 left = f"the attribute {name!r} of a {kind}"
                 del attributes[name]
         for container, _ in self._sequences:
             items = container.items() if isinstance(container, dict) else enumerate(container)
-            for key in reversed([key for key, value in items if type(value) is Placeholder]):
+            for key in reversed([key for key, value in items if type(value) in _TRACED]):
                 left = f"a {type(container).__name__} that it did not make"
                 del container[key]
         return left
