@@ -35,7 +35,7 @@ from tracegraph.compiler.native import has_kernel, has_phases
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.phases import phases
 from tracegraph.compiler.split import split
-from tracegraph.ir import Graph, Node, Shape, aval_of
+from tracegraph.ir import Graph, Node, aval_of
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.call import again, result, results
 from tracegraph.ops.leaf import input_node, is_literal
@@ -155,7 +155,7 @@ def _reached(
     farthest: int = FARTHEST,
     sought: _Group | None = None,
 ) -> set[_Group] | None:
-    """The groups on all ways from some of them within a range; None if there are too many to look at, or one that is sought."""
+    """The groups on all ways from some of them within a range; None if there are too many, or if one is found that is sought."""
     seen = set(starts)
     stack = list(seen)
     while stack:
