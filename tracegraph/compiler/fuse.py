@@ -155,7 +155,7 @@ def _reached(
     farthest: int = FARTHEST,
     sought: _Group | None = None,
 ) -> set[_Group] | None:
-    """The groups on all ways from some of them within a range; None if there are too many, or if one is found that is sought."""
+    """The groups on all ways from some of them within a range; None if there are too many, or the one that is sought."""
     seen = set(starts)
     stack = list(seen)
     while stack:
