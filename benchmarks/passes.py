@@ -15,7 +15,7 @@ from benchmarks.workload import random
 __all__ = ["STAGES", "pass_rows"]
 
 #: What is timed, in order.
-STAGES = ("trace", "optimise", "lower", "fuse", "schedule", "plan", "link")
+STAGES = ("trace", "optimise", "lower", "fuse", "schedule", "share", "sweep", "plan", "skew", "link")
 
 
 def chain(x: Any, steps: int) -> Any:

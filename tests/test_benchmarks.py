@@ -91,6 +91,20 @@ def test_a_wrong_gradient_aborts_with_the_name(checking, wrong):
         checking.check(workload, workload.arguments(4), {"jax": (np.float64(14), (np.array(wrong, float),))})
 
 
+INFINITE = np.array([1.0, np.nan, np.inf, -np.inf, 1 + 1j * np.nan])
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_what_is_not_finite_must_stand_where_it_is_wanted(checking, place):
+    assert checking.first_difference(INFINITE.copy(), INFINITE) is None
+    for wrong in (2.0, np.inf if place != 2 else -np.inf):
+        other = INFINITE.copy()
+        other[place] = wrong
+        assert "1 of 5 elements wrong" in checking.first_difference(other, INFINITE)
+    assert "nothing to compare" in checking.first_difference(INFINITE[1:], INFINITE[1:])
+    assert checking.first_difference(np.ones(0), np.ones(0)) is None
+
+
 def test_what_a_product_must_move_and_multiply(checking):
     from benchmarks.demand import demand_of
     from benchmarks.limits import Limits

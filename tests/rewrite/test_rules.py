@@ -13,6 +13,7 @@ from tracegraph.ir import Node
 from tracegraph.ops import elementwise as ew
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
+from tracegraph.ops.count import interp
 from tracegraph.ops.custom import customised
 from tracegraph.ops.elementwise import like
 from tracegraph.ops.leaf import constant, identity, literal, stop_gradient
@@ -21,7 +22,7 @@ from tracegraph.ops.product import matmul
 from tracegraph.ops.reduce import argmax, argmin, reduce_max, reduce_min, reduce_prod
 from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.shape import reshape, transpose
-from tracegraph.ops.sorting import argsort, put_along_add, sort, take_along
+from tracegraph.ops.sorting import argsort, lexsort, put_along_add, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite import LOWER, OPTIMISE
 
@@ -315,6 +316,12 @@ CASES = [
     *(Case("put_along_as_scatter", spec,
            lambda x, y: put_along_add(x, argsort(y, axis=1, kind="stable"), axis=1, distinct=True, length=y.shape[1]))
       for spec in ("f64[3,4] f64[3,4]", "i8[2,5,3] f32[2,5,3]", "f64[2,0] f64[2,0]")),
+    *(Case("lexsort_key_by_key", spec, lambda *keys: lexsort(*keys, axis=0))
+      for spec in ("f64[9]", "i8[40] f64[40]", "bool[30,2] f32[30,2] u8[30,2]", "f64[0] i64[0]")),
+    *(Case("interp_between_points", spec, lambda x, xp=xp, fp=fp: interp(x, constant(np.array(xp)), constant(np.array(fp))))
+      for spec in (V, "f64[5,40]", "f64[]", "f64[0]") for xp, fp in [
+        ([0.5], [2.0]), ([-1.0, 1.0], [3.0, 0.1]), ([-3.0, -1.0, 0.0, 0.3, 4.0], [0.1, -np.inf, -np.inf, 2.0, np.nan]),
+        ([-np.inf, -1.0, 0.0, 0.0, np.inf, np.inf], [1.0, 1.0, 2.0, 3.0, 3.0, 4.0])]),
     *(Case("stable_sort", spec, lambda x: sort(x, axis=0, kind="stable")) for spec in (V, "f32[9,2]", "f64[0,3]")),
     # stabilising, here on tame inputs; see test_stable
     *(Case("softmax", "f64[3,4,5]", _softmax(axes), 1e-13, False) for axes in [(0,), (1,), (2,), (0, 2), (0, 1, 2)]),

@@ -235,7 +235,14 @@ def _rows(z: Any, c: Any) -> Any:
     return (square,)
 
 
-@pytest.mark.parametrize("function", [_escape, _several, _rows])
+def _twice(z: Any, c: Any) -> Any:
+    """The same mask, each time worked out anew."""
+    z[(z > 0) & ~(c < 0.5)] = np.sqrt(z[(z > 0) & ~(c < 0.5)]) + c[(z > 0) & ~(c < 0.5)]
+    z[~(z > 1)] **= 3
+    return (z,)
+
+
+@pytest.mark.parametrize("function", [_escape, _several, _rows, _twice])
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 def test_what_one_mask_selects_needs_no_count(function: Callable[..., Any], dtype: str) -> None:
     """Both sides are worked out for all elements: one graph, however many the mask selects."""
@@ -274,12 +281,23 @@ def _mixed(z: Any, c: Any) -> Any:
     )
 
 
+def _changed_between(z: Any) -> Any:
+    """The same words, but not the same mask."""
+    part = z[z > 0]
+    z *= -1
+    part = part[:1] + z[z > 0]
+    z[z > 0] = part
+    z[z > -1] = 7 * z[z > -1]
+    return z
+
+
 def test_what_a_mask_selects_is_an_array_to_anyone_who_asks() -> None:
     """Its shape, its elements, its views, other functions of it."""
     z, c = np.random.default_rng(1).normal(size=(2, 9))
     check_traced(_mixed, z.copy(), c.copy())
     check_traced(lambda z, c: z[z > 0] + z[c > 0], np.array([1.0, -1.0]), np.array([-1.0, 1.0]))
     check_traced(lambda z, c: z[z > 0] + z[c > 0], np.array([1.0, 1.0, 2.0]), np.array([-1.0, 1.0, 1.0]))
+    check_traced(_changed_between, np.array([-1.0, 2.0, 3.0]))
     check_traced(lambda z: np.power(z[z > 1], z[z > 1]), np.array([-1, 2, 3]))
     check_traced(lambda z: np.exp(z[z > 0], dtype="f4"), np.array([-1, 2, 3], "f4"))
     check_traced(lambda z: (z[z > 0] * [1, 2], [1, 2] + z[z > 0]), np.array([-1.0, 2.0, 3.0]))

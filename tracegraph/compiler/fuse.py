@@ -7,6 +7,7 @@ into the one kernel that needs it, or computed and stored along with a kernel of
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
@@ -34,7 +35,7 @@ from tracegraph.compiler.native import has_kernel, has_phases
 from tracegraph.compiler.nesting import Level, Membership, build_nest
 from tracegraph.compiler.phases import phases
 from tracegraph.compiler.split import split
-from tracegraph.ir import Graph, Node, Shape, aval_of
+from tracegraph.ir import Graph, Node, aval_of
 from tracegraph.ir.layout import Layout, contiguous
 from tracegraph.ops.call import again, result, results
 from tracegraph.ops.control import loop
@@ -54,6 +55,8 @@ MOST_COPIES, AGAIN = 8, 6
 FARTHEST = 500
 #: Groups that are tried for a value that many groups need.
 MOST_TRIED = 64
+#: The last reductions of an array that are tried for a further one, and groups that are looked at between two of them.
+MOST_BESIDE, FARTHEST_BESIDE = 8, 100
 #: Values that are looked at to find which arrays two reductions share.
 MOST_SOURCES = 32
 
@@ -134,8 +137,10 @@ class _Group:
         if size > LARGEST_NEST or self.members.assembled is not None or other.members.assembled is not None:
             return False
         first, last = sorted((self, other), key=_rank)
-        between = _reached([first], lambda group: group.followers, lambda group: group.rank <= last.rank)
-        if between is None or last in between:
+        between = _reached(
+            [first], lambda group: group.followers, lambda group: group.rank <= last.rank, FARTHEST_BESIDE, last
+        )
+        if between is None:
             return False
         return self.lead(other.followers) and all(leader.lead([self]) for leader in other.leaders)
 
@@ -145,16 +150,21 @@ def _rank(group: _Group) -> int:
 
 
 def _reached(
-    starts: Iterable[_Group], step: Callable[[_Group], set[_Group]], within: Callable[[_Group], bool]
+    starts: Iterable[_Group],
+    step: Callable[[_Group], set[_Group]],
+    within: Callable[[_Group], bool],
+    farthest: int = FARTHEST,
+    sought: _Group | None = None,
 ) -> set[_Group] | None:
-    """The groups on all ways from some of them within a range; None if there are too many to look at."""
+    """The groups on all ways from some of them within a range; None if there are too many, or the one that is sought."""
     seen = set(starts)
     stack = list(seen)
     while stack:
-        fresh = {group for group in step(stack.pop()) if within(group)} - seen
-        seen |= fresh
-        stack.extend(fresh)
-        if len(seen) > FARTHEST:
+        for group in step(stack.pop()):
+            if group not in seen and within(group):
+                seen.add(group)
+                stack.append(group)
+        if len(seen) > farthest or sought in seen:
             return None
     return seen
 
@@ -200,10 +210,11 @@ class _Fuser:
         self.cones = _cones(self.order)
         self.group_of: dict[Node, _Group] = {}
         self.copies: dict[Node, list[_Group]] = {}
-        self.groups: list[_Group] = []
+        self.groups: dict[_Group, None] = {}
         self.numbers = count()
         self.users_of: dict[Node, set[_Group]] = {}
-        self.reducing: dict[tuple[Shape, Ints], dict[Node, set[Node]]] = {}
+        self.absorbed: dict[_Group, _Group] = {}
+        self.reducing: dict[tuple[Node, Ints], deque[Node]] = {}
         self.tried: list[tuple[Node, Node, str]] = []
 
     def run(self) -> list[_Group]:
@@ -258,8 +269,14 @@ class _Fuser:
             elif node.op.kind == "part":
                 if consumer not in self.users_of:
                     self.users_of[consumer] = self._users(consumer)
-                found |= self.users_of[consumer]
+                found.update(map(self._living, self.users_of[consumer]))
         return found
+
+    def _living(self, group: _Group) -> _Group:
+        """A group, or the one that it is part of by now."""
+        while group in self.absorbed:
+            group = self.absorbed[group]
+        return group
 
     def _groups_of(self, node: Node) -> Sequence[_Group]:
         """Those that compute a node: several if that is done again in each."""
@@ -295,7 +312,7 @@ class _Fuser:
         if node.op.kind == "part":
             group.members.assembled = self.uses[node][0].consumer, self.places.get(node)
         group.lead(followers)
-        self.groups.append(group)
+        self.groups[group] = None
         self.group_of[node] = group
         if node.op.kind == "reduce" and group.is_nest:
             self._reduce(node, group)
@@ -341,11 +358,13 @@ class _Fuser:
         same arrays: they are read once."""
         group.members.reduce(node)
         self.group_of[node] = group
-        beside = self.reducing.setdefault((group.members.space, group.members.axes), {})
-        sources = _sources(node)
-        others = {self.group_of[each]: None for each, found in beside.items() if not sources.isdisjoint(found)}
-        beside[node] = sources
-        for other in [each for each in others if each is not group][:MOST_TRIED]:
+        others: dict[_Group, None] = {}
+        for source in _sources(node):
+            beside = self.reducing.setdefault((source, group.members.axes), deque(maxlen=MOST_BESIDE))
+            others.update({self.group_of[each]: None for each in beside})
+            beside.append(node)
+        others.pop(group, None)
+        for other in sorted(others, key=lambda each: abs(each.rank - group.rank))[:MOST_BESIDE]:
             if other.can_absorb(group):
                 self._absorb(other, group)
                 return
@@ -363,11 +382,8 @@ class _Fuser:
                     self.copies[node] = [each for each in self.copies[node] if each not in (group, other)] + [group]
                 else:
                     self.group_of[node] = group
-        for users in self.users_of.values():
-            if other in users:
-                users.discard(other)
-                users.add(group)
-        self.groups.remove(other)
+        self.absorbed[other] = group
+        del self.groups[other]
 
     def _readable(self, node: Node, positions: Iterable[tuple[Level, tuple[Node, ...]]]) -> bool:
         """Whether strides can say how the node's own operands are read from where it is evaluated."""
@@ -450,17 +466,18 @@ def _are_elsewhere(node: Node, positions: Sequence[Sequence[tuple[Level, tuple[N
     )
 
 
-def _sources(node: Node) -> set[Node]:
+def _sources(node: Node) -> list[Node]:
     """The arrays of a reduction's full shape that it reads or works out on the way."""
     shape = node.inputs[0].shape
-    found = {node.inputs[0]}
+    found = {node.inputs[0]: None}
     stack = [node.inputs[0]]
     while stack and len(found) < MOST_SOURCES:
         each = stack.pop()
-        fresh = {source for source in each.inputs if source.shape == shape} if each.op.kind == "elementwise" else set()
-        stack.extend(fresh - found)
-        found |= fresh
-    return {each for each in found if each.op.name != "broadcast_to" and each.op.kind != "leaf"}
+        if each.op.kind == "elementwise":
+            fresh = [source for source in each.inputs if source.shape == shape and source not in found]
+            stack.extend(fresh)
+            found.update(dict.fromkeys(fresh))
+    return [each for each in found if each.op.name != "broadcast_to" and each.op.kind != "leaf"]
 
 
 def _is_same_place(node: Node, piece: Node, whole: Node, positions: Sequence[tuple[Level, tuple[Node, ...]]]) -> bool:

@@ -82,11 +82,19 @@ class Reach(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A kernel that is to walk with others: its number in the schedule, what it touches, and its work in nanoseconds."""
+    """A kernel that is to walk with others.
+
+    Attributes:
+        number: in the schedule.
+        reaches: what it touches.
+        spans: from where to where each of those goes over all turns.
+        cost: its work in nanoseconds.
+    """
 
     number: int
     kernel: NestKernel | LibraryKernel
     reaches: tuple[Reach, ...]
+    spans: tuple[tuple[int, int], ...]
     cost: float
 
     @property
@@ -123,7 +131,8 @@ def member(number: int, kernel: Kernel, place: Place) -> Member:
     for each in _reaches(kernel, place) if isinstance(kernel, NestKernel) else _of_rows(kernel, place):
         key = each.space, each.base, each.step, each.is_written
         found[key] = each if key not in found else found[key].joined(each)
-    return Member(number, kernel, tuple(found.values()), nanoseconds(kernel))
+    reaches = tuple(found.values())
+    return Member(number, kernel, reaches, tuple([each.over(each.turns) for each in reaches]), nanoseconds(kernel))
 
 
 def links(members: Sequence[Member], fresh: Member) -> Iterator[Link]:
@@ -132,11 +141,11 @@ def links(members: Sequence[Member], fresh: Member) -> Iterator[Link]:
     What it may not touch before some kernel is done with it, it may not touch before an earlier kernel either that
     touches the same and that the former has to wait for.
     """
-    for second in fresh.reaches:
+    for second, (low, high) in zip(fresh.reaches, fresh.spans, strict=True):
         met: set[tuple[Any, ...]] = set()
         for k in reversed(range(len(members))):
-            for first in members[k].reaches:
-                if first.space is not second.space or not first.meets(second):
+            for first, (start, end) in zip(members[k].reaches, members[k].spans, strict=True):
+                if start >= high or low >= end or first.space is not second.space:
                     continue
                 is_conflict = first.is_written or second.is_written
                 key = (first.base, *first[3:8]) if is_conflict else (first.base,)

@@ -138,7 +138,7 @@ def skew(plan: Plan) -> Plan:
     old, new = plan.schedule.waves, []
     at = 0
     while at < len(old):
-        found = _longest(plan, old[at:])
+        found = _longest(plan, old[at : at + MOST_KERNELS])
         new += [old[at]] if found is None else found[1]
         at += 1 if found is None else found[0]
     return plan._replace(schedule=plan.schedule._replace(waves=tuple(new)))

@@ -24,7 +24,9 @@ def streaming(plan: Plan) -> frozenset[int]:
     large = {
         number
         for number, kernel in enumerate(kernels)
-        if isinstance(kernel, NestKernel) and traffic_of(kernel, plan.shelves).nbytes >= LEAST_BYTES
+        if isinstance(kernel, NestKernel)
+        and sum(node.aval.nbytes for node in (*kernel.reads, *kernel.writes)) >= LEAST_BYTES
+        and traffic_of(kernel, plan.shelves).nbytes >= LEAST_BYTES
     }
     for wave in plan.schedule.waves if large else ():
         for task in wave.tasks:

@@ -11,8 +11,23 @@ import numpy as np
 from tracegraph.ir import Node
 from tracegraph.ops.broadcast import broadcast_to, fill, keep_axes, reduce_sum
 from tracegraph.ops.convolution import conv
-from tracegraph.ops.elementwise import add, equal, like, logical_and, logical_or, multiply, not_equal, where
-from tracegraph.ops.gather import gather, scatter_add
+from tracegraph.ops.count import interp
+from tracegraph.ops.elementwise import (
+    add,
+    divide,
+    equal,
+    isnan,
+    like,
+    logical_and,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    not_equal,
+    subtract,
+    where,
+)
+from tracegraph.ops.gather import gather, gather_at, scatter_add
 from tracegraph.ops.leaf import iota
 from tracegraph.ops.linalg import cholesky, solve, solve_triangular
 from tracegraph.ops.product import matmul, swap_last
@@ -21,7 +36,7 @@ from tracegraph.ops.region import concatenate, slice_, update
 from tracegraph.ops.rules import Ints, is_float
 from tracegraph.ops.scan import along
 from tracegraph.ops.shape import reshape, reshape_to, transpose
-from tracegraph.ops.sorting import argsort, put_along_add, sort, take_along
+from tracegraph.ops.sorting import argsort, lexsort, put_along_add, searchsorted, sort, take_along
 from tracegraph.ops.window import correlate, window
 from tracegraph.rewrite.engine import Rules, rule
 from tracegraph.rewrite.match import swaps_last
@@ -330,7 +345,45 @@ def stable_sort(node: Node) -> Node | None:
     return take_along(x, order, axis=node.params["axis"], distinct=True)
 
 
+@rule("lexsort_key_by_key", lexsort)
+def lexsort_key_by_key(node: Node) -> Node | None:
+    """A sort by several keys is one after the other by each, the last key last, all of them stable."""
+    if any(key.dtype.kind not in "biuf" or key.dtype == np.float16 for key in node.inputs):
+        return None
+    axis = node.params["axis"]
+    first, *others = node.inputs
+    order = argsort(first, axis=axis, kind="stable")
+    for key in others:
+        again = argsort(take_along(key, order, axis=axis, distinct=True), axis=axis, kind="stable")
+        order = take_along(order, again, axis=axis, distinct=True)
+    return order
+
+
+@rule("interp_between_points", interp)
+def interp_between_points(node: Node) -> Node | None:
+    """The line through the two points around each value, as NumPy takes it: from the point before; from the one after where
+    that is no number; and where they are equally high, their height. Beyond the ends it is the height of the end."""
+    x, xp, fp = node.inputs
+    if xp.aval.ndim != 1 or x.dtype != np.float64:
+        return None
+    if xp.shape == (1,):
+        return broadcast_to(reshape(fp, shape=()), shape=x.shape)
+    last = xp.shape[0] - 1
+    passed = reshape_to(searchsorted(xp, reshape_to(x, (x.aval.size,)), side="right"), x.shape)
+    before = minimum(maximum(subtract(passed, like(passed, 1)), like(passed, 0)), like(passed, last - 1))
+    after = add(before, like(before, 1))
+    left, right, low, high = (gather_at(table, place) for table in (xp, fp) for place in (before, after))
+    slope = divide(subtract(high, low), subtract(right, left))
+    value = add(multiply(slope, subtract(x, left)), low)
+    value = where(isnan(value), add(multiply(slope, subtract(x, right)), high), value)
+    is_flat = logical_or(logical_and(isnan(value), equal(low, high)), equal(x, left))
+    value = where(logical_or(is_flat, equal(passed, like(passed, 0))), low, value)
+    value = where(equal(passed, like(passed, last + 1)), high, value)
+    return where(isnan(x), x, value)
+
+
 LOWER: Rules = (
     arg_reduction, shared_matrix, whole_matmul, outer_product, vector_product, triangular_solve, update_of_update,
     short_window, window_sums, depthwise_conv, overlapping_sums, stable_sort, take_along_as_gather, put_along_as_scatter,
+    lexsort_key_by_key, interp_between_points,
 )  # fmt: skip

@@ -21,6 +21,9 @@ from tracegraph.tracing.trace import user_where
 
 __all__ = ["Selected"]
 
+#: Pairs of operations that are compared to see that two masks are the same.
+MOST_COMPARED = 64
+
 
 def _of_the_array(name: str) -> Any:
     def read(self: Selected) -> Any:
@@ -71,7 +74,7 @@ class Selected(Placeholder):
 
     def replaces(self, mask: Node, shape: Shape) -> bool:
         """Whether it is what the mask selects, of an array of that shape, and still undecided."""
-        return self._array is None and self.mask is mask and self.whole.shape == shape
+        return self._array is None and self.whole.shape == shape and _is_same(self.mask, mask)
 
     def __repr__(self) -> str:
         return f"<what a mask selects of {self.whole!r}>"
@@ -148,6 +151,23 @@ class Selected(Placeholder):
         if isinstance(value, Placeholder) and value.weak in (None, float):
             return result(_guarded(spread(value.node, self.whole.shape), self.mask), value.weak)
         return value
+
+
+def _is_same(one: Node, other: Node) -> bool:
+    """Whether two masks are worked out from the same in the same way, as by ``x > 0`` twice."""
+    pairs = [(one, other)]
+    for _ in range(MOST_COMPARED):
+        if not pairs:
+            break
+        one, other = pairs.pop()
+        if one is other:
+            continue
+        if one.op is not other.op or one.aval != other.aval or len(one.inputs) != len(other.inputs):
+            return False
+        if one.params != other.params if one.inputs else one.key() != other.key():
+            return False
+        pairs += zip(one.inputs, other.inputs, strict=True)
+    return not pairs
 
 
 def _maker(value: Any) -> Callable[[], Any]:

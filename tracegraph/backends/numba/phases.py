@@ -38,4 +38,4 @@ def write_phase(kernel: PhaseKernel) -> KernelSource:
         slots.append(Slot(ERRORS, 0))
     body = text.body.strip("\n").format(**dtypes, **dict(kernel.words))
     lines = [f"def {name}(args, lo, hi):", *head, *body.splitlines(), ""]
-    return KernelSource(name, "\n".join(lines), tuple(slots), (None,) * (len(lines) - 1))
+    return KernelSource(name, "\n".join(lines), tuple(slots))

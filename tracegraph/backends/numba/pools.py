@@ -147,7 +147,7 @@ def write_pool(kernel: LibraryKernel) -> KernelSource:
     text = "\n".join([f"def {name}(args, lo, hi):", *lines, body.strip("\n"), ""])
     slots = [*(_slot(each) for each in kernel.operands), Slot(node, 0)]
     slots += [Slot(None, n) for n in (*image[-2:], *results[-2:], *node.params["before"])]
-    return KernelSource(name, text, tuple(slots), (None,) * len(text.splitlines()))
+    return KernelSource(name, text, tuple(slots))
 
 
 def _largest_of(width: int) -> str:

@@ -21,9 +21,10 @@ not grow with the length; a column reduction keeps its partial results in a stri
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import zip_longest
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -69,18 +70,40 @@ class KernelSource(NamedTuple):
         name: of the function, after its operations.
         text: the source, which is compiled and which the disk cache goes by.
         slots: what each word of ``args`` holds.
-        notes: for each line, the user's line that it comes from, or the number that it reads, or None.
+        notes: gives for each line the user's line that it comes from, or the number that it reads, or None.
     """
 
     name: str
     text: str
     slots: tuple[Slot, ...]
-    notes: tuple[Any, ...]
+    notes: Callable[[], Sequence[Any]] = tuple
 
     def listing(self) -> str:
         """The source with the user's lines beside it."""
-        lines = zip(self.text.splitlines(), self.notes, strict=True)
+        lines = zip_longest(self.text.splitlines(), self.notes())
         return "\n".join(f"{line:<60}  # {note}" if note is not None else line for line, note in lines)
+
+
+class _Given(NamedTuple):
+    """What of a nest its text does not say, but its table.
+
+    Attributes:
+        addresses: each once, in the order of the instructions.
+        indexed: what is read and written at indices, likewise.
+        streams: whether what it writes had better go past the caches.
+    """
+
+    nest: Nest
+    addresses: Sequence[Address]
+    indexed: Sequence[Pick | Store]
+    streams: bool
+
+
+#: What a word of a table holds, for any nest of one text.
+_Origin = Callable[[_Given], Slot]
+
+#: The name, the text and the table of every form of nests that was written.
+_written: dict[Hashable, tuple[str, str, tuple[_Origin, ...]]] = {}
 
 
 class _Reduction(NamedTuple):
@@ -109,43 +132,132 @@ def write_nest(nest: Nest, *, streams: bool = False) -> KernelSource:
         nest: what it computes.
         streams: whether what it writes had better go past the caches, which is a word of its table.
     """
-    writer = _Writer(nest, streams=streams)
-    if not nest.folds:
-        writer.plain()
-    elif nest.is_column:
-        writer.column()
-    else:
-        writer.row()
-    return writer.finish()
+    form, addresses, indexed = _form(nest)
+    known = _written.get(form)
+    if known is None:
+        known = _written[form] = _Writer(nest, addresses, indexed).write()
+    name, text, origins = known
+    given = _Given(nest, list(addresses), list(indexed), streams)
+    slots = tuple([origin(given) for origin in origins])
+    return KernelSource(name, text, slots, lambda: _Writer(nest, addresses, indexed).noted())
+
+
+def _form(nest: Nest) -> tuple[Hashable, dict[Address, int], dict[Pick | Store, int]]:
+    """All of a nest that its text depends on; and its addresses and what it reads or writes at indices, numbered.
+
+    Of nodes and buffers that is which are the same, what they do and their dtypes; of strides whether they are 0, 1 or the
+    width of what is written out; of extents nothing, but for axes that are written out and whether a sum is a short one.
+    """
+    width = _width(nest)
+    axes = tuple([
+        (axis.is_reduced, axis.extent if axis.is_unrolled else -1 if axis.is_reduced and axis.extent <= BLOCK else 0)
+        for axis in nest.axes
+    ])  # fmt: skip
+    buffers: dict[Node, int] = {}
+    starts: dict[tuple[Node, int], int] = {}
+    addresses: dict[Address, int] = {}
+    indexed: dict[Pick | Store, int] = {}
+
+    def place(address: Address) -> Hashable:
+        known = addresses.get(address)
+        if known is not None:
+            return known
+        addresses[address] = len(addresses)
+        buffer, offset, strides = address
+        kinds = [stride if 0 <= stride <= 1 else 3 if 1 < stride == width else 2 for stride in strides]
+        at, start = buffers.setdefault(buffer, len(buffers)), starts.setdefault((buffer, offset), len(starts))
+        return at, start, buffer.dtype.num, *kinds
+
+    def places(each: Pick | Store) -> Hashable:
+        at = indexed.setdefault(each, len(indexed)) if each.places else -1
+        return at, *[(operand, stride == 1) for operand, stride, _ in each.places]
+
+    def instruction(each: Instruction) -> Hashable:
+        if isinstance(each, Apply):
+            node = each.node
+            params = tuple(node.params.items()) if node.params else ()
+            return (
+                node.op,
+                node.aval.dtype.num,
+                params,
+                each.operands,
+                *[source.aval.dtype.num for source in node.inputs],
+            )
+        if isinstance(each, Load):
+            return Load, place(each.address)
+        if isinstance(each, Literal):
+            return Literal, each.dtype.num
+        if isinstance(each, Index):
+            return Index, place(each.address), each.dtype.num
+        if isinstance(each, Reduce):
+            return Reduce, folds.index(each.node)
+        return Pick, each.node.op, place(each.address), places(each)
+
+    def store(each: Store) -> Hashable:
+        return place(each.address), each.value, each.is_sum, places(each)
+
+    folds = [fold.node for fold in nest.folds]
+    form = (
+        axes,
+        tuple(map(instruction, nest.body)),
+        tuple(map(store, nest.body_stores)),
+        tuple([(fold.node.op, fold.node.dtype.num, fold.value) for fold in nest.folds]),
+        tuple(map(instruction, nest.epilogue)),
+        tuple(map(store, nest.stores)),
+        nest.is_column,
+        nest.is_ordered,
+        nest.outer,
+    )
+    return form, addresses, indexed
+
+
+def _width(nest: Nest) -> int:
+    """Of how many points one is written out beside the other."""
+    return math.prod(axis.extent for axis in nest.axes if axis.is_unrolled)
 
 
 class _Writer:
     """Collects lines, with the table slots that they come to need."""
 
-    def __init__(self, nest: Nest, *, streams: bool) -> None:
+    def __init__(self, nest: Nest, addresses: Mapping[Address, int], indexed: Mapping[Pick | Store, int]) -> None:
         self.nest = nest
-        self._streams = streams
+        self._addresses = addresses
+        self._indexed = indexed
         self._streamed: frozenset[Address] = frozenset()
         self.lines: list[str] = []
         self.notes: list[Any] = []
         self.head: list[str] = []
-        self.slots: list[Slot] = []
+        self.slots: list[_Origin] = []
         self.depth = 1
         self._pointers: dict[tuple[Node, int], str] = {}
         self._places: dict[Address, int] = {}
         self._is_checked = False
-        self._numbers: dict[Pick | Store, int] = {}
         self._named: set[str] = set()
         self._literals: dict[str, str] = {}
         self._copied: dict[Load, str] = {}
         self._group: int | None = None
         self._inner = [nest.loops - 1]
-        self._width = math.prod(axis.extent for axis in nest.axes if axis.is_unrolled)
+        self._width = _width(nest)
         self._counts = {"a": 0, "out": 0, "errors": 0}
         self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self._overwritten = nest.overwritten
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
+
+    def write(self) -> tuple[str, str, tuple[_Origin, ...]]:
+        """The kernel's name, its text and its table."""
+        if not self.nest.folds:
+            self.plain()
+        elif self.nest.is_column:
+            self.column()
+        else:
+            self.row()
+        return self.finish()
+
+    def noted(self) -> Sequence[Any]:
+        """For each line what is to be said of it."""
+        self.write()
+        return None, *map(self.remarks.get, self.head), *self.notes
 
     # -- the three forms -------------------------------------------------------------------------------------------
 
@@ -191,10 +303,16 @@ class _Writer:
     def _may_stream(self, streamed: Sequence[Address]) -> str:
         """Whether that pays, and every row begins with a line."""
         *outer, last = self.nest.kept_loops
-        fits = all(each.strides[k] * each.buffer.dtype.itemsize % LINE == 0 for each in streamed for k in outer)
+        numbers = [self._addresses[each] for each in streamed]
+
+        def streams(given: _Given) -> Slot:
+            written = [given.addresses[number] for number in numbers]
+            fits = all(each.strides[k] * each.buffer.dtype.itemsize % LINE == 0 for each in written for k in outer)
+            return Slot(None, given.streams and fits)
+
         start = "lo" if last == self.nest.outer else "0"
         terms = [f"begins_line({self.pointer(each)}, {start})" for each in streamed]
-        return " and ".join([f"{self._number('streams', self._streams and fits)} != 0", *dict.fromkeys(terms)])
+        return " and ".join([f"{self._number('streams', streams)} != 0", *dict.fromkeys(terms)])
 
     def _crossing(self) -> int | None:
         """The loop along which arrays lie that the innermost loop only visits in leaps, if there are such."""
@@ -383,7 +501,7 @@ class _Writer:
         if name not in self._named:
             self._named.add(name)
             self.head.append(f"{name} = hold({len(self.slots)}, {_type(dtype)}, {count})")
-            self.slots.append(Slot(None, 0))
+            self.slots.append(lambda given: Slot(None, 0))
         return name
 
     # -- pieces ----------------------------------------------------------------------------------------------------
@@ -446,7 +564,7 @@ class _Writer:
         """Where a loop begins and ends: the outer one runs over the slice that the kernel is called for."""
         if axis == self.nest.outer:
             return "lo", "hi"
-        return "0", self._number(f"n{axis}", self.nest.axes[axis].extent)
+        return "0", self._number(f"n{axis}", lambda given: Slot(None, given.nest.axes[axis].extent))
 
     def statements(
         self,
@@ -488,8 +606,10 @@ class _Writer:
         if isinstance(each, Pick):
             return _from_bits(f"load({self.pointer(each.address)}, {self._place_of(each, names)})", each.address)
         if isinstance(each, Index):
-            place = self.place(each.address)
-            first = self._number(f"first{self._places[each.address]}", each.address.offset)
+            place, number = self.place(each.address), self._addresses[each.address]
+            first = self._number(
+                f"first{self._places[each.address]}", lambda given: Slot(None, given.addresses[number].offset)
+            )
             return f"{_cast(each.dtype)}({first} + {place})"
         if isinstance(each, Apply):
             text: str = each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
@@ -507,9 +627,8 @@ class _Writer:
         if not self._is_checked:
             self._is_checked = True
             self.head.append("is_outside = boolean(False)")
-        number = self._numbers.setdefault(each, len(self._numbers))
-        for k, (operand, _, extent) in enumerate(each.places):
-            n = self._number(f"m{number}_{k}", extent)
+        for k, (operand, *_) in enumerate(each.places):
+            n = self._index_word("m", each, k)
             self.line(
                 f"is_outside = logical_or(is_outside, outside({names[operand]}, {n}))",
                 each.node if isinstance(each, Pick) else None,
@@ -517,11 +636,19 @@ class _Writer:
 
     def _moves(self, each: Pick | Store, names: Sequence[str]) -> list[str]:
         """How far the indices move an address."""
-        number, moves = self._numbers[each], []
-        for k, (operand, stride, extent) in enumerate(each.places):
-            move = f"inside({names[operand]}, {self._number(f'm{number}_{k}', extent)})"
-            moves.append(move if stride == 1 else f"{move} * {self._number(f't{number}_{k}', stride)}")
+        moves = []
+        for k, (operand, stride, _) in enumerate(each.places):
+            move = f"inside({names[operand]}, {self._index_word('m', each, k)})"
+            moves.append(move if stride == 1 else f"{move} * {self._index_word('t', each, k)}")
         return moves
+
+    def _index_word(self, letter: str, each: Pick | Store, k: int) -> str:
+        """The extent of the axis that an index is along, by the letter m; or the stride of that, by t."""
+        number = self._indexed[each]
+        field = 2 if letter == "m" else 1
+        return self._number(
+            f"{letter}{number}_{k}", lambda given: Slot(None, int(given.indexed[number].places[k][field]))
+        )
 
     def literal(self, each: Literal, use: str) -> str:
         """The name of a number. It is read from the table: 1/n of a mean, say, must not make another kernel of each n."""
@@ -529,22 +656,27 @@ class _Writer:
             return self._literals[use]
         name = self._literals[use] = f"c{len(self._literals)}"
         if each.dtype.kind == "c":
-            re, im = (self._word(part) for part in (each.value.real, each.value.imag))
-            text = f"make_complex({re}, {im})"
+            text = f"make_complex({self._word(each, use, 'real')}, {self._word(each, use, 'imag')})"
         else:
-            text = self._word(each.value)
+            text = self._word(each, use, "real")
         self.head.append(f"{name} = {text}")
         self.remarks[self.head[-1]] = each.value
         return name
 
-    def _word(self, value: np.ndarray) -> str:
+    def _word(self, each: Literal, use: str, part: str) -> str:
         """A real number of the table, as an expression."""
+        dtype = getattr(each.value, part).dtype
         text = f"args[{len(self.slots)}]"
-        if value.dtype.kind == "f":
+        if dtype.kind == "f":
             text = f"float_from_word({text})"
-        word = np.float64(value).view(np.int64) if value.dtype.kind == "f" else value.astype(np.int64)
-        self.slots.append(Slot(None, int(word)))
-        return f"{_cast(value.dtype)}({text})"
+        level, k = "body" if use[0] == "v" else "epilogue", int(use[1:])
+
+        def word(given: _Given) -> Slot:
+            value = getattr(getattr(given.nest, level)[k].value, part)
+            return Slot(None, int(np.float64(value).view(np.int64) if dtype.kind == "f" else value.astype(np.int64)))
+
+        self.slots.append(word)
+        return f"{_cast(dtype)}({text})"
 
     def pointer(self, address: Address) -> str:
         """The name of the pointer to an address's first element."""
@@ -555,7 +687,10 @@ class _Writer:
             self._counts[kind] += 1
             self._pointers[key] = name
             self.head.append(f"{name} = pointer(args, {len(self.slots)}, {_type(address.buffer.dtype)})")
-            self.slots.append(Slot(*key))
+            number = self._addresses.get(address, -1)
+            self.slots.append(
+                (lambda given: Slot(ERRORS, 0)) if number < 0 else lambda given: Slot(*given.addresses[number][:2])
+            )
         return self._pointers[key]
 
     def place(self, address: Address) -> str:
@@ -573,17 +708,20 @@ class _Writer:
             elif 1 < stride == self._width and axis in self._inner:
                 terms.append(f"{index} * {stride}")
             else:
-                terms.append(f"{index} * {self._number(f's{k}_{axis}', stride)}")
+                terms.append(f"{index} * {self._stride(k, axis, self._addresses[address])}")
         return " + ".join(terms) or "0"
 
-    def _number(self, name: str, value: int) -> str:
+    def _stride(self, k: int, axis: int, number: int) -> str:
+        return self._number(f"s{k}_{axis}", lambda given: Slot(None, given.addresses[number].strides[axis]))
+
+    def _number(self, name: str, origin: _Origin) -> str:
         if name not in self._named:
             self._named.add(name)
             self.head.append(f"{name} = args[{len(self.slots)}]")
-            self.slots.append(Slot(None, value))
+            self.slots.append(origin)
         return name
 
-    def finish(self) -> KernelSource:
+    def finish(self) -> tuple[str, str, tuple[_Origin, ...]]:
         name = _name(self.nest)
         if self._is_checked:
             errors = self.pointer(Address(ERRORS, 0, ()))
@@ -591,8 +729,7 @@ class _Writer:
                 self.line(f"store({errors}, 0, 1)")
         head = [f"    {line}" for line in self.head]
         text = "\n".join([f"def {name}(args, lo, hi):", *head, *self.lines, ""])
-        notes = (None, *map(self.remarks.get, self.head), *self.notes)
-        return KernelSource(name, text, tuple(self.slots), notes)
+        return name, text, tuple(self.slots)
 
 
 def _letter(k: int, is_reduced: bool) -> str:
