@@ -72,6 +72,30 @@ def test_values(images, weights, options):
     np.testing.assert_allclose(tg.compile(lambda x, w: function(x, w, **options))(x, w), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("images", "weights", "options"),
+    [
+        ((3, 20, 17, 19), (33, 20, 3, 3), {"padding": 1}),
+        ((2, 6, 41, 43), (48, 6, 5, 5), {"stride": 2, "padding": 2}),
+        ((4, 64, 16, 15), (80, 64, 1, 1), {}),
+        ((1, 24, 30, 30), (40, 24, 3, 3), {"stride": 3, "dilation": 2}),
+        ((2, 48, 24, 9), (7, 48, 3, 5), {"padding": (0, 2)}),
+    ],
+)
+def test_large_ones(dtype, images, weights, options):
+    """Enough work that a kernel without gathering may be chosen: the values, and what they depend on."""
+    x, w = random(*images, dtype=dtype), random(*weights, dtype=dtype)
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    function = tg.compile(lambda x, w: nn.conv(x, w, **options))
+    found = function(x, w)
+    np.testing.assert_allclose(found, nn.conv(x, w, **options), atol=tolerance)
+    ct = random(*found.shape, dtype=dtype)
+    by_x, by_w = tg.compile(tg.grad(lambda x, w: np.sum(nn.conv(x, w, **options) * ct), (0, 1)))(x, w)
+    np.testing.assert_allclose(np.sum(by_w * w), np.sum(found * ct), rtol=1e3 * tolerance, atol=1e3 * tolerance)
+    np.testing.assert_allclose(np.sum(by_x * x), np.sum(found * ct), rtol=1e3 * tolerance, atol=1e3 * tolerance)
+
+
 @pytest.mark.parametrize(("images", "weights", "options"), GRID)
 def test_derivatives(images, weights, options):
     """By images and by weights, along random directions."""

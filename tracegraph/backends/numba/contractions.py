@@ -222,7 +222,7 @@ for p in range({count}):
 """
 
 
-class Slot(NamedTuple):
+class SlotLayout(NamedTuple):
     """Where in a slot of scratch memory what lies, in bytes; and for how many terms there is room."""
 
     tables: dict[str, int]
@@ -235,7 +235,7 @@ class Slot(NamedTuple):
 
 
 @cache
-def layout_of(dtype: str, tile: Tile) -> Slot:
+def layout_of(dtype: str, tile: Tile) -> SlotLayout:
     size = np.dtype(dtype).itemsize
     rows, columns, depth = _most(dtype, tile)
     spare = spare_of(tile)
@@ -253,7 +253,7 @@ def layout_of(dtype: str, tile: Tile) -> Slot:
     at_a = _aligned(at_small + tile.rows * tile.columns * size)
     at_b = _aligned(at_a + (rows * depth + spare) * size)
     end = _aligned(at_b + (columns * depth + spare) * size)
-    return Slot(tables, at_a, at_b, at_small, at_small_rows, end, depth)
+    return SlotLayout(tables, at_a, at_b, at_small, at_small_rows, end, depth)
 
 
 def _aligned(at: int) -> int:
@@ -415,8 +415,8 @@ def pack_lines(
 
 # -- tables --------------------------------------------------------------------------------------------------------------
 
-#: The word that says where the shared operand is packed, and the first of the levels'.
-SHARED = 7
+#: The words that say where the shared operand is packed and what a task does with it, and the first of the levels'.
+SHARED, ROLE = 7, 8
 FIRST_LEVEL = 17
 
 

@@ -405,34 +405,55 @@ def multiply_tile(
 @intrinsic(prefer_literal=True)
 def multiply_places(
     typing: Any, dtype: Any, lanes: Any, height: Any, vectors: Any, apart: Any, pitch: Any,
-    x: Any, offsets: Any, w: Any, depth: Any, c: Any, pace: Any, m: Any, n: Any, ahead: Any,
+    x: Any, offsets: Any, w: Any, depth: Any, c: Any, pace: Any, m: Any, low: Any, high: Any, ahead: Any,
 ) -> Typed:  # fmt: skip
-    """`multiply_places(dtype, lanes, height, vectors, apart, pitch, x, offsets, w, depth, c, pace, m, n, ahead)`: a tile of
-    a product one operand of which is read where it lies.
+    """`multiply_places(dtype, lanes, height, vectors, apart, pitch, x, offsets, w, depth, c, pace, m, low, high, ahead)`: a
+    tile of a product one operand of which is read where it lies.
 
     The tile is `vectors * lanes` rows by `height` columns, and each column stays in registers as vectors. For each k below
     `depth` column j takes the number at `x + offsets[k] + j * apart` times the vectors at `w + k * pitch`. Of the result the
-    first m rows and n columns are stored, rows `pace` bytes apart from `c` on. What lies `ahead` behind the numbers arrives
-    in the first-level cache meanwhile.
+    first m rows are stored, columns `low` to `high` of them, rows `pace` bytes apart from `c` on. What lies `ahead` behind
+    the numbers arrives in the first-level cache meanwhile.
     """
     vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
     down, across, spacing = _literal(height, "height"), _literal(vectors, "vectors"), _literal(apart, "apart")
     step, size, count = _literal(pitch, "pitch"), _size(vector.element), vector.count
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
-        x, offsets, w, depth, c, pace, m, n, ahead = values[6:]
-        with _counted(builder, depth, [_zero(vector)] * (down * across)) as (k, sums, following):
-            here = builder.add(x, builder.load(builder.gep(offsets, [k])))
-            terms = builder.add(w, builder.mul(k, ir.Constant(WORD, step)))
-            _prefetch(builder, builder.add(here, ahead), is_written=False)
-            for v in range(across):
-                _prefetch(builder, builder.add(terms, ir.Constant(WORD, PIPELINE * step + v * size * count)), is_written=False)
-            rows = [_load(builder, terms, v * size * count, vector) for v in range(across)]
-            for j in range(down):
-                number = _splat(builder, _load(builder, here, j * spacing, vector.element), count)
-                following += [_multiply_add(builder, number, rows[v], sums[j * across + v]) for v in range(across)]
+        x, offsets, w, depth, c, pace, m, low, high, ahead = values[6:]
+
+        def multiplied(
+            first: ir.Value | int, last: ir.Value, begun: Sequence[ir.Value], *, expects: bool
+        ) -> list[ir.Value]:
+            """The sums, with some more terms; with each, if it `expects` that, a row is made ready to be written."""
+            start = ir.Constant(WORD, first) if isinstance(first, int) else first
+            with _counted(builder, builder.sub(last, start), begun) as (turn, sums, following):
+                k = builder.add(turn, start)
+                if expects:
+                    place = builder.add(c, builder.mul(pace, k))
+                    _prefetch(builder, builder.add(place, edge), is_written=True)
+                here = builder.add(x, builder.load(builder.gep(offsets, [k])))
+                terms = builder.add(w, builder.mul(k, ir.Constant(WORD, step)))
+                for place in range((down - 1) * spacing, -1, -64):
+                    _prefetch(
+                        builder, builder.add(here, builder.add(ahead, ir.Constant(WORD, place))), is_written=False
+                    )
+                for v in range(across):
+                    later = ir.Constant(WORD, PIPELINE * step + v * size * count)
+                    _prefetch(builder, builder.add(terms, later), is_written=False)
+                rows = [_load(builder, terms, v * size * count, vector) for v in range(across)]
+                for j in range(down):
+                    number = _splat(builder, _load(builder, here, j * spacing, vector.element), count)
+                    following += [_multiply_add(builder, number, rows[v], sums[j * across + v]) for v in range(across)]
+            return following
+
+        edge = builder.mul(builder.sub(high, ir.Constant(WORD, 1)), ir.Constant(WORD, size))
+        many = builder.select(builder.icmp_signed("<", m, depth), m, depth)
+        following = multiplied(0, many, [_zero(vector)] * (down * across), expects=True)
+        following = multiplied(many, depth, following, expects=False)
         for at in range(0, down, count):
-            mask = _mask(builder, builder.sub(n, ir.Constant(WORD, at)), count)
+            before, until = (builder.sub(end, ir.Constant(WORD, at)) for end in (low, high))
+            mask = builder.and_(_mask(builder, until, count), builder.not_(_mask(builder, before, count)))
             for v in range(across):
                 part = following[at * across + v : min(at + count, down) * across : across]
                 turned = _transposed(builder, part + [_zero(vector)] * (count - len(part)))
@@ -444,7 +465,7 @@ def multiply_places(
         return context.get_dummy_value()
 
     word = types.int64
-    given = (word, TABLE, word, word, word, word, word, word, word)
+    given = (word, TABLE, word, word, word, word, word, word, word, word)
     return types.void(dtype, lanes, height, vectors, apart, pitch, *given), generate
 
 
