@@ -53,9 +53,11 @@ PLACES, PANEL_BYTES = 14, 128
 MOST_APART, MOST_TERMS = 4, 1 << 15
 #: The lowest tile, as a line of fewer places cannot be read without what lies behind it.
 LEAST_PLACES = 4
-#: What else they cost, in terms of a product: an element of C that is written, one of the images that is read. And what it
-#: costs to pack an element of B, and the share by which terms of a product of packed panels cost more.
-WRITTEN, TOUCHED, GATHERED, PANELLED = 10, 16, 10, 1.1
+#: What else they cost, in terms of a product: an element of C that is written, one of the images that is brought for a panel
+#: of rows, from channels that lie so many bytes apart at the most or further. And what it costs to pack an element of B, and
+#: by how much more terms of a product of packed panels cost.
+WRITTEN, NEAR, FAR, NEAR_BYTES = 10, 2, 10, 1024
+GATHERED, PANELLED = 10, 1.1
 #: Rows of a convolution's tile that is packed.
 CHANNELS = 8
 #: By how much a side of an operand may grow as it is packed: to whole tiles.
@@ -118,10 +120,12 @@ class Contraction(NamedTuple):
         (m, _, k), last = self.extents, self.columns[-1]
         if not 0 < last.b <= MOST_APART or last.c != 1 or last.extent < LEAST_PLACES or not 0 < k <= MOST_TERMS:
             return False
-        lanes, left = PANEL_BYTES // 2 // np.dtype(self.dtype).itemsize, last.extent % PLACES
+        size, left = np.dtype(self.dtype).itemsize, last.extent % PLACES
+        lanes = PANEL_BYTES // 2 // size
         places = last.extent - left + next(n for n in (0, -(-PLACES // 4), PLACES // 2, PLACES) if n >= left)
-        taps = k // self.depth[0].extent if self.depth else 1
-        read = places / last.extent * _up(m, lanes) * (1 + WRITTEN / k) + TOUCHED / taps
+        outer = self.depth[0]
+        touched = (NEAR if abs(outer.b) * size <= NEAR_BYTES else FAR) * outer.extent / k * -(-m // (2 * lanes))
+        read = places / last.extent * _up(m, lanes) * (1 + WRITTEN / k) + touched
         return read < _up(m, CHANNELS) * PANELLED + GATHERED
 
     @property
