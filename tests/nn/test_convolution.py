@@ -39,6 +39,8 @@ GRID = [
     ((1, 4, 8, 8), (4, 1, 3, 3), {"padding": "same", "groups": 4}),
     ((2, 2, 9, 8), (3, 2, 5, 3), {"stride": (3, 2), "padding": "same"}),
     ((1, 2, 5, 6), (3, 2, 1, 1), {"stride": 2, "padding": "valid"}),
+    ((2, 1, 9, 12), (3, 1, 5, 4), {"stride": (2, 3), "padding": 2}),
+    ((1, 2, 8, 9), (2, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 2}),
     ((1, 2, 4, 5, 4), (3, 2, 2, 3, 2), {"padding": (1, 0, 1), "stride": (1, 2, 1)}),
 ]
 
@@ -70,6 +72,31 @@ def test_values(images, weights, options):
     np.testing.assert_allclose(function(x, w, **options), expected, atol=1e-12)
     np.testing.assert_allclose(nn.conv(x, w, **options), expected, atol=1e-12)
     np.testing.assert_allclose(tg.compile(lambda x, w: function(x, w, **options))(x, w), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("images", "weights", "options"),
+    [
+        ((3, 20, 17, 19), (33, 20, 3, 3), {"padding": 1}),
+        ((2, 6, 41, 43), (48, 6, 5, 5), {"stride": 2, "padding": 2}),
+        ((4, 64, 16, 15), (80, 64, 1, 1), {}),
+        ((1, 24, 30, 30), (40, 24, 3, 3), {"stride": 3, "dilation": 2}),
+        ((2, 48, 24, 9), (7, 48, 3, 5), {"padding": (0, 2)}),
+    ],
+)
+def test_large_ones(dtype, images, weights, options):
+    """Enough work that a kernel that gathers nothing may be chosen: values, and derivatives, as it is linear."""
+    x, w = random(*images, dtype=dtype), random(*weights, dtype=dtype)
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    stride, dilation, padding = (options.get(name, n) for name, n in (("stride", 1), ("dilation", 1), ("padding", 0)))
+    ends = [(n, n) for n in (padding if isinstance(padding, tuple) else (padding,) * 2)]
+    found = tg.compile(lambda x, w: nn.conv(x, w, **options))(x, w)
+    np.testing.assert_allclose(found, slow_conv(x, w, (stride,) * 2, ends, (dilation,) * 2, 1), atol=tolerance)
+    ct = random(*found.shape, dtype=dtype)
+    by_x, by_w = tg.compile(tg.grad(lambda x, w: np.sum(nn.conv(x, w, **options) * ct), (0, 1)))(x, w)
+    np.testing.assert_allclose(np.sum(by_w * w), np.sum(found * ct), rtol=1e3 * tolerance, atol=1e3 * tolerance)
+    np.testing.assert_allclose(np.sum(by_x * x), np.sum(found * ct), rtol=1e3 * tolerance, atol=1e3 * tolerance)
 
 
 @pytest.mark.parametrize(("images", "weights", "options"), GRID)

@@ -45,6 +45,21 @@ PACKING_STEPS = 168, 480
 SHARED_NANOSECONDS = 200_000.0
 #: Elements that one task packs of it, at least.
 PACKED_AT_ONCE = 1 << 15
+#: The same where a panel of A is as wide as two vectors.
+PLACES_STEP = 96
+#: What kernels that read B where it lies do at a time, on most CPUs: places of a line, and rows, in bytes. How far apart
+#: places may lie in B, and the most terms of the sum, of which each needs a word of scratch memory.
+PLACES, PANEL_BYTES = 14, 128
+MOST_APART, MOST_TERMS = 4, 1 << 15
+#: The lowest tile, as a line of fewer places cannot be read without what lies behind it.
+LEAST_PLACES = 4
+#: What else they cost, in terms of a product: an element of C that is written, one of the images that is brought for a panel
+#: of rows, from channels that lie so many bytes apart at the most or further. And what it costs to pack an element of B, and
+#: by how much more terms of a product of packed panels cost.
+WRITTEN, NEAR, FAR, NEAR_BYTES = 10, 2, 10, 1024
+GATHERED, PANELLED = 10, 1.1
+#: Rows of a convolution's tile that is packed.
+CHANNELS = 8
 #: By how much a side of an operand may grow as it is packed: to whole tiles.
 SPARE = 96
 
@@ -98,9 +113,27 @@ class Contraction(NamedTuple):
         return float(self.items * m * n * k) * TERM * np.dtype(self.dtype).itemsize / 4
 
     @property
+    def reads_places(self) -> bool:
+        """Whether B is read where it lies rather than packed: a convolution's places, if that takes less time."""
+        if not self.channels or self.batch or len(self.rows) > 1 or self.nanoseconds < SHARED_NANOSECONDS:
+            return False
+        (m, _, k), last = self.extents, self.columns[-1]
+        if not 0 < last.b <= MOST_APART or last.c != 1 or last.extent < LEAST_PLACES or not 0 < k <= MOST_TERMS:
+            return False
+        size, left = np.dtype(self.dtype).itemsize, last.extent % PLACES
+        lanes = PANEL_BYTES // 2 // size
+        places = last.extent - left + next(n for n in (0, -(-PLACES // 4), PLACES // 2, PLACES) if n >= left)
+        outer = self.depth[0]
+        touched = (NEAR if abs(outer.b) * size <= NEAR_BYTES else FAR) * outer.extent / k * -(-m // (2 * lanes))
+        read = places / last.extent * _up(m, lanes) * (1 + WRITTEN / k) + touched
+        return read < _up(m, CHANNELS) * PANELLED + GATHERED
+
+    @property
     def is_by_rows(self) -> bool:
         """Whether a task computes whole rows of C, or else whole columns: rows unless columns are channels' places, if
         there are enough of them."""
+        if self.reads_places:
+            return False
         items, (m, n, _) = self.items, self.extents
         pieces = [items * m // STEPS[0], n // STEPS[1]]
         first, second = pieces if not self.channels else reversed(pieces)
@@ -134,6 +167,9 @@ class Contraction(NamedTuple):
         m, n, _ = self.extents
         size = self.items * m * n * np.dtype(self.dtype).itemsize
         pieces = max(self._wanted, min(-(-size // TASK_BYTES), int(self.nanoseconds // TASK_NANOSECONDS)))
+        if self.reads_places:
+            line = self.columns[-1].extent
+            return _cuts(n, self._wanted, line if n >= 2 * line * self._wanted else PACKING_STEPS[0])
         if self.is_by_rows:
             pieces = max(pieces, -(-m // block_limits(self.dtype)[0]))
             step = m if self.batch and m * pieces <= self.lines else STEPS[0]
@@ -144,6 +180,8 @@ class Contraction(NamedTuple):
     @property
     def shared(self) -> str:
         """The operand that every task needs whole, "a" or "b", if it pays to pack that once before; else nothing."""
+        if self.reads_places:
+            return "a"
         if self.batch or self.nanoseconds < SHARED_NANOSECONDS or len(self.cuts) < 3:
             return ""
         return "b" if self.is_by_rows else "a"
@@ -159,6 +197,8 @@ class Contraction(NamedTuple):
         """The same for its packing: columns of B or rows of A."""
         m, n, k = self.extents
         side, step = (n, PACKING_STEPS[1]) if self.shared == "b" else (m, PACKING_STEPS[0])
+        if self.reads_places:
+            step = PLACES_STEP
         return _cuts(side, min(CORES * TASKS_OF_CORE, side * k // PACKED_AT_ONCE + 1), step)
 
     @property
@@ -297,6 +337,10 @@ def _merged(levels: Iterable[Level]) -> tuple[Level, ...]:
         else:
             found.append(level)
     return tuple(found)
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def _count(levels: Iterable[Level]) -> int:

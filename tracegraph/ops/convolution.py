@@ -19,6 +19,10 @@ from tracegraph.ops.shape import reshape, transpose
 __all__ = ["OPS", "Phase", "conv", "padded", "phases_of", "spread_conv"]
 
 
+#: What it costs to read a number of the images, in terms of the sum for one channel.
+READING = 10
+
+
 def padded(x: Node, before: Ints, after: Ints, value: float = 0) -> Node:
     """The array with so many zeros (or another value) before and after it along each axis; with less of it where the number
     is negative."""
@@ -110,12 +114,15 @@ def phases_of(n: int, out: int, k: int, stride: int, dilation: int) -> list[Phas
 
 def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -> Node:
     """The transpose of a convolution over images of a shape: what flows back to them from ``ct`` (images, groups, channels
-    that came out, *places). For each remainder of the stride a convolution of the padded cotangent with flipped weights."""
+    that came out, *places). For each remainder of the stride a convolution of the padded cotangent with flipped weights; of
+    few channels, one convolution for all remainders, as more channels."""
     rank = len(stride)
     w = transpose(w, axes=(0, 2, 1, *range(3, 3 + rank)))
     sizes = zip(shape[3:], ct.shape[3:], w.shape[3:], stride, dilation, strict=True)
-    total = fill(0, shape, ct.dtype)
     axes = [phases_of(*extents) for extents in sizes]
+    if _are_joined(axes, stride, w.shape[1]):
+        return _joined(ct, w, shape, stride, axes)
+    total = fill(0, shape, ct.dtype)
     before = (0, 0, 0, *(max(phase.before for phase in phases) for phases in axes))
     around = padded(ct, before, (0, 0, 0, *(max(phase.after for phase in phases) for phases in axes)))
     for phases in product(*axes):
@@ -125,19 +132,63 @@ def spread_conv(ct: Node, w: Node, shape: Shape, stride: Ints, dilation: Ints) -
             steps=(1,) * (rank + 3),
             sizes=(*ct.shape[:3], *(phase.places + (phase.taps - 1) * phase.dilation for phase in phases)),
         )
-        flipped = slice_(
-            w,
-            starts=(0, 0, 0, *(phase.tap + (phase.taps - 1) * phase.tap_step for phase in phases)),
-            steps=(1, 1, 1, *(-phase.tap_step for phase in phases)),
-            sizes=(*w.shape[:3], *(phase.taps for phase in phases)),
-        )
         apart = tuple(phase.dilation for phase in phases)
-        part = conv(seen, flipped, stride=(1,) * rank, dilation=apart, is_transposed=False)
+        part = conv(seen, _flipped(w, phases), stride=(1,) * rank, dilation=apart, is_transposed=False)
         if part.shape == shape:
             return part
         firsts = (0, 0, 0, *(phase.first for phase in phases))
         total = update(total, part, starts=firsts, steps=(1, 1, 1, *stride))
     return total
+
+
+def _flipped(w: Node, phases: Sequence[Phase]) -> Node:
+    """The weights that reach some places, last one first."""
+    return slice_(
+        w,
+        starts=(0, 0, 0, *(phase.tap + (phase.taps - 1) * phase.tap_step for phase in phases)),
+        steps=(1, 1, 1, *(-phase.tap_step for phase in phases)),
+        sizes=(*w.shape[:3], *(phase.taps for phase in phases)),
+    )
+
+
+def _reach(phases: Sequence[Phase]) -> tuple[int, int]:
+    """How far before a place's own number the cotangent is read for any remainder, and how many in all."""
+    before = max(phase.before for phase in phases)
+    return before, before + max(phase.taps - phase.before for phase in phases)
+
+
+def _are_joined(axes: Sequence[Sequence[Phase]], stride: Ints, channels: int) -> bool:
+    """Whether one convolution costs less than one for each remainder. It has weights that are zero; but each reads all of
+    the cotangent, which costs as much as some channels more."""
+    count = math.prod(map(len, axes))
+    if count < 2 or count < math.prod(stride) or any(phase.dilation > 1 for phases in axes for phase in phases):
+        return False
+    one = math.prod(_reach(phases)[1] for phases in axes) * (count * channels + READING)
+    return one < math.prod(sum(phase.taps for phase in phases) for phases in axes) * (channels + READING)
+
+
+def _joined(ct: Node, w: Node, shape: Shape, stride: Ints, axes: Sequence[Sequence[Phase]]) -> Node:
+    """All remainders by one convolution, each of whose channels is one of one remainder; those are then put in turn."""
+    rank, count = len(stride), math.prod(stride)
+    groups, channels, taken = w.shape[:3]
+    reaches = [_reach(phases) for phases in axes]
+    places = [phases[0].places for phases in axes]
+    weights = fill(0, (groups, count * channels, taken, *(taps for _, taps in reaches)), w.dtype)
+    for number, phases in enumerate(product(*axes)):
+        firsts = (before - phase.before for (before, _), phase in zip(reaches, phases, strict=True))
+        starts = (0, number * channels, 0, *firsts)
+        weights = update(weights, _flipped(w, phases), starts=starts, steps=(1,) * len(starts))
+    lows = [before for before, _ in reaches]
+    highs = [n + taps - 1 - before - out for n, (before, taps), out in zip(places, reaches, ct.shape[3:], strict=True)]
+    around = padded(ct, (0, 0, 0, *lows), (0, 0, 0, *highs))
+    out = conv(around, weights, stride=(1,) * rank, dilation=(1,) * rank, is_transposed=False)
+    out = reshape(out, shape=(*out.shape[:2], *stride, channels, *places))
+    turns = (axis for k in range(rank) for axis in (3 + rank + k, 2 + k))
+    out = transpose(out, axes=(0, 1, 2 + rank, *turns))
+    out = reshape(out, shape=(*shape[:3], *(n * s for n, s in zip(places, stride, strict=True))))
+    if out.shape != shape:
+        out = slice_(out, starts=(0,) * len(shape), steps=(1,) * len(shape), sizes=shape)
+    return out
 
 
 def _by_images(ct: Node, out: Node, x: Node, w: Node) -> Node:

@@ -10,8 +10,17 @@ import pytest
 
 import tracegraph
 from tracegraph.backends.numba.cache import default_cache
-from tracegraph.backends.numba.contractions import SHARED, contraction_kernel, contraction_table, tile_of, tiles_of
-from tracegraph.compiler.contract import Contraction, Level, block_limits
+from tracegraph.backends.numba.contractions import (
+    ROLE,
+    ROLES,
+    SHARED,
+    contraction_kernel,
+    contraction_table,
+    tile_of,
+    tiles_of,
+)  # fmt: skip
+from tracegraph.backends.numba.places import places_kernel
+from tracegraph.compiler.contract import SPARE, Contraction, Level, block_limits
 
 _KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 DTYPES = ["float32", "float64"]
@@ -123,6 +132,42 @@ def test_nothing_is_touched_beyond_operands(at_end, dtype, layout):
             first, second = at_end(np.repeat(a, 2, 1)[:, 1:])[:, ::2], at_end(np.repeat(b, 3, 1)[:, 2:])[:, ::3]
         for channels in (0, m):
             assert_product(a, b, multiply(first, second, channels, at_end))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_places_read_where_they_lie(at_end, dtype, stride):
+    """Lines of any length, rows that do and don't fill panels, tasks that end anywhere; nothing is read beyond images."""
+    lanes = tiles_of(dtype)[0].lanes
+    for places, rows, taps in itertools.product([4, 7, 10, 14, 15, 31], [1, lanes, 3 * lanes - 1], [1, 3]):
+        long = stride * (places - 1) + taps
+        x, w = at_end(random((2, 5, 3, long), dtype)), random((rows, 5, taps), dtype)
+        contraction = Contraction(
+            dtype,
+            rows=(Level(rows, a=5 * taps, c=3 * places),),
+            columns=(
+                Level(2, b=15 * long, c=rows * 3 * places),
+                Level(3, b=long, c=places),
+                Level(places, b=stride, c=1),
+            ),
+            depth=(Level(5, a=taps, b=3 * long), Level(taps, a=1, b=1)),
+            batch=(),
+            starts=(0, 0),
+            channels=rows,
+            way_a="depth",
+            way_b="panel",
+        )
+        name, source = places_kernel(contraction)
+        kernel = _KERNEL(default_cache.address(source, name))
+        c, packed = np.full((2, rows, 3, places), np.nan, dtype), np.zeros(5 * taps * (rows + SPARE), dtype)
+        for packs, cuts in ((True, (0, rows)), (False, (0, 1, places + 3, 6 * places))):
+            table = np.array(contraction_table(contraction, packs=packs), np.int64)
+            table[:3] = [each.ctypes.data for each in (w, x, c)]
+            table[[SHARED, ROLE]] = packed.ctypes.data, ROLES["a"][packs]
+            for lo, hi in itertools.pairwise(cuts):
+                kernel(table.ctypes.data, lo, hi)
+        windows = np.lib.stride_tricks.sliding_window_view(x, taps, 3)[:, :, :, ::stride]
+        np.testing.assert_allclose(c, np.einsum("nchpt,oct->nohp", windows, w), atol=100 * TOLERANCE[dtype])
 
 
 def test_any_lines_by_themselves():

@@ -63,7 +63,7 @@ def _most(dtype: str, tile: Tile) -> tuple[int, int, int]:
     return _up(m, tile.rows), _up(n, tile.columns), k
 
 
-def _spare(tile: Tile) -> int:
+def spare_of(tile: Tile) -> int:
     """How far beyond the last row and column tables and panels are looked into: a tile, or the vectors that make one up."""
     return max(_up(tile.rows, tile.lanes), tile.columns)
 
@@ -171,14 +171,14 @@ def {name}(args, lo, hi):
 """
 
 #: What a task does with its operands: packs both and multiplies, multiplies by one that is packed, only packs it.
-_ROLES = {"": (0, 0), "a": (1, 3), "b": (2, 4)}
+ROLES = {"": (0, 0), "a": (1, 3), "b": (2, 4)}
 
 _ALONG_DEPTH = """
 for p in range(0, {count}, {width}):
     k = 0
     while k < depth:
         stop = min({end}[k], k + {lanes})
-        place = {packed} + (p * depth + k * {width}) * {size}
+        place = {packed} + (p * {pitch} + k * {width}) * {size}
 {blocks}
         k = stop
 """
@@ -190,7 +190,7 @@ for p in range(0, {count}, {width}):
     first = p
     limit = min(p + {width}, {count})
     if {end}[p] >= p + {width}:
-        place = {packed} + p * depth * {size}
+        place = {packed} + p * {pitch} * {size}
         source = {base} + {fixed}[p]
         for k in range(depth):
             near = source + {along}[k]
@@ -199,7 +199,7 @@ for p in range(0, {count}, {width}):
         first = limit
     while first < limit:
         stop = min(min({end}[first], limit), first + {lanes})
-        place = {packed} + (p * depth + first - p) * {size}
+        place = {packed} + (p * {pitch} + first - p) * {size}
         source = {base} + {fixed}[first]
         for k in range(depth):
             {copy}({dtype}, {lanes}, place, source + {along}[k], stop - first)
@@ -214,7 +214,7 @@ _APART = {"depth": 1, "panel": 1, "pairs": 2, "scattered": 1}
 
 _SCATTERED = """
 for p in range({count}):
-    place = {packed} + (p // {width} * {width} * depth + p % {width}) * {size}
+    place = {packed} + (p // {width} * {width} * {pitch} + p % {width}) * {size}
     source = {base} + {fixed}[p]
     for k in range(depth):
         put({dtype}, place, get({dtype}, source + {along}[k]))
@@ -222,8 +222,8 @@ for p in range({count}):
 """
 
 
-class _Layout(NamedTuple):
-    """Where in a slot of scratch memory what lies, in bytes."""
+class SlotLayout(NamedTuple):
+    """Where in a slot of scratch memory what lies, in bytes; and for how many terms there is room."""
 
     tables: dict[str, int]
     at_a: int
@@ -231,13 +231,14 @@ class _Layout(NamedTuple):
     at_small: int
     at_small_rows: int
     slot_bytes: int
+    depth: int
 
 
 @cache
-def _layout(dtype: str, tile: Tile) -> _Layout:
+def layout_of(dtype: str, tile: Tile) -> SlotLayout:
     size = np.dtype(dtype).itemsize
     rows, columns, depth = _most(dtype, tile)
-    spare = _spare(tile)
+    spare = spare_of(tile)
     at, tables = 0, {}
     for names, count in (
         ("i_a i_c i_end", rows),
@@ -252,7 +253,7 @@ def _layout(dtype: str, tile: Tile) -> _Layout:
     at_a = _aligned(at_small + tile.rows * tile.columns * size)
     at_b = _aligned(at_a + (rows * depth + spare) * size)
     end = _aligned(at_b + (columns * depth + spare) * size)
-    return _Layout(tables, at_a, at_b, at_small, at_small_rows, end)
+    return SlotLayout(tables, at_a, at_b, at_small, at_small_rows, end, depth)
 
 
 def _aligned(at: int) -> int:
@@ -270,11 +271,11 @@ def contraction_kernel(contraction: Contraction) -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str, way_b: str) -> str:
-    layout, size = _layout(dtype, tile), np.dtype(dtype).itemsize
-    words = [f"    {word} = args[{_FIRST + k}]" for k, word in enumerate(_words(counts))]
+    layout, size = layout_of(dtype, tile), np.dtype(dtype).itemsize
+    words = [f"    {word} = args[{FIRST_LEVEL + k}]" for k, word in enumerate(words_of(counts))]
     tables = [f"    {name}_at = scratch + {at}\n    {name} = table({name}_at)" for name, at in layout.tables.items()]
     common: dict[str, Any] = {"dtype": dtype, "size": size, "lanes": tile.lanes}
-    pack_a = _pack(
+    pack_a = pack_lines(
         way_a,
         tile.rows,
         count="m",
@@ -286,7 +287,7 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
         end_k="k_end",
         **common,
     )
-    pack_b = _pack(
+    pack_b = pack_lines(
         way_b,
         tile.columns,
         count="n",
@@ -298,34 +299,34 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
         end_k="k_from",
         **common,
     )
-    spare = _spare(tile)
-    fill_i = _fill("i", counts[0], "ac", "i0", "m", spare) + _ends("i_a", "i_end", "m", size)
+    spare = spare_of(tile)
+    fill_i = fill_lines("i", counts[0], "ac", "i0", "m", spare) + end_lines("i_a", "i_end", "m", size)
     fill_j = (
-        _fill("j", counts[1], "bc", "j0", "n", spare)
-        + _ends("j_b", "j_from", "n", size * _APART[way_b])
-        + _ends("j_c", "j_end", "n", size)
+        fill_lines("j", counts[1], "bc", "j0", "n", spare)
+        + end_lines("j_b", "j_from", "n", size * _APART[way_b])
+        + end_lines("j_c", "j_end", "n", size)
     )
     fill_k = (
-        _fill("k", counts[2], "ab", "k0", "depth", 0)
-        + _ends("k_a", "k_end", "depth", size)
-        + _ends("k_b", "k_from", "depth", size)
+        fill_lines("k", counts[2], "ab", "k0", "depth", 0)
+        + end_lines("k_a", "k_end", "depth", size)
+        + end_lines("k_b", "k_from", "depth", size)
     )
     return _TASK.format(
-        name=name, words="\n".join(words), tables="\n".join(tables), batch=_indented(_items(counts[3]), 2),
-        fill_i=_indented(fill_i, 6), fill_j=_indented(fill_j, 6), fill_k=_indented(fill_k, 4),
-        pack_a=_indented(pack_a, 6), pack_b=_indented(pack_b, 6),
-        use_a_role=_ROLES["a"][0], use_b_role=_ROLES["b"][0], pack_a_role=_ROLES["a"][1], pack_b_role=_ROLES["b"][1],
+        name=name, words="\n".join(words), tables="\n".join(tables), batch=indented(_items(counts[3]), 2),
+        fill_i=indented(fill_i, 6), fill_j=indented(fill_j, 6), fill_k=indented(fill_k, 4),
+        pack_a=indented(pack_a, 6), pack_b=indented(pack_b, 6),
+        use_a_role=ROLES["a"][0], use_b_role=ROLES["b"][0], pack_a_role=ROLES["a"][1], pack_b_role=ROLES["b"][1],
         tile_rows=tile.rows, tile_columns=tile.columns, tile_bytes=tile.columns * size, vectors=tile.vectors,
         at_a=layout.at_a, at_b=layout.at_b, at_small=layout.at_small, at_small_rows=layout.at_small_rows,
         **common,
     ).lstrip()  # fmt: skip
 
 
-def _indented(lines: Sequence[str], depth: int) -> str:
+def indented(lines: Sequence[str], depth: int) -> str:
     return "\n".join("    " * depth + line for line in lines)
 
 
-def _words(counts: tuple[int, ...]) -> list[str]:
+def words_of(counts: tuple[int, ...]) -> list[str]:
     """The names of the extents and strides in a table."""
     names = []
     for letter, count, arrays in zip("ijkt", counts, ("ac", "bc", "ab", "abc"), strict=True):
@@ -334,7 +335,7 @@ def _words(counts: tuple[int, ...]) -> list[str]:
     return names
 
 
-def _fill(letter: str, levels: int, arrays: str, start: str, count: str, spare: int) -> list[str]:
+def fill_lines(letter: str, levels: int, arrays: str, start: str, count: str, spare: int) -> list[str]:
     """Tables of where elements lie, for `count` values of an index from `start` on; the last is repeated some times."""
     lines = [f"rest = {start}"]
     for level in reversed(range(1, levels)):
@@ -366,7 +367,7 @@ def _fill(letter: str, levels: int, arrays: str, start: str, count: str, spare: 
     return lines
 
 
-def _ends(places: str, ends: str, count: str, size: int) -> list[str]:
+def end_lines(places: str, ends: str, count: str, size: int) -> list[str]:
     """A table of where the run of adjacent elements ends that an element belongs to."""
     return [
         f"end = {count}",
@@ -388,13 +389,14 @@ def _items(levels: int) -> list[str]:
     return lines
 
 
-def _pack(
+def pack_lines(
     way: str, width: int, *, dtype: str, size: int, lanes: int, count: str, packed: str, base: str, fixed: str, along: str,
-    end_i: str, end_k: str,
+    end_i: str, end_k: str, pitch: str = "depth",
 ) -> list[str]:  # fmt: skip
+    """Packs panels so many lines wide, of as many terms each as `pitch` says."""
     common = {
         "count": count, "width": width, "packed": packed, "base": base, "fixed": fixed, "along": along, "dtype": dtype,
-        "size": size, "lanes": lanes, "step": width * size,
+        "size": size, "lanes": lanes, "step": width * size, "pitch": pitch,
     }  # fmt: skip
     firsts = [(first, min(lanes, width - first)) for first in range(0, width, lanes)]
     if way == "depth":
@@ -413,9 +415,9 @@ def _pack(
 
 # -- tables --------------------------------------------------------------------------------------------------------------
 
-#: The word that says where the shared operand is packed, and the first of the levels'.
-SHARED = 7
-_FIRST = 17
+#: The words that say where the shared operand is packed and what a task does with it, and the first of the levels'.
+SHARED, ROLE = 7, 8
+FIRST_LEVEL = 17
 
 
 class _Scratch:
@@ -424,7 +426,7 @@ class _Scratch:
     def __init__(self) -> None:
         self.slots = 2 * (os.cpu_count() or 1)
         self.bytes = max(
-            _layout(dtype, tile).slot_bytes for dtype in ("float32", "float64") for tile in tiles_of(dtype)
+            layout_of(dtype, tile).slot_bytes for dtype in ("float32", "float64") for tile in tiles_of(dtype)
         )
         self.flags = np.zeros(8 * self.slots, np.int64)
         self.memory = np.empty(self.slots * self.bytes + 4096, np.uint8)
@@ -471,7 +473,7 @@ def contraction_table(contraction: Contraction, *, packs: bool = False) -> list[
     pieces = [-(-n // most) for n, most in zip(extents, _most(dtype, tile), strict=True)]
     steps = (tile.rows, tile.columns, 1)
     blocks = [_up(max(-(-n // max(count, 1)), 1), step) for n, count, step in zip(extents, pieces, steps, strict=True)]
-    role, by_rows = _ROLES[shared][packs], contraction.is_by_rows != packs
+    role, by_rows = ROLES[shared][packs], contraction.is_by_rows != packs
     words = [0, 0, 0, scratch.flags.ctypes.data, scratch.address, scratch.slots, scratch.bytes, 0, role, int(by_rows)]
     words += [*blocks, *extents, contraction.items]
     for levels, arrays in zip(spaces, ("ac", "bc", "ab", "abc"), strict=True):

@@ -37,6 +37,7 @@ from tracegraph.backends.numba.control import (
 )  # fmt: skip
 from tracegraph.backends.numba.library_threads import with_limited_library
 from tracegraph.backends.numba.phases import write_phase
+from tracegraph.backends.numba.places import places_kernel
 from tracegraph.backends.numba.pools import write_pool
 from tracegraph.backends.numba.products import product_call, product_code
 from tracegraph.backends.numba.results import LARGE, recycler
@@ -44,6 +45,7 @@ from tracegraph.backends.numba.source import ERRORS, KernelSource, Slot, write_n
 from tracegraph.backends.numba.sweeps import Move, Share, sweep_code, sweep_words
 from tracegraph.backends.numba.tape import Argument, Run, Task, Wave, make_tape, tape_task
 from tracegraph.backends.numba.workers import side_by_side
+from tracegraph.compiler.contract import Contraction
 from tracegraph.compiler.kernel import CallKernel, Kernel, LibraryKernel, NestKernel, PhaseKernel
 from tracegraph.compiler.materialise import Access
 from tracegraph.compiler.memory import Plan
@@ -826,8 +828,12 @@ def kernel_name(kernel: Kernel) -> str:
     if isinstance(kernel, CallKernel):
         return kernel.node.op.name
     if kernel.is_contraction:
-        return contraction_kernel(kernel.contraction)[0]
+        return _contraction_source(kernel.contraction)[0]
     return f"BLAS {kernel.node.op.name}" if kernel.is_product else f"NumPy {kernel.node.op.name}"
+
+
+def _contraction_source(contraction: Contraction) -> tuple[str, str]:
+    return places_kernel(contraction) if contraction.reads_places else contraction_kernel(contraction)
 
 
 def _source(kernel: Kernel, *, streams: bool = False) -> KernelSource | None:
@@ -846,6 +852,6 @@ def _code(kernel: Kernel, source: KernelSource | None, inner: Sequence[Code]) ->
         is_native = all(each.is_native for each in inner)
         return 0 if not is_native else loop_code() if kernel.node.op is loop else branch_code()
     if isinstance(kernel, LibraryKernel) and kernel.is_contraction:
-        name, text = contraction_kernel(kernel.contraction)
+        name, text = _contraction_source(kernel.contraction)
         return default_cache.address(text, name)
     return product_code(kernel.node) if isinstance(kernel, LibraryKernel) and kernel.is_product else 0

@@ -25,6 +25,8 @@ INT = ir.IntType(32)
 BIT = ir.IntType(1)
 #: Vector registers that the loop over a tile's terms must leave for there to be another loop around it.
 SPARE = 2
+#: How many terms ahead of their use what is packed is fetched.
+PIPELINE = 16
 
 
 def _element(dtype: Any) -> ir.Type:
@@ -114,6 +116,31 @@ def _declared(builder: Builder, name: str, kind: ir.FunctionType) -> ir.Function
     """An LLVM intrinsic by its full name."""
     module = builder.module
     return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+
+
+def _transposed(builder: Builder, lines: list[ir.Value]) -> list[ir.Value]:
+    """The transpose of as many vectors as they have lanes, by halves: each stage swaps the off-diagonal blocks of pairs."""
+    count = len(lines)
+    numbers, half = ir.VectorType(INT, count), count // 2
+    while half:
+        low = [k if not k & half else k - half + count for k in range(count)]
+        high = [k + half if not k & half else k + count for k in range(count)]
+        following = list(lines)
+        for k in range(count):
+            if not k & half:
+                pair = lines[k], lines[k + half]
+                following[k] = builder.shuffle_vector(*pair, _constant(numbers, low))
+                following[k + half] = builder.shuffle_vector(*pair, _constant(numbers, high))
+        lines = following
+        half //= 2
+    return lines
+
+
+def _multiply_add(builder: Builder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
+    if {"+fma", "+neon"} & set(host_cpu()[1].split(",")):
+        kind = ir.FunctionType(total.type, [total.type] * 3)
+        return builder.call(_declared(builder, f"llvm.fma.{_suffix(total.type)}", kind), [x, y, total])
+    return builder.fadd(builder.fmul(x, y), total)
 
 
 @contextmanager
@@ -249,23 +276,6 @@ def transpose_lanes(
     """
     vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
     breadth, stride = _literal(width, "width"), _literal(step, "step")
-    numbers = ir.VectorType(INT, vector.count)
-
-    def transposed(builder: Builder, lines: list[ir.Value]) -> list[ir.Value]:
-        """By halves: each stage swaps the off-diagonal blocks of pairs of lines."""
-        half = vector.count // 2
-        while half:
-            low = [k if not k & half else k - half + vector.count for k in range(vector.count)]
-            high = [k + half if not k & half else k + vector.count for k in range(vector.count)]
-            following = list(lines)
-            for k in range(vector.count):
-                if not k & half:
-                    pair = lines[k], lines[k + half]
-                    following[k] = builder.shuffle_vector(*pair, _constant(numbers, low))
-                    following[k + half] = builder.shuffle_vector(*pair, _constant(numbers, high))
-            lines = following
-            half //= 2
-        return lines
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
         target, source, rows, count = values[4:]
@@ -280,7 +290,7 @@ def transpose_lanes(
 
         rest = [_zero(vector)] * (vector.count - breadth)
         mask = _mask(builder, count, vector.count)
-        lines = transposed(builder, [_masked_load(builder, place, 0, vector, mask) for place in places] + rest)
+        lines = _transposed(builder, [_masked_load(builder, place, 0, vector, mask) for place in places] + rest)
         for k, line in enumerate(lines):
             with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, k), count)):
                 write(k, line)
@@ -306,13 +316,6 @@ def multiply_tile(
     line = size * count
     features = set(host_cpu()[1].split(","))
     registers = 32 if {"+avx512f", "+neon"} & features else 16
-    is_fused = bool({"+fma", "+neon"} & features)
-
-    def multiply_add(builder: Builder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
-        if is_fused:
-            kind = ir.FunctionType(vector, [vector] * 3)
-            return builder.call(_declared(builder, f"llvm.fma.{_suffix(vector)}", kind), [x, y, total])
-        return builder.fadd(builder.fmul(x, y), total)
 
     def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
         a, b, depth, c, places, m, n, is_added, ahead, step = values[4:]
@@ -330,7 +333,7 @@ def multiply_tile(
                 for i in range(height):
                     number = _splat(builder, _load(builder, a_now, i * size, vector.element), count)
                     following += [
-                        multiply_add(builder, number, columns[v], sums[i * across + v]) for v in range(across)
+                        _multiply_add(builder, number, columns[v], sums[i * across + v]) for v in range(across)
                     ]
             return following
 
@@ -399,6 +402,73 @@ def multiply_tile(
     return types.void(dtype, lanes, rows, vectors, *given), generate
 
 
+@intrinsic(prefer_literal=True)
+def multiply_places(
+    typing: Any, dtype: Any, lanes: Any, height: Any, vectors: Any, apart: Any, pitch: Any,
+    x: Any, offsets: Any, w: Any, depth: Any, c: Any, pace: Any, m: Any, low: Any, high: Any, ahead: Any,
+) -> Typed:  # fmt: skip
+    """`multiply_places(dtype, lanes, height, vectors, apart, pitch, x, offsets, w, depth, c, pace, m, low, high, ahead)`: a
+    tile of a product one operand of which is read where it lies.
+
+    The tile is `vectors * lanes` rows by `height` columns, and each column stays in registers as vectors. For each k below
+    `depth` column j takes the number at `x + offsets[k] + j * apart` times the vectors at `w + k * pitch`. Of the result the
+    first m rows are stored, columns `low` to `high` of them, rows `pace` bytes apart from `c` on. What lies `ahead` behind
+    the numbers arrives in the first-level cache meanwhile.
+    """
+    vector = ir.VectorType(_element(dtype), _literal(lanes, "lanes"))
+    down, across, spacing = _literal(height, "height"), _literal(vectors, "vectors"), _literal(apart, "apart")
+    step, size, count = _literal(pitch, "pitch"), _size(vector.element), vector.count
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        x, offsets, w, depth, c, pace, m, low, high, ahead = values[6:]
+
+        def multiplied(
+            first: ir.Value | int, last: ir.Value, begun: Sequence[ir.Value], *, expects: bool
+        ) -> list[ir.Value]:
+            """The sums, with some more terms; with each, if it `expects` that, a row is made ready to be written."""
+            start = ir.Constant(WORD, first) if isinstance(first, int) else first
+            with _counted(builder, builder.sub(last, start), begun) as (turn, sums, following):
+                k = builder.add(turn, start)
+                if expects:
+                    place = builder.add(c, builder.mul(pace, k))
+                    _prefetch(builder, builder.add(place, edge), is_written=True)
+                here = builder.add(x, builder.load(builder.gep(offsets, [k])))
+                terms = builder.add(w, builder.mul(k, ir.Constant(WORD, step)))
+                for place in range((down - 1) * spacing, -1, -64):
+                    _prefetch(
+                        builder, builder.add(here, builder.add(ahead, ir.Constant(WORD, place))), is_written=False
+                    )
+                for v in range(across):
+                    later = ir.Constant(WORD, PIPELINE * step + v * size * count)
+                    _prefetch(builder, builder.add(terms, later), is_written=False)
+                rows = [_load(builder, terms, v * size * count, vector) for v in range(across)]
+                for j in range(down):
+                    number = _splat(builder, _load(builder, here, j * spacing, vector.element), count)
+                    following += [_multiply_add(builder, number, rows[v], sums[j * across + v]) for v in range(across)]
+            return following
+
+        edge = builder.mul(builder.sub(high, ir.Constant(WORD, 1)), ir.Constant(WORD, size))
+        many = builder.select(builder.icmp_signed("<", m, depth), m, depth)
+        following = multiplied(0, many, [_zero(vector)] * (down * across), expects=True)
+        following = multiplied(many, depth, following, expects=False)
+        for at in range(0, down, count):
+            before, until = (builder.sub(end, ir.Constant(WORD, at)) for end in (low, high))
+            mask = builder.and_(_mask(builder, until, count), builder.not_(_mask(builder, before, count)))
+            for v in range(across):
+                part = following[at * across + v : min(at + count, down) * across : across]
+                turned = _transposed(builder, part + [_zero(vector)] * (count - len(part)))
+                for i, line in enumerate(turned):
+                    row = v * count + i
+                    with builder.if_then(builder.icmp_signed("<", ir.Constant(WORD, row), m)):
+                        place = builder.add(c, builder.mul(pace, ir.Constant(WORD, row)))
+                        _masked_store(builder, place, at * size, line, mask)
+        return context.get_dummy_value()
+
+    word = types.int64
+    given = (word, TABLE, word, word, word, word, word, word, word, word)
+    return types.void(dtype, lanes, height, vectors, apart, pitch, *given), generate
+
+
 NAMESPACE: dict[str, Any] = {
     "get": get,
     "put": put,
@@ -408,4 +478,5 @@ NAMESPACE: dict[str, Any] = {
     "write_lanes": write_lanes,
     "transpose_lanes": transpose_lanes,
     "multiply_tile": multiply_tile,
+    "multiply_places": multiply_places,
 }
