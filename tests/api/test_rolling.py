@@ -184,6 +184,15 @@ def items_changed_on_one_way(x: Any) -> Any:
     return out, value, t
 
 
+def within_settings(x: Any) -> Any:
+    total = 0.0
+    with np.errstate(all="ignore"):
+        for value in x:
+            with np.errstate(divide="ignore"):
+                total += 1 / value
+    return total
+
+
 def sorted_by_swaps(n: Any) -> Any:
     for i in range(len(n) - 1):
         for j in range(len(n) - 1):
@@ -274,9 +283,8 @@ def appended_within(x: Any) -> Any:
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
     (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
-    (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X), (sorted_by_swaps, N),
-    (only_where_it_is_safe, N), (nested, A),
-    (through_helpers, X), (names_of_its_own, X),
+    (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X), (within_settings, X),
+    (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tracegraph.tracing.trace import active_trace
+from tracegraph.tracing.trace import active_trace, caught_in
 
 __all__ = ["Items", "Site", "looped"]
 
@@ -53,7 +53,6 @@ def _loops(code: CodeType) -> dict[int, bool]:
     """Where in some code a ``for`` asks for its iterator, and whether it always goes on to its end, catching no errors."""
     found: dict[int, bool] = {}
     body = list(dis.get_instructions(code))
-    caught = [(entry.start, entry.end) for entry in dis.Bytecode(code).exception_entries]  # type: ignore[attr-defined]
     for k, each in enumerate(body):
         if each.opname != "GET_ITER":
             continue
@@ -65,7 +64,7 @@ def _loops(code: CodeType) -> dict[int, bool]:
         found[each.offset] = (
             not code.co_flags & _SUSPENDED
             and not any(after.opname in _LEAVES for after in inside)
-            and not any(start < last and each.offset < end for start, end in caught)
+            and not any(start < last and each.offset < end for start, end in caught_in(code))
             and all(body[k + 1].offset <= after.argval < last for after in inside if after.opcode in _JUMPS)
         )
     return found

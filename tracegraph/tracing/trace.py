@@ -24,7 +24,10 @@ from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
-__all__ = ["Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "user_where", "users_part", "warn"]
+__all__ = [
+    "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in", "user_where",
+    "users_part", "warn",
+]  # fmt: skip
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
 #: other nodes, those that are ``live`` are what the function still has in hand.
@@ -59,7 +62,7 @@ def warn(text: str, category: type[Warning]) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _caught(code: CodeType) -> tuple[tuple[int, int], ...]:
+def caught_in(code: CodeType) -> tuple[tuple[int, int], ...]:
     """The stretches of some code in which an error goes to an ``except`` or ``finally`` of its own."""
     body = dis.Bytecode(code)
     after = {first.offset: (first.opname, second.opname) for first, second in pairwise(body)}
@@ -259,7 +262,7 @@ class Trace:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame is not self._outermost:
             code, place = frame.f_code, frame.f_lasti
-            if not _is_ours(code.co_filename) and any(start <= place < end for start, end in _caught(code)):
+            if not _is_ours(code.co_filename) and any(start <= place < end for start, end in caught_in(code)):
                 return True
             frame = frame.f_back
         return False
