@@ -223,3 +223,28 @@ def test_symbolic_graphs_have_no_values() -> None:
     leaf = leaf_of(X, lambda: "x")
     with pytest.raises(tg.TraceError, match="its truth was asked for"):
         trace(lambda leaves: leaves[0] if leaves[0][0] > 0 else 0, [leaf], input_nodes([leaf], None), None)
+
+
+def windows(x: Any, width: Any, step: Any) -> Any:
+    """Its slices hang on whole numbers that are worked out from two arguments."""
+    total = np.zeros((len(x) - width) // step + 1)
+    for k in range(width):
+        total += x[k : k + (len(x) - width) // step * step + 1 : step]
+    return total / width
+
+
+def test_what_is_worked_out_from_decided_numbers_is_no_fork() -> None:
+    compiled, x = tg.compile(windows), np.arange(30.0)
+    for width, step in ((5, 2), (5, 3), (7, 2), (5, 2)):
+        assert_same(compiled(x, width, step), windows(x, width, step))
+        assert len(compiled._path((x, width, step), {})) <= 4
+    assert_same(compiled(x[:20], 3, 1), windows(x[:20], 3, 1))
+
+
+def test_one_number_that_is_worked_out_leaves_the_argument_open() -> None:
+    """Two arguments that give the same whole number go the same way."""
+    compiled, x = tg.compile(lambda x, n: x[: n // 2] * n), np.arange(30.0)
+    for n in (6, 7, 6):
+        assert_same(compiled(x, n), x[: n // 2] * n)
+    (paths,) = [paths for form in compiled._forms.values() for paths in form.entries.values()]
+    assert len(paths.segments) == 2
