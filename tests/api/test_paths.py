@@ -248,3 +248,43 @@ def test_one_number_that_is_worked_out_leaves_the_argument_open() -> None:
         assert_same(compiled(x, n), x[: n // 2] * n)
     (paths,) = [paths for form in compiled._forms.values() for paths in form.entries.values()]
     assert len(paths.segments) == 2
+
+
+def relaxed(x: Any, tolerance: Any) -> Any:
+    """Each turn makes large arrays that the next but one does not need."""
+    first = x + 1
+    while np.max(np.abs(x)) > tolerance:
+        change = x * 0.25
+        x = x - change
+        kept = x + change
+    return x, kept, first[:3]
+
+
+def test_large_values_go_when_they_are_not_in_hand_any_more() -> None:
+    compiled, x = tg.compile(relaxed), np.linspace(-1.0, 1.0, 60_000)
+    for tolerance in (0.01, 0.3, 0.01, 0.02):
+        assert_same(compiled(x, tolerance), relaxed(x, tolerance))
+    segments = compiled._path((x, 0.01), {})
+    assert len(segments) > 15
+    assert compiled.memory(x, 0.01).held < 5 * x.nbytes
+    assert compiled.profile(x, 0.01).rows
+
+
+def recalled(x: Any) -> Any:
+    """What a mask selected of an array is asked for when the array itself is gone."""
+    y = np.sqrt(x)
+    if np.sum(y) > 0:
+        part = y[y > 0.5]
+        y = y * 2
+    if np.sum(y) > 1:
+        y = y + 1
+    if np.sum(y) > 2:
+        y = y + len(part)
+    return y
+
+
+def test_what_is_gone_can_be_computed_again() -> None:
+    compiled = tg.compile(recalled)
+    for first in (0.0, 0.2, 0.0):
+        x = np.linspace(first, 1.0, 50_000)
+        assert_same(compiled(x), recalled(x))
