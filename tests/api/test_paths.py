@@ -288,3 +288,24 @@ def test_what_is_gone_can_be_computed_again() -> None:
     for first in (0.0, 0.2, 0.0):
         x = np.linspace(first, 1.0, 50_000)
         assert_same(compiled(x), recalled(x))
+
+
+def compacted(z: Any) -> Any:
+    """A mask selects of what is not in hand otherwise."""
+    for _ in range(12):
+        z = z * z * 1.5
+        z = z[z > 0.01]
+        if not len(z):
+            break
+    return z
+
+
+def test_what_a_mask_may_select_of_is_kept() -> None:
+    """Else each turn would compute all turns before it again."""
+    compiled = tg.compile(compacted)
+    for low in (0.0, 0.3):
+        z = np.linspace(low, 0.6, 100_000)
+        assert_same(compiled(z), compacted(z))
+    programs = [segment.program for segment in compiled._path((z,), {}) if segment.program is not None]
+    assert len(programs) > 6
+    assert max(len(program.plan.schedule.fused.graph.nodes) for program in programs) < 20
