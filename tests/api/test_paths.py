@@ -223,3 +223,89 @@ def test_symbolic_graphs_have_no_values() -> None:
     leaf = leaf_of(X, lambda: "x")
     with pytest.raises(tg.TraceError, match="its truth was asked for"):
         trace(lambda leaves: leaves[0] if leaves[0][0] > 0 else 0, [leaf], input_nodes([leaf], None), None)
+
+
+def windows(x: Any, width: Any, step: Any) -> Any:
+    """Its slices hang on whole numbers that are worked out from two arguments."""
+    total = np.zeros((len(x) - width) // step + 1)
+    for k in range(width):
+        total += x[k : k + (len(x) - width) // step * step + 1 : step]
+    return total / width
+
+
+def test_what_is_worked_out_from_decided_numbers_is_no_fork() -> None:
+    compiled, x = tg.compile(windows), np.arange(30.0)
+    for width, step in ((5, 2), (5, 3), (7, 2), (5, 2)):
+        assert_same(compiled(x, width, step), windows(x, width, step))
+        assert len(compiled._path((x, width, step), {})) <= 4
+    assert_same(compiled(x[:20], 3, 1), windows(x[:20], 3, 1))
+
+
+def test_one_number_that_is_worked_out_leaves_the_argument_open() -> None:
+    """Two arguments that give the same whole number go the same way."""
+    compiled, x = tg.compile(lambda x, n: x[: n // 2] * n), np.arange(30.0)
+    for n in (6, 7, 6):
+        assert_same(compiled(x, n), x[: n // 2] * n)
+    (paths,) = [paths for form in compiled._forms.values() for paths in form.entries.values()]
+    assert len(paths.segments) == 2
+
+
+def relaxed(x: Any, tolerance: Any) -> Any:
+    """Each turn makes large arrays that the next but one does not need."""
+    first = x + 1
+    while np.max(np.abs(x)) > tolerance:
+        change = x * 0.25
+        x = x - change
+        kept = x + change
+    return x, kept, first[:3]
+
+
+def test_large_values_go_when_they_are_not_in_hand_any_more() -> None:
+    compiled, x = tg.compile(relaxed), np.linspace(-1.0, 1.0, 60_000)
+    for tolerance in (0.01, 0.3, 0.01, 0.02):
+        assert_same(compiled(x, tolerance), relaxed(x, tolerance))
+    segments = compiled._path((x, 0.01), {})
+    assert len(segments) > 15
+    assert compiled.memory(x, 0.01).held < 5 * x.nbytes
+    assert compiled.profile(x, 0.01).rows
+
+
+def recalled(x: Any) -> Any:
+    """What a mask selected of an array is asked for when the array itself is gone."""
+    y = np.sqrt(x)
+    if np.sum(y) > 0:
+        part = y[y > 0.5]
+        y = y * 2
+    if np.sum(y) > 1:
+        y = y + 1
+    if np.sum(y) > 2:
+        y = y + len(part)
+    return y
+
+
+def test_what_is_gone_can_be_computed_again() -> None:
+    compiled = tg.compile(recalled)
+    for first in (0.0, 0.2, 0.0):
+        x = np.linspace(first, 1.0, 50_000)
+        assert_same(compiled(x), recalled(x))
+
+
+def compacted(z: Any) -> Any:
+    """A mask selects of what is not in hand otherwise."""
+    for _ in range(12):
+        z = z * z * 1.5
+        z = z[z > 0.01]
+        if not len(z):
+            break
+    return z
+
+
+def test_what_a_mask_may_select_of_is_kept() -> None:
+    """Else each turn would compute all turns before it again."""
+    compiled = tg.compile(compacted)
+    for low in (0.0, 0.3):
+        z = np.linspace(low, 0.6, 100_000)
+        assert_same(compiled(z), compacted(z))
+    programs = [segment.program for segment in compiled._path((z,), {}) if segment.program is not None]
+    assert len(programs) > 6
+    assert max(len(program.plan.schedule.fused.graph.nodes) for program in programs) < 20

@@ -279,7 +279,7 @@ class Compiled(Generic[P, R]):
             [('add_exp_loop', 1, 16000)]
         """
         paths, leaves = self._paths(args, kwargs)
-        return profile_of(*self._segments(paths, leaves), runs=RUNS)
+        return profile_of(self._segments(paths, leaves)[0], leaves, runs=RUNS)
 
     def cache_info(self) -> CacheInfo:
         """How many signatures, calls and kernels there have been."""

@@ -86,22 +86,28 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 def memory_of(segments: Sequence[Segment], leaves: Sequence[Any], values: Sequence[Any]) -> Memory:
     """The memory of a call with these argument leaves, which runs through these stretches."""
     arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-    running = [segment for segment in segments if segment.program is not None]
-    programs = [segment.program for segment in running if segment.program is not None]
+    programs = [segment.program for segment in segments if segment.program is not None]
     copies = sum(array.nbytes for array in arrays if not array.flags.c_contiguous or not array.flags.aligned)
     constants = {id(value): value.nbytes for program in programs for value in _constants(program.plan)}
     scratch = scratch_bytes() if any(_contracts(program.plan) for program in programs) else 0
     arguments, given = sum(array.nbytes for array in arrays), sum(constants.values()) + scratch
-    results = arena = steps = held = peak = 0
-    for segment, program in zip(running, programs, strict=True):
-        held += results
-        results, own = _results(program, segment.into(leaves, values)), program.plan.arena_bytes
-        step = max(_steps(program.plan), default=0)
-        arena, steps = max(arena, own), max(steps, step)
-        peak = max(peak, held + results + own + step)
+    results = arena = steps = held = most_held = peak = 0
+    sizes = [0] * len(leaves)
+    for segment in segments:
+        program = segment.program
+        if program is not None:
+            results, own = _results(program, segment.into(leaves, values)), program.plan.arena_bytes
+            step = max(_steps(program.plan), default=0)
+            arena, steps = max(arena, own), max(steps, step)
+            peak = max(peak, held + results + own + step)
+            if segment.ending is None:
+                sizes += [aval.nbytes for aval in program.plan.schedule.fused.outputs]
+                held += results
+        held -= sum(sizes[place] for place in segment.drops)
+        most_held = max(most_held, held)
     whole = arguments + given + copies + peak
     largest = _largest(programs)
-    return Memory(arguments, copies, given - scratch, results, held, arena, steps, scratch, whole, largest)
+    return Memory(arguments, copies, given - scratch, results, most_held, arena, steps, scratch, whole, largest)
 
 
 def _results(program: Executable, elsewhere: Container[int]) -> int:

@@ -23,7 +23,7 @@ from tracegraph.api.rolling import Rolling
 from tracegraph.api.signature import Leaf
 from tracegraph.api.tracer import Traced, input_nodes, trace
 from tracegraph.backends.numba.program import Executable
-from tracegraph.backends.numba.results import has_own_memory
+from tracegraph.backends.numba.results import LARGE, has_own_memory
 from tracegraph.errors import TraceError, TracegraphError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
@@ -59,12 +59,13 @@ class Segment:
             None for the arguments as they are.
         avals: of what decides and of its other results.
         decides: the place of the value that decides where the function goes on.
+        drops: the places of large values that the function has not in hand any more when it goes on.
         ending: what the function gives, if it ends here.
         branches: where it goes on, by the bits of the value that decides.
         value: makes what the function gives of the results, if it ends here.
     """
 
-    __slots__ = ("avals", "branches", "decides", "ending", "program", "takes", "value")
+    __slots__ = ("avals", "branches", "decides", "drops", "ending", "program", "takes", "value")
 
     def __init__(
         self,
@@ -73,11 +74,13 @@ class Segment:
         avals: list[Aval],
         decides: int,
         ending: Traced | None = None,
+        drops: tuple[int, ...] = (),
     ) -> None:
         self.program = program
         self.takes = takes
         self.avals = avals
         self.decides = decides
+        self.drops = drops
         self.ending = ending
         self.branches: dict[bytes, Segment] = {}
         self.value = None if ending is None else ending.finisher()
@@ -86,9 +89,13 @@ class Segment:
         """What its program takes."""
         return values if self.takes is None else [values[k] for k in self.takes]
 
-    def run(self, values: Sequence[Any]) -> list[np.ndarray]:
-        """Its results."""
-        return [] if self.program is None else self.program.run(self.given(values))
+    def run(self, values: list[Any]) -> None:
+        """Puts its results behind the values, and lets go of those that nobody needs after it: their memory is used again
+        while it is in the cache."""
+        if self.program is not None:
+            values += self.program.run(self.given(values))
+        for place in self.drops:
+            values[place] = None
 
     def outcome(self, values: Sequence[Any]) -> np.ndarray:
         """What the function goes on by."""
@@ -107,7 +114,7 @@ class Segment:
         program = self.program
         assert program is not None, "the last segment has a program, if only an empty one"
         if not (traced.changed or traced.borrowed or program.plan.schedule.shared):
-            return value_of(self.run(values))
+            return value_of(program.run(self.given(values)))
         _check_separate(leaves, traced.changed)
         results = program.run(self.given(values), self.into(leaves, values))
         targets = [*[leaves[k] for k in traced.changed], *traced.borrowed]
@@ -300,7 +307,7 @@ class Paths:
             segments.append(following)
             if following.ending is None:
                 with self._failing():
-                    values += following.run(values)
+                    following.run(values)
 
     @property
     def segments(self) -> list[Segment]:
@@ -461,12 +468,14 @@ class _Recorder:
                 raise _AstrayError
         else:
             graph, takes = _cut(gives, self._places) if gives else (None, ())
-            segment = self._append(graph, takes, avals, decides)
+            segment = self._append(graph, takes, avals, decides, drops=self._dropped(node, live))
             trace = active_trace()
             self._paths._catches |= self._paths._is_plain and trace is not None and bool(trace.attempts)
             with self._paths._failing():
-                self.values += segment.run(self.values)
+                segment.run(self.values)
         self._places.update({each: place for place, each in enumerate(gives, self._next)})
+        if segment.drops:
+            self._places = {each: place for each, place in self._places.items() if place not in segment.drops}
         self._next += len(gives)
         self._passed += 1
         outcome = segment.outcome(self.values)
@@ -478,6 +487,15 @@ class _Recorder:
         kept = dict.fromkeys(node.base for node in live)
         return [node, *(each for each in kept if each.inputs and each not in self._places and each is not node)]
 
+    def _dropped(self, node: Node, live: Sequence[Node]) -> tuple[int, ...]:
+        """The places of what is large, and was computed before, and is not in hand any more."""
+        kept = {node, *(each.base for each in live)}
+        return tuple(
+            place
+            for each, place in self._places.items()
+            if each.inputs and each.aval.nbytes >= LARGE and each not in kept
+        )
+
     def _append(
         self,
         graph: Graph | None,
@@ -485,12 +503,13 @@ class _Recorder:
         avals: list[Aval],
         decides: int,
         ending: Traced | None = None,
+        drops: tuple[int, ...] = (),
     ) -> Segment:
         paths = self._paths
         if graph is not None and ending is not None:
             graph = _reusing(graph, takes, ending, paths._donated)
         program = None if graph is None else paths.program(graph, self._observer)
-        segment = Segment(program, takes, avals, decides, ending)
+        segment = Segment(program, takes, avals, decides, ending, drops)
         if self._observer is None:
             paths.attach(segment, self.segments[-1] if self.segments else None, self._outcome)
         self.segments.append(segment)

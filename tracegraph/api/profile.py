@@ -124,8 +124,9 @@ class _Total:
         self.seconds = 0.0
 
 
-def profile_of(segments: Sequence[Segment], values: Sequence[Any], runs: int) -> Profile:
-    """Times the stretches of a call, one after another, on the values that they take from."""
+def profile_of(segments: Sequence[Segment], leaves: Sequence[Any], runs: int) -> Profile:
+    """Times the stretches of a call with these argument leaves, one after another."""
+    values = list(leaves)
     limits = machine_limits()
     totals: dict[Any, _Total] = {}
     for segment in segments:
@@ -135,6 +136,8 @@ def profile_of(segments: Sequence[Segment], values: Sequence[Any], runs: int) ->
                 total = totals.setdefault(key, _Total(segment.program.plan, numbers))
                 total.calls += 1
                 total.seconds += seconds
+        if segment.ending is None:
+            segment.run(values)
     whole = sum(total.seconds for total in totals.values()) or 1.0
     rows = [row for total in totals.values() for row in _rows(total, whole, limits)]
     return Profile(tuple(rows), sum(total.seconds for total in totals.values()), limits.bandwidth, limits.double)

@@ -31,15 +31,25 @@ FAR_BYTE = 0.07
 
 def weight_of(node: Node) -> int:
     """The cost of a scalar operation in additions: of complex numbers about four times that of reals."""
-    is_complex = any(each.aval.dtype.kind == "c" for each in (node, *node.inputs))
-    return WEIGHTS.get(node.op.name, 1) * (4 if is_complex else 1)
+    weight = WEIGHTS.get(node.op.name, 1)
+    for each in (node, *node.inputs):
+        if each.aval.dtype.kind == "c":
+            return 4 * weight
+    return weight
 
 
 def nest_nanoseconds(nest: Nest) -> float:
     """About how long one core takes for a loop nest."""
-    arithmetic = sum(weight_of(each.node) for each in nest.body if isinstance(each, Apply))
-    transfers = sum(isinstance(each, Load) for each in nest.body) + len(nest.body_stores)
-    picks = sum(isinstance(each, Pick) for each in nest.body) + sum(bool(each.places) for each in nest.body_stores)
+    arithmetic, transfers, picks = 0, len(nest.body_stores), 0
+    for each in nest.body:
+        if isinstance(each, Apply):
+            arithmetic += weight_of(each.node)
+        elif isinstance(each, Load):
+            transfers += 1
+        elif isinstance(each, Pick):
+            picks += 1
+    for store in nest.body_stores:
+        picks += bool(store.places)
     return nest.points * (ADDITION * arithmetic + TRANSFER * (transfers or 1) + PICK * picks)
 
 

@@ -42,12 +42,12 @@ class NestKernel(NamedTuple):
 
     @property
     def reads(self) -> tuple[Node, ...]:
-        loads = (each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, (Load, Pick)))
-        return tuple(dict.fromkeys(each.address.buffer for each in loads))
+        loads = [each for each in (*self.nest.body, *self.nest.epilogue) if isinstance(each, (Load, Pick))]
+        return tuple(dict.fromkeys([each.address.buffer for each in loads]))
 
     @property
     def writes(self) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(each.address.buffer for each in (*self.nest.body_stores, *self.nest.stores)))
+        return tuple(dict.fromkeys([each.address.buffer for each in (*self.nest.body_stores, *self.nest.stores)]))
 
 
 class LibraryKernel(NamedTuple):

@@ -42,9 +42,10 @@ class Selected(Placeholder):
         mask: the mask.
         whole: the value for all elements; where the mask is false it may be anything.
         make: makes the array, with the shape that it has at this call.
+        kept: what the array would be made of, which is in hand as long as it may be.
     """
 
-    __slots__ = ("_array", "_make", "mask", "whole")
+    __slots__ = ("_array", "_kept", "_make", "mask", "whole")
 
     _node = _of_the_array("_node")
     _seen = _of_the_array("_seen")
@@ -52,24 +53,25 @@ class Selected(Placeholder):
     _views = _of_the_array("_views")
     _layout = _of_the_array("_layout")
 
-    def __init__(self, mask: Node, whole: Placeholder, make: Callable[[], Any]) -> None:
+    def __init__(self, mask: Node, whole: Placeholder, make: Callable[[], Any], kept: Any = None) -> None:
         self._trace = whole.origin
         self._weak = None
         self._is_scalar = False
         self._array: Any = None
         self._make = make
+        self._kept = kept
         self.mask = mask
         self.whole = whole
 
     @staticmethod
     def of(x: Node, mask: Node, make: Callable[[], Any]) -> Selected:
         """What a mask over the first axes selects of an array."""
-        return Selected(mask, result(_guarded(x, mask)), make)
+        return Selected(mask, result(_guarded(x, mask)), make, (result(x), result(mask)))
 
     def made(self) -> Any:
         """The array, of as many elements as there are."""
         if self._array is None and self._trace.is_open:
-            self._array = self._make()
+            self._array, self._kept = self._make(), None
         return self.whole if self._array is None else self._array
 
     def replaces(self, mask: Node, shape: Shape) -> bool:
@@ -93,7 +95,7 @@ class Selected(Placeholder):
         if not (method == "__call__" and not kwargs and is_own and self._is_elementwise(ufunc, inputs)):
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs, **({} if out is None else {"out": out}))
         wholes = [self._whole_of(each) for each in inputs]
-        before = self if out is None else Selected(self.mask, self.whole, self._make)
+        before = self if out is None else Selected(self.mask, self.whole, self._make, self._kept)
         makes = [_maker(before if each is self else each) for each in inputs]
         if out is None:
             return Selected(self.mask, ufunc(*wholes), lambda: ufunc(*[make() for make in makes]))

@@ -35,6 +35,10 @@ Fork = Callable[[Node, list[Node]], np.ndarray]
 
 #: A function that makes more arrays than this is better run as it is than as a graph.
 MOST_ARRAYS = 120_000
+#: Operations that are looked at to find what a whole number was worked out from.
+MOST_LOOKED_AT = 64
+#: Kinds of operations that such numbers are worked out by, and kinds of what they are worked out from.
+_SIMPLE = frozenset({"elementwise", "view", "input", "leaf"})
 
 _NUMPY = Path(np.__file__).parent
 _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
@@ -184,6 +188,7 @@ class Trace:
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
         self._decided: dict[Node, np.ndarray] = {}
+        self._counted_from: set[Node] = set()
         self._storages: list[weakref.ref[Storage]] = []
         self._inner: dict[Node, str] = {}
         self._at_hand: set[Node] = set()
@@ -329,8 +334,41 @@ class Trace:
                 raise TraceError(
                     at(f"a traced value of {node.aval} has no number yet: {why}; write {instead} instead", user_where())
                 )
-            value = self._decided[node] = self._fork(node, self._live())
+            value = self._counted(node)
+            if value is None:
+                value = self._fork(node, self._live())
+            self._decided[node] = value
         return value
+
+    def _counted(self, node: Node) -> np.ndarray | None:
+        """The value of a number that is worked out from whole ones among the arguments, if these are decided; None if not.
+
+        They are decided here when the second whole number is wanted that is worked out from them, so that an ``n + 1`` and
+        an ``n // 2`` are no forks of their own.
+        """
+        cone: set[Node] = set()
+        stack = [node]
+        while stack:
+            each = stack.pop()
+            is_whole = each.aval.size == 1 and each.dtype.kind in "iub" and each.op.kind in _SIMPLE
+            if not is_whole or len(cone) > MOST_LOOKED_AT:
+                return None
+            if each not in cone:
+                cone.add(each)
+                stack.extend(each.inputs if each not in self._decided else ())
+        order = sorted(cone, key=lambda each: each.serial)
+        roots = [each for each in order if each.op.kind == "input" and each not in self._decided]
+        if roots and (node in roots or node.dtype.kind == "b" or not self._counted_from.issuperset(roots)):
+            self._counted_from.update(roots if node.dtype.kind != "b" else ())
+            return None
+        values: dict[Node, np.ndarray] = {}
+        with np.errstate(all="ignore"):
+            for each in order:
+                value = self.decide(each) if each in roots else self._decided.get(each, self.known(each))
+                if value is None:
+                    value = np.asarray(each.op.reference(*[values[source] for source in each.inputs], **each.params))
+                values[each] = value
+        return values[node]
 
     def _alive(self) -> list[Storage]:
         """The memory that somebody still has in hand."""
