@@ -31,6 +31,8 @@ __all__ = [
 
 #: Operations among which a stencil is looked for.
 LARGEST_STENCIL = 64
+#: A line of so many elements is sooner written whole, and in part again, than bit by bit.
+SHORT_LINE = 24
 
 Ints = tuple[int, ...]
 
@@ -229,10 +231,12 @@ class _Pass:
         return self._noted(settled)
 
     def _updated(self, node: Node, old: Node, value: Node) -> Node:
-        """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied."""
+        """An update that keeps the old value apart: where the new one covers most of it, only the rest is copied, if that is
+        not a few elements of each of many short lines."""
         ones, place = (1,) * node.aval.ndim, (node.params["starts"], node.params["steps"])
-        rest = _rest(node)
-        if rest is None or old.base.op.kind not in ("input", "leaf", "assemble"):
+        rest, length = _rest(node), node.shape[-1:]
+        is_cut = node.aval.ndim > 1 and length[0] <= SHORT_LINE and node.inputs[1].shape[-1:] != length
+        if rest is None or is_cut or old.base.op.kind not in ("input", "leaf", "assemble"):
             return self._parts(node, (old, value), (((0,) * node.aval.ndim, ones), place), is_ordered=True)
         kept = [slice_(old, starts=starts, steps=ones, sizes=sizes) for starts, sizes in rest]
         return self._parts(node, (*kept, value), (*((starts, ones) for starts, _ in rest), place), is_ordered=False)
