@@ -1,4 +1,7 @@
-"""What tracing and each pass cost a node, on graphs of about 10,000 nodes whose kernels are all in the disk cache."""
+"""What tracing and each pass cost a node, on graphs of about 10,000 nodes whose kernels are all in the disk cache.
+
+Loops go over lists, so that they are written out.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ STAGES = ("trace", "optimise", "lower", "fuse", "schedule", "share", "sweep", "p
 
 def chain(x: Any, steps: int) -> Any:
     """Elementwise operations, three nodes a step."""
-    for _ in range(steps):
+    for _ in [None] * steps:
         x = np.tanh(x + 1.5) * x
     return x
 
 
 def row_updates(x: Any, y: Any, steps: int) -> Any:
     """Rows written in place, each from the one before."""
-    for step in range(steps):
+    for step in [*range(steps)]:
         i = 1 + step % (len(x) - 1)
         x[i] = x[i - 1] * y[i] + x[i, 0]
         x[i, 1:] -= y[i, :-1]
@@ -36,7 +39,7 @@ def row_updates(x: Any, y: Any, steps: int) -> Any:
 
 def network(x: Any, weights: Any, bias: Any, steps: int) -> Any:
     """Small layers, one after the other."""
-    for _ in range(steps):
+    for _ in [None] * steps:
         x = np.tanh(x @ weights + bias)
         x = x - np.mean(x, axis=1, keepdims=True)
     return x
@@ -44,7 +47,7 @@ def network(x: Any, weights: Any, bias: Any, steps: int) -> Any:
 
 def solve(lower: Any, x: Any, b: Any, steps: int) -> Any:
     """A triangular system, element by element: slices of all lengths."""
-    for i in range(steps):
+    for i in [*range(steps)]:
         x[i] = (b[i] - lower[i, :i] @ x[:i]) / lower[i, i]
     return x
 

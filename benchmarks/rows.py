@@ -96,7 +96,7 @@ STEPS = {"1,000": (125, 5), "10,000": (1250, 10)}
 
 
 def deep_network(np: Any, steps: int, state: Any, weights: Any, bias: Any) -> Any:
-    for _ in range(steps):
+    for _ in [None] * steps:  # a loop over a list is written out
         state = np.tanh(np.matmul(state, weights) + bias)
         state = state - np.mean(state, axis=1, keepdims=True)
     return state

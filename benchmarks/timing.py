@@ -24,6 +24,8 @@ class Effort(NamedTuple):
         batch: calls of a batch together last about so long.
         patience: what lasts longer runs once and no more.
         limit: seconds for the first call of a peer, compilation included; what lasts longer is given up.
+        rest: seconds before each turn, so that the threads of whoever ran before have stopped spinning.
+        warm: seconds of calls that are not timed after such a rest.
         is_smoke: whether this run only shows that everything works.
     """
 
@@ -32,10 +34,12 @@ class Effort(NamedTuple):
     batch: float
     patience: float = 3.0
     limit: float = 60.0
+    rest: float = 0.0
+    warm: float = 0.0
     is_smoke: bool = False
 
 
-FULL = Effort(seconds=2.0, rounds=7, batch=2e-3)
+FULL = Effort(seconds=4.0, rounds=7, batch=2e-3, rest=0.25, warm=0.02)
 SMOKE = Effort(seconds=0.0, rounds=1, batch=0.0, is_smoke=True)
 STATISTICS = Path("/proc/stat")
 #: Rounds that even a slow contender takes part in.
@@ -99,8 +103,10 @@ def race(calls: Mapping[str, Callable[[], Any]], effort: Effort) -> dict[str, fl
         for name, call in quick.items():
             if rounds > FEW and spent[name] > effort.seconds:
                 continue
-            if fastest[name] < SHORT:
-                _time(call, counts[name])  # the caches and the threads still belong to whoever ran before
+            time.sleep(effort.rest)
+            warm_until = time.perf_counter() + effort.warm
+            while fastest[name] < SHORT and time.perf_counter() < warm_until:
+                _time(call, counts[name])  # the caches still belong to whoever ran before, the threads sleep
             seconds = _time(call, counts[name])
             spent[name] += seconds * counts[name]
             fastest[name] = min(fastest[name], seconds)
