@@ -174,6 +174,19 @@ def with_choices(x: Any) -> Any:
     return total, least, out
 
 
+def choices_within_turns(a: Any) -> Any:
+    """The first item of the inner loop, too, goes both ways in each turn of the outer one."""
+    total, found = 0.0, []
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            if a[i, j] > 0:
+                total += a[i, j]
+            else:
+                total -= 1
+        found.append(total)
+    return total, np.array(found)
+
+
 def items_changed_on_one_way(x: Any) -> Any:
     level, out = x[0], np.empty_like(x)
     for t, value in enumerate(x):
@@ -283,8 +296,8 @@ def appended_within(x: Any) -> Any:
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
     (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
-    (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X), (within_settings, X),
-    (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
+    (choices_within_turns, A), (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X),
+    (within_settings, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 
 

@@ -86,10 +86,9 @@ class Rolling:
         return self.open[-1].decide(node)
 
     def _rolled(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any]:
+        yield items.at(0)  # as it is, in whatever runs around the loop
         loop = _Loop(trace, items, frame, site)
         self.open.append(loop)
-        yield items.at(0)
-        loop.begin()
         while not loop.is_done:
             yield from loop.attempt()
         self.open.pop()
@@ -119,10 +118,6 @@ class _Loop:
         self._forks = False
         self._ahead: list[bool] = []
         self._way = Way([])
-
-    def begin(self) -> None:
-        """Notes what there is once the body has run as it is."""
-        self._start = self._look()
 
     def decide(self, node: Node) -> np.ndarray:
         """Goes one way after the other, if the body can go on in two."""
