@@ -297,7 +297,8 @@ ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
     (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
     (choices_within_turns, A), (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X),
-    (within_settings, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
+    (within_settings, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A),
+    (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Site
-from tracegraph.tracing.trace import active_trace
+from tracegraph.tracing.trace import LIBRARIES, active_trace, is_users
 
-__all__ = ["Growing", "Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number"]
+__all__ = ["Growing", "Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number", "nested_codes"]
 
 #: A slot: the id of what holds it, and the name or position in that.
 Key = tuple[int, Any]
@@ -30,7 +30,6 @@ _NUMBERS = (bool, int, float, complex, np.generic)
 _FIXED = (
     *_NUMBERS, str, bytes, type(None), type(...), range, slice, np.dtype, np.ufunc, BuiltinFunctionType, Placeholder,
 )  # fmt: skip
-_LIBRARIES = ("numpy", "scipy", "tracegraph", "numba", "llvmlite")
 
 
 class UnrolledError(BaseException):
@@ -177,7 +176,7 @@ class Slots:
         if len(self._seen) > MOST:
             raise UnknownError
         if isinstance(value, (type, ModuleType)):
-            if not _is_library(value.__module__ if isinstance(value, type) else value.__name__):
+            if is_users(value.__module__ if isinstance(value, type) else value.__name__):
                 self.marks[id(value)] = tuple(map(id, vars(value).values()))
         elif isinstance(value, np.ndarray):
             if value.flags.writeable:
@@ -206,7 +205,7 @@ class Slots:
             self._object(value)
 
     def _function(self, function: FunctionType) -> None:
-        if _is_library(function.__module__):
+        if not is_users(function.__module__):
             return
         own = self._frame.f_locals
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -220,13 +219,13 @@ class Slots:
         self._globals(function.__code__, function.__globals__)
 
     def _globals(self, code: CodeType, names: dict[str, Any]) -> None:
-        for name in {name for each in _nested(code) for name in each.co_names}:
+        for name in {name for each in nested_codes(code) for name in each.co_names}:
             if name in names:
                 self._slot(names, name, names[name])
 
     def _object(self, value: Any) -> None:
         kind = type(value)
-        if kind.__module__.split(".")[0] in _LIBRARIES and kind.__name__ != "Generator":
+        if kind.__module__.split(".")[0] in LIBRARIES and kind.__name__ != "Generator":
             return
         self._left += kind.__mro__[:-1]
         attributes = getattr(value, "__dict__", None)
@@ -244,17 +243,12 @@ class Slots:
             self._left.append(vars(kind)["__call__"])
 
 
-def _is_library(module: str | None) -> bool:
-    """Whether what a module holds does not change."""
-    root = (module or "").split(".")[0]
-    return root in _LIBRARIES or root in sys.stdlib_module_names
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
+def nested_codes(code: CodeType) -> Iterator[CodeType]:
+    """Some code and all that is nested in it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _nested(constant)
+            yield from nested_codes(constant)
 
 
 def _bind(frame: FrameType, names: Mapping[str, Any]) -> None:

@@ -31,13 +31,9 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.scipy_linalg import FUNCTIONS as LINALG
 from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
 from tracegraph.tracing.scipy_stats import METHODS
-from tracegraph.tracing.trace import active_trace, user_where
+from tracegraph.tracing.trace import LIBRARIES, active_trace, is_users, user_where
 
 __all__ = ["standins"]
-
-#: Code that is not the user's: it is not asked to work on placeholders.
-_LIBRARIES = frozenset({"numpy", "scipy", "tracegraph", "numba", "llvmlite"})
-
 
 _LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF"})
 
@@ -45,7 +41,7 @@ _LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOA
 def _is_traced_user() -> bool:
     """Whether the code that asked a stand-in is the user's, in a thread that is tracing."""
     name = sys._getframe(2).f_globals.get("__name__")
-    return active_trace() is not None and str(name).split(".")[0] not in _LIBRARIES
+    return active_trace() is not None and str(name).split(".")[0] not in LIBRARIES
 
 
 @lru_cache(maxsize=4096)
@@ -296,7 +292,7 @@ class _Imports:
         """Module, name, what it is bound to, and what stands in for that, given the stand-ins by the ids of originals."""
         if len(sys.modules) != self._loaded:
             self._loaded = len(sys.modules)
-            modules = [module for name, module in tuple(sys.modules.items()) if _is_users(name)]
+            modules = [module for name, module in tuple(sys.modules.items()) if is_users(name)]
             self._modules = [module for module in modules if isinstance(module, ModuleType)]
             self._found.clear()
         for module in self._modules:
@@ -309,11 +305,6 @@ class _Imports:
                 if id(value) in standins and namespace.get(name) is value:
                     is_renamed = id(value) in _MAKER_IDS and name != getattr(value, "__name__", name)
                     yield module, name, value, _renamed(value, name) if is_renamed else standins[id(value)]
-
-
-def _is_users(module: str) -> bool:
-    root = module.split(".")[0]
-    return root not in _LIBRARIES and root not in sys.stdlib_module_names
 
 
 @cache

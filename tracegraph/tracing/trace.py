@@ -25,8 +25,8 @@ from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
 __all__ = [
-    "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in", "user_where",
-    "users_part", "warn",
+    "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in",
+    "is_users", "user_where", "users_part", "warn",
 ]  # fmt: skip
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
@@ -40,6 +40,9 @@ MOST_LOOKED_AT = 64
 #: Kinds of operations that such numbers are worked out by, and kinds of what they are worked out from.
 _SIMPLE = frozenset({"elementwise", "view", "input", "leaf"})
 
+#: Code that is not the user's: it is not asked to work on placeholders.
+LIBRARIES = frozenset({"numpy", "scipy", "tracegraph", "numba", "llvmlite"})
+
 _NUMPY = Path(np.__file__).parent
 _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scipy")), "<string>", "<__array_function__")
 
@@ -47,6 +50,12 @@ _OURS = (str(Path(__file__).parents[1]), str(_NUMPY), str(_NUMPY.with_name("scip
 @lru_cache(maxsize=4096)
 def _is_ours(file: str) -> bool:
     return file.startswith(_OURS)
+
+
+def is_users(module: str | None) -> bool:
+    """Whether a module is neither one of these libraries nor Python's own."""
+    root = (module or "").split(".")[0]
+    return root not in LIBRARIES and root not in sys.stdlib_module_names
 
 
 def user_where() -> Where | None:

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from tracegraph.tracing.placeholder import Placeholder
-from tracegraph.tracing.slots import Growing, Spent
+from tracegraph.tracing.slots import Growing, Spent, nested_codes
 
 __all__ = ["Watch"]
 
@@ -145,7 +145,7 @@ class Watch:
 
     def _function(self, function: FunctionType, depth: int) -> None:
         self._spaces[id(function.__globals__)] = function.__globals__
-        for name in sorted({name for code in _nested(function.__code__) for name in code.co_names}):
+        for name in sorted({name for code in nested_codes(function.__code__) for name in code.co_names}):
             if name in function.__globals__:
                 self._note(function.__globals__, name, depth)
         for cell in function.__closure__ or ():
@@ -219,7 +219,7 @@ def _codes(value: Any, seen: dict[int, Any]) -> Iterator[CodeType]:
         return
     seen[id(value)] = value
     if isinstance(value, FunctionType):
-        codes = list(_nested(value.__code__))
+        codes = list(nested_codes(value.__code__))
         yield from codes
         reached = [_contents(cell) for cell in value.__closure__ or ()]
         reached += [value.__globals__.get(name) for code in codes for name in code.co_names]
@@ -237,10 +237,3 @@ def _is_library(value: Any) -> bool:
     """NumPy's functions and our own are taken as fixed; what they are given to call (`_parts`) is not."""
     module = getattr(value, "__module__", None) or ""
     return isinstance(value, FunctionType) and module.split(".")[0] in ("numpy", "scipy", "tracegraph")
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _nested(constant)

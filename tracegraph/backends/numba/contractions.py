@@ -74,6 +74,15 @@ def _up(count: int, step: int) -> int:
 
 # -- source --------------------------------------------------------------------------------------------------------------
 
+#: A task takes a slot of the scratch memory that nobody uses.
+TAKE_SCRATCH = """\
+    # A slot of the scratch memory that nobody uses.
+    slot = 0
+    while not atomic_replace(flags, slot * 8, 0, 1):
+        slot = (slot + 1) % slots
+        pause()
+    scratch = args[4] + slot * args[6]"""
+
 _TASK = """
 def {name}(args, lo, hi):
     # Lines lo to hi of C, or the panels of a shared operand that lines lo to hi of it make up.
@@ -84,12 +93,7 @@ def {name}(args, lo, hi):
     block_m, block_n, block_k = args[10], args[11], args[12]
     m_all, n_all, k_all, items = args[13], args[14], args[15], args[16]
 {words}
-    # A slot of the scratch memory that nobody uses.
-    slot = 0
-    while not atomic_replace(flags, slot * 8, 0, 1):
-        slot = (slot + 1) % slots
-        pause()
-    scratch = args[4] + slot * args[6]
+{take_scratch}
 {tables}
     small = scratch + {at_small}
     small_rows_at = scratch + {at_small_rows}
@@ -312,7 +316,8 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way_a: str
         + end_lines("k_b", "k_from", "depth", size)
     )
     return _TASK.format(
-        name=name, words="\n".join(words), tables="\n".join(tables), batch=indented(_items(counts[3]), 2),
+        name=name, words="\n".join(words), take_scratch=TAKE_SCRATCH, tables="\n".join(tables),
+        batch=indented(_items(counts[3]), 2),
         fill_i=indented(fill_i, 6), fill_j=indented(fill_j, 6), fill_k=indented(fill_k, 4),
         pack_a=indented(pack_a, 6), pack_b=indented(pack_b, 6),
         use_a_role=ROLES["a"][0], use_b_role=ROLES["b"][0], pack_a_role=ROLES["a"][1], pack_b_role=ROLES["b"][1],

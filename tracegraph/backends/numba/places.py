@@ -14,6 +14,7 @@ import numpy as np
 from tracegraph.backends.numba.contractions import (
     FIRST_LEVEL,
     ROLES,
+    TAKE_SCRATCH,
     Tile,
     end_lines,
     fill_lines,
@@ -37,12 +38,7 @@ def {name}(args, lo, hi):
     shared, role = args[7], args[8]
     m_all, k_all = args[13], args[15]
 {words}
-    # A slot of the scratch memory that nobody uses.
-    slot = 0
-    while not atomic_replace(flags, slot * 8, 0, 1):
-        slot = (slot + 1) % slots
-        pause()
-    scratch = args[4] + slot * args[6]
+{take_scratch}
     if role == {packs}:
 {tables}
         for i0 in range(lo, hi, {most_rows}):
@@ -111,7 +107,8 @@ def _text(name: str, dtype: str, tile: Tile, counts: tuple[int, ...], way: str, 
         lines += [f"at = rest % j{level}_n", f"rest //= j{level}_n", f"b += at * j{level}_b", f"c += at * j{level}_c"]
     ahead = f"j{counts[1] - 2}_b" if counts[1] > 2 else f"{tile.rows * apart * size}"
     return _TASK.format(
-        name=name, words="\n".join(words), tables=indented(tables, 2), packs=ROLES["a"][1], fill_i=indented(fill_i, 3),
+        name=name, words="\n".join(words), take_scratch=TAKE_SCRATCH,
+        tables=indented(tables, 2), packs=ROLES["a"][1], fill_i=indented(fill_i, 3),
         fill_k=indented(fill_k, 4), fill_b=indented(fill_lines("k", counts[2], "b", "0", "k_all", 0), 2),
         pack=indented(pack, 4), lines=indented(lines, 4), least=_heights(tile)[0],
         heights=indented([line.format(inner=inner) for line in _height(tile)], 4), inner=inner, width=width,
