@@ -1,17 +1,14 @@
 """Python's own loops as loops of the graph: the values of functions that are not to be written out, against eager NumPy."""
 
-import copy
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from support.rolled import compare, roll_all
 
 import tracegraph as tg
-from tracegraph.api import paths, rolling
-from tracegraph.ir import Graph
-from tracegraph.ops.control import loop
 from tracegraph.tree import flatten
 
 X = np.linspace(0.5, 2.0, 12)
@@ -21,30 +18,7 @@ N = np.array([3, -1, 4, 1, -5, 9, 2, -6, 5, 3, 5, 8])
 
 @pytest.fixture(autouse=True)
 def _rolled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every function takes too many steps, no loop is too short."""
-    monkeypatch.setattr(paths, "FIRST_ARRAYS", 0)
-    monkeypatch.setattr(rolling, "LEAST_TURNS", 3)
-
-
-def loops_in(graph: Graph) -> int:
-    inner = [node.params.get("body") for node in graph.nodes] + [
-        each for node in graph.nodes for each in node.params.get("branches", ())
-    ]
-    return sum(node.op is loop for node in graph.nodes) + sum(loops_in(each) for each in inner if each is not None)
-
-
-def compare(function: Callable[..., Any], *args: Any) -> int:
-    """Checks the values and the changed arguments; gives how many loops there are in the graph."""
-    given = copy.deepcopy(args)
-    expected = flatten((function(*given), given))[0]
-    compiled = tg.compile(function)
-    for _ in range(2):
-        taken = copy.deepcopy(args)
-        found = flatten((compiled(*taken), taken))[0]
-        for one, other in zip(found, expected, strict=True):
-            assert np.asarray(one).dtype == np.asarray(other).dtype
-            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-300)
-    return loops_in(compiled.graph(*copy.deepcopy(args)))
+    roll_all(monkeypatch)
 
 
 # -- loops of the graph ------------------------------------------------------------------------------------------------
@@ -358,12 +332,6 @@ def by_turns(x: Any) -> Any:
     return old
 
 
-def ever_longer(a: Any) -> Any:
-    for i in range(1, 6):
-        a[i, i] -= np.dot(a[i, :i], a[:i, i])
-    return a
-
-
 def by_tables(x: Any) -> Any:
     table = [1.0, 2.0, 3.0, 4.0, 5.0]
     total = 0.0
@@ -453,7 +421,7 @@ def generated(x: Any) -> Any:
 
 
 WRITTEN_OUT = [
-    (read_back, X), (left_early, X), (returned_early, X), (by_turns, X), (ever_longer, A), (by_tables, X),
+    (read_back, X), (left_early, X), (returned_early, X), (by_turns, X), (by_tables, X),
     (with_iterators, X), (with_sets, X), (growing, X), (two_names, X), (kept_views, A), (refused_values, X), (caught, X),
     (generated, X),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 
 from tracegraph.api.checkpointing import checkpoint as checkpointed
 from tracegraph.api.compiled import Compiled
-from tracegraph.api.loops import BOOL, INT, common, looping, shown
+from tracegraph.api.loops import BOOL, INT, looping, shown
 from tracegraph.errors import at
 from tracegraph.ir import Node
 from tracegraph.ops.call import results
@@ -31,6 +31,7 @@ from tracegraph.tracing import (
     Placeholder,
     Trace,
     active_trace,
+    common,
     placed,
     user_where,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from tracegraph.ops.call import results
 from tracegraph.ops.control import make_loop
 from tracegraph.ops.leaf import input_node
 from tracegraph.tracing import (
+    WEAK,
     Leaf,
     Placeholder,
     Storage,
@@ -21,13 +22,14 @@ from tracegraph.tracing import (
     effects_before,
     nesting,
     placed,
+    takes,
     trace_nested,
     user_where,
 )  # fmt: skip
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["BOOL", "INT", "common", "looping", "shown"]
+__all__ = ["BOOL", "INT", "looping", "shown"]
 
 INT = np.dtype(np.int64)
 BOOL = np.dtype(bool)
@@ -111,7 +113,7 @@ def _settled(before: Leaf, after: Leaf) -> Leaf:
         return before
     if before.node.dtype == after.node.dtype:
         return before if before.weak is after.weak else Leaf(before.node, None, before.is_scalar)
-    if after.weak is not None and _WEAK.index(after.weak) < _WEAK.index(before.weak):
+    if after.weak is not None and WEAK.index(after.weak) < WEAK.index(before.weak):
         return before
     return Leaf(cast(before.node, after.node.dtype), after.weak, before.is_scalar)
 
@@ -120,17 +122,9 @@ def _fitted(before: Leaf, after: Leaf) -> Node | None:
     """A carry after a turn, as it was before; None if it is something else."""
     if before.node.aval == after.node.aval:
         return after.node
-    if after.weak is None or before.node.shape != after.node.shape or not _takes(before.node.dtype, after.weak):
+    if after.weak is None or before.node.shape != after.node.shape or not takes(before.node.dtype, after.weak):
         return None
     return cast(after.node, before.node.dtype)
-
-
-_WEAK = (bool, int, float, complex)
-
-
-def _takes(dtype: np.dtype, weak: type) -> bool:
-    """Whether one of Python's numbers takes the dtype of an array that it meets."""
-    return _WEAK.index(weak) <= {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}[dtype.kind]
 
 
 def _test(
@@ -184,19 +178,3 @@ def _changed(name: str, structure: Structure, before: Sequence[Leaf], found: Str
 def shown(structure: Structure, leaves: Sequence[Leaf]) -> str:
     """The shapes and dtypes of some leaves, nested as they are."""
     return str(unflatten(structure, [leaf.node.aval for leaf in leaves]))
-
-
-def common(column: Sequence[Leaf]) -> Leaf | None:
-    """What the results of all branches at one place can be; None if they have nothing in common."""
-    first, *_ = strong = [leaf for leaf in column if leaf.weak is None] or [
-        max(column, key=lambda leaf: _WEAK.index(leaf.weak or complex))
-    ]
-    dtype = first.node.dtype
-    fits = all(
-        leaf.node.shape == first.node.shape
-        and (leaf.node.dtype == dtype or (leaf.weak is not None and _takes(dtype, leaf.weak)))
-        for leaf in column
-    )
-    if not fits:
-        return None
-    return first._replace(is_scalar=all(leaf.is_scalar for leaf in strong))

@@ -11,6 +11,8 @@ refused. A loop for which this is not possible is written out, as it is where no
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from types import FrameType
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tracegraph import pipeline
-from tracegraph.api.loops import INT, common, looping
+from tracegraph.api.loops import INT, looping
 from tracegraph.api.ways import Way, joined
 from tracegraph.compiler.native import is_step
 from tracegraph.ir import Graph, Node
@@ -27,6 +29,7 @@ from tracegraph.ops.elementwise import add
 from tracegraph.ops.leaf import literal
 from tracegraph.tracing import (
     Enclosed,
+    Form,
     Growing,
     Items,
     Key,
@@ -40,7 +43,11 @@ from tracegraph.tracing import (
     UnknownError,
     UnrolledError,
     are_same,
+    assign,
+    common,
+    has_traced_bounds,
     is_number,
+    pick,
     placed,
 )
 from tracegraph.tracing.lift import cast
@@ -77,7 +84,8 @@ class Rolling:
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
-        if site in self._refused or items.length < LEAST_TURNS or trace.is_caught():
+        is_short = type(items.length) is int and items.length < LEAST_TURNS
+        if site in self._refused or is_short or trace.is_caught():
             return None
         return self._rolled(trace, items, frame, site)
 
@@ -85,8 +93,16 @@ class Rolling:
         """What the body that runs takes a value of its own to be, by which it goes on."""
         return self.open[-1].decide(node)
 
+    def is_growing(self, index: Any) -> bool:
+        """Whether an index has a slice in it that is another one at each turn of an open loop."""
+        return bool(self.open) and has_traced_bounds(index)
+
+    pick = staticmethod(pick)
+    assign = staticmethod(assign)
+
     def _rolled(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any]:
-        yield items.at(0)  # as it is, in whatever runs around the loop
+        if type(items.length) is int:
+            yield items.at(0)  # as it is, in whatever runs around the loop
         loop = _Loop(trace, items, frame, site)
         self.open.append(loop)
         while not loop.is_done:
@@ -109,6 +125,9 @@ class _Loop:
         self._trace = trace
         self._items = items
         self._frame = frame
+        self._first = int(type(items.length) is int)
+        self._start = self._look()
+        self._start.put(dict.fromkeys(self._start.unbound, Spent(site)))
         self._start = self._look()
         self._carried: list[Key] = []
         self._spent: dict[Key, None] = {}
@@ -124,6 +143,8 @@ class _Loop:
         decisions = self._way.decisions
         outcome = next((outcome for each, outcome in decisions if each is node), None)
         if outcome is None:
+            outcome = self._compared(node)
+        if outcome is None:
             if node.dtype != bool or len(decisions) == MOST_DECISIONS:
                 raise UnrolledError(self.site)
             self._forks = True
@@ -131,10 +152,27 @@ class _Loop:
             decisions.append((node, outcome))
         return np.array(outcome)
 
+    def _compared(self, node: Node) -> bool | None:
+        """Whether a comparison of whole numbers holds, if their bounds, or another comparison on this way, tell."""
+        spans = self._trace.spans
+        margin = spans.margin(node)
+        if margin is None:
+            return None
+        low, high = spans.of(margin)
+        if low >= 0 or high < 0:
+            return high < 0
+        contrary = Form(-1, frozenset()).minus(margin)
+        known = {spans.margin(each): outcome for each, outcome in self._way.decisions}
+        return known[margin] if margin in known else None if contrary not in known else not known[contrary]
+
     def attempt(self) -> Iterator[Any]:
         """Runs the body until it gives what it takes, or turns out to take or leave more than was known."""
         start = self._start.values
-        steps = looping("for", self._trace, [start[key] for key in self._carried], length=self._items.length - 1)
+        init = [start[key] for key in self._carried]
+        if self._first:
+            steps = looping("for", self._trace, init, length=self._items.length - 1)
+        else:
+            steps = looping("for", self._trace, init, turns=cast(self._items.length.node, INT))
         with closing(steps):
             place, carry = self._advance(lambda: next(steps))
             while True:
@@ -170,7 +208,10 @@ class _Loop:
         took = {**took, **lists}
         self._start.put(took)
         memory = self._trace.contents()
-        item = self._items.at(placed(self._trace, Leaf(add(place, literal(1, INT)), int, is_scalar=True)))
+        if self._first:
+            self._trace.spans.bound(place, 0, self._items.length - 2)
+            place = add(place, literal(1, INT))
+        item = self._items.at(placed(self._trace, Leaf(place, int, is_scalar=True)))
         yield item
         left = self._look()
         self._check_marks(left)
@@ -239,7 +280,7 @@ class _Loop:
         for each, mark in self._start.marks.items():
             if left.marks.get(each, mark) != mark:
                 grown = self._start.sequence(each)
-                if len(grown) < mark or each in self._lists:
+                if len(grown) < mark or each in self._lists or not self._first:
                     raise UnrolledError(self.site)
                 self._lists[each] = grown[:mark]
 
@@ -268,17 +309,14 @@ class _Loop:
                     self._carried.remove(key)
 
     def _finish(self, last: list[Any], stacks: Sequence[Placeholder]) -> None:
-        """Binds everything to what the last turn leaves."""
-        item = self._items.at(self._items.length - 1)
-        given = {}
-        for key, path in self._given.items():
-            part = item
-            for place in path:
-                part = part[place]
-            given[key] = part
+        """Binds everything to what the last turn leaves; of a loop that may have none, not the items."""
+        given = dict.fromkeys(self._given, Spent(self.site))
+        if self._first:
+            item = self._items.at(self._items.length - 1)
+            given = {key: functools.reduce(operator.getitem, path, item) for key, path in self._given.items()}
         spent = dict.fromkeys(self._spent, Spent(self.site))
         self._start.put({**dict(zip(self._carried, last, strict=True)), **spent, **given})
-        for turn in range(self._items.length - 1):
+        for turn in range(self._items.length - 1 if self._lists else 0):
             for (number, kind), stack in zip(self._kinds, stacks, strict=True):
                 element = stack[turn]
                 self._start.sequence(number).append(

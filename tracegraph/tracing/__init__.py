@@ -9,29 +9,35 @@ from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.methods import METHODS
 from tracegraph.tracing.nested import (
+    WEAK,
     Enclosed,
     Leaf,
     Nested,
     closed,
+    common,
     effects_before,
     nesting,
     placed,
+    takes,
     trace_nested,
     used_of,
 )
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Items, Site
 from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
+from tracegraph.tracing.spans import Form
 from tracegraph.tracing.standins import standins
+from tracegraph.tracing.stretches import assign, has_traced_bounds, pick
 from tracegraph.tracing.trace import MOST_ARRAYS, Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
 from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
-    "MOST_ARRAYS", "Enclosed", "Fork", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site",
-    "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed",
-    "effects_before", "is_number", "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested",
-    "used_of", "user_where", "users_part",
+    "MOST_ARRAYS", "WEAK", "Enclosed", "Fork", "Form", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder",
+    "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace",
+    "are_same", "assign", "closed", "common", "effects_before", "has_traced_bounds", "is_number", "loop_names",
+    "nesting", "new_trace", "node_of", "pick", "placed", "standins", "takes", "trace_nested", "used_of",
+    "user_where", "users_part",
 ]  # fmt: skip
 
 

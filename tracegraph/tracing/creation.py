@@ -16,7 +16,7 @@ from tracegraph.ops.elementwise import add, multiply, subtract
 from tracegraph.ops.leaf import constant, iota
 from tracegraph.tracing.iterating import nditer
 from tracegraph.tracing.lift import cast, check_dtype, has_placeholder, listed, node_of, result, sizes, spread
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import Deferred, Placeholder
 from tracegraph.tracing.trace import active_trace
 
 __all__ = ["MAKERS", "asarray", "made", "maker_of", "plain"]
@@ -122,7 +122,8 @@ def _like(original: Maker) -> Maker:
     """Of an array from outside: the new one is the function's own."""
 
     def maker(prototype: Any, *args: Any, **kwargs: Any) -> Any:
-        return original(prototype if isinstance(prototype, Placeholder) else listed(prototype), *args, **kwargs)
+        is_traced = isinstance(prototype, Placeholder | Deferred)
+        return original(prototype if is_traced else listed(prototype), *args, **kwargs)
 
     return lambda *args, **kwargs: made(maker(*args, **kwargs))
 

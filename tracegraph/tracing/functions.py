@@ -174,7 +174,7 @@ def _sliding_window_view(
         count = array.shape[k] - size + 1
         if count < 1:
             raise ValueError("window shape cannot be larger than input array shape")
-        windows = array.windows(k, node_of(np.arange(count)[:, None] + np.arange(size)))
+        windows = array.windows(k, node_of(np.arange(count)[:, None] + np.arange(size)), distinct=False)
         others = list(range(2, windows.ndim))
         array = windows.seen_as("transpose", axes=(*others[:k], 0, *others[k:], 1))
     return array

@@ -20,7 +20,10 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
 from tracegraph.tree import Structure, flatten, unflatten
 
-__all__ = ["Enclosed", "Leaf", "Nested", "closed", "effects_before", "nesting", "placed", "trace_nested", "used_of"]
+__all__ = [
+    "WEAK", "Enclosed", "Leaf", "Nested", "closed", "common", "effects_before", "nesting", "placed",
+    "takes", "trace_nested", "used_of",
+]  # fmt: skip
 
 
 class Leaf(NamedTuple):
@@ -66,6 +69,30 @@ class Nested(NamedTuple):
     structure: Structure
     changed: dict[Storage, Node]
     effect: Node | None
+
+
+WEAK = (bool, int, float, complex)
+
+
+def takes(dtype: np.dtype, weak: type) -> bool:
+    """Whether one of Python's numbers takes the dtype of an array that it meets."""
+    return WEAK.index(weak) <= {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}[dtype.kind]
+
+
+def common(column: Sequence[Leaf]) -> Leaf | None:
+    """What the results of all branches at one place can be; None if they have nothing in common."""
+    first, *_ = strong = [leaf for leaf in column if leaf.weak is None] or [
+        max(column, key=lambda leaf: WEAK.index(leaf.weak or complex))
+    ]
+    dtype = first.node.dtype
+    fits = all(
+        leaf.node.shape == first.node.shape
+        and (leaf.node.dtype == dtype or (leaf.weak is not None and takes(dtype, leaf.weak)))
+        for leaf in column
+    )
+    if not fits:
+        return None
+    return first._replace(is_scalar=all(leaf.is_scalar for leaf in strong))
 
 
 def placed(trace: Trace, leaf: Leaf) -> Placeholder:
@@ -171,6 +198,8 @@ class Enclosed:
         self._outside = trace.contents()
         self._inputs = {storage: input_node(node.aval, where) for storage, node in self._outside.items()}
         self._token = input_node(Aval((), np.dtype(bool)), where)
+        for storage, node in self._outside.items():
+            trace.spans.stand(self._inputs[storage], node)
         self.found: list[Nested] = []
 
     def run(self, call: Callable[[], Any]) -> None:

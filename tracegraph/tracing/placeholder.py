@@ -32,7 +32,7 @@ from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.sites import Items, looped
 from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
 
-__all__ = ["NO_WRITING", "Placeholder", "element", "put"]
+__all__ = ["NO_WRITING", "Deferred", "Placeholder", "element", "put"]
 
 #: What is said of writing into NumPy's own memory.
 NO_WRITING = (
@@ -82,6 +82,12 @@ class Flat:
 
     def copy(self) -> Any:
         return np.copy(np.ravel(self._array))
+
+
+class Deferred:
+    """What placeholders leave operations to."""
+
+    __slots__ = ()
 
 
 class Placeholder:
@@ -153,6 +159,11 @@ class Placeholder:
         return self._storage
 
     @property
+    def views(self) -> tuple[View, ...]:
+        """How it sees the memory."""
+        return self._views
+
+    @property
     def origin(self) -> Trace:
         return self._trace
 
@@ -188,16 +199,18 @@ class Placeholder:
         shape, strides = (reduced_shape(each, axes) for each in rest)
         return self._view(node, "gather", params, numbers, Layout(offset, shape, strides))
 
-    def windows(self, axis: int, places: Node) -> Placeholder:
-        """The view, for reading only, whose first two axes are windows along an axis, and the elements in each."""
-        params = {"axes": (axis,), "distinct": False}
+    def windows(self, axis: int, places: Node, *, distinct: bool) -> Placeholder:
+        """The view whose first axes are what is at places along an axis, side by side; for reading only if some of these
+        are the same."""
+        params = {"axes": (axis,), "distinct": distinct}
         node = gather(self.node, places, **params)
         if self._is_scalar:
             return self.fresh(node)
         offset, *rest = self._layout
         _, strides = (reduced_shape(each, (axis,)) for each in rest)
         step = self._layout.strides[axis]
-        return self._view(node, "gather", params, (places,), Layout(offset, node.shape, (step, step, *strides)))
+        layout = Layout(offset, node.shape, (*(step,) * len(places.shape), *strides))
+        return self._view(node, "gather", params, (places,), layout)
 
     def strided(self, shape: tuple[int, ...], strides: tuple[int, ...], *, writeable: bool) -> Placeholder:
         """The elements that lie at such places in the memory of the array, in bytes from its first one."""
@@ -259,6 +272,8 @@ class Placeholder:
     # -- what NumPy asks -----------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if self._trace.rolling is not None and any(isinstance(each, Deferred) for each in inputs):
+            return NotImplemented
         where = user_where()
         set_where(where)
         handler = self._trace.ufuncs.get(method)
@@ -267,6 +282,8 @@ class Placeholder:
         return located(where, handler, ufunc, inputs, **kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if len(types) > 1 and any(issubclass(each, Deferred) for each in types):
+            return NotImplemented
         where = user_where()
         set_where(where)
         handler = self._trace.meaning(function)
@@ -296,7 +313,8 @@ class Placeholder:
 
     def __bool__(self) -> bool:
         bool(self._stand_in())
-        node = convert(reshape_to(self.node, ()), dtype=np.dtype(bool))
+        node = reshape_to(self.node, ())
+        node = node if node.dtype == bool else convert(node, dtype=np.dtype(bool))
         return bool(self._trace.decide(node, "its truth was asked for (if, while, and, or, not, assert)"))
 
     def __int__(self) -> int:
@@ -538,6 +556,8 @@ class Placeholder:
         set_where(where)
         if self._weak:
             raise TypeError(at(f"'{self._weak.__name__}' object is not subscriptable", where))
+        if self._trace.rolling is not None and self._trace.rolling.is_growing(index):
+            return self._trace.rolling.pick(self, index)
         if is_basic(index):
             return self.part(located(where, parse_index, index, self.shape))
         handler: Any = self._trace.meaning(operator.getitem)
@@ -550,6 +570,9 @@ class Placeholder:
             raise TypeError(at(f"'{self.__class__.__name__}' object does not support item assignment", where))
         if self.is_read_only:
             raise ValueError(at("assignment destination is read-only", where))
+        if self._trace.rolling is not None and self._trace.rolling.is_growing(index):
+            self._trace.rolling.assign(self, index, value)
+            return
         if is_basic(index):
             region = located(where, parse_index, index, self.shape)
             located(where, put, self.region(region), value, is_element=region.is_scalar)
@@ -797,7 +820,7 @@ def _power(self: Placeholder, other: Any) -> Any:
 
 def _defers(other: Any) -> bool:
     """Whether the other operand's class asks NumPy to leave the operation to it."""
-    return getattr(other, "__array_ufunc__", True) is None
+    return isinstance(other, Deferred) or getattr(other, "__array_ufunc__", True) is None
 
 
 _power_of_any = _binary(np.power)

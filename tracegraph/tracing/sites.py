@@ -24,11 +24,11 @@ class Items(NamedTuple):
     """What a loop goes over.
 
     Attributes:
-        length: how many items there are.
+        length: how many items there are, known or traced.
         at: the item at a place, known or traced.
     """
 
-    length: int
+    length: Any
     at: Callable[[Any], Any]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.placeholder import Deferred, Placeholder
 from tracegraph.tracing.sites import Site
 from tracegraph.tracing.trace import LIBRARIES, active_trace, is_users
 
@@ -29,17 +29,19 @@ _NUMBERS = (bool, int, float, complex, np.generic)
 #: What is not followed: it can't change, or changing it is refused anyway.
 _FIXED = (
     *_NUMBERS, str, bytes, type(None), type(...), range, slice, np.dtype, np.ufunc, BuiltinFunctionType, Placeholder,
+    Deferred,
 )  # fmt: skip
 
 
 class UnrolledError(BaseException):
-    """A loop can only be written out: the trace is told. No error of the user's, and not to be caught by the user's code."""
+    """A loop, or else the innermost one, can only be written out: the trace is told. No error of the user's, and not to be
+    caught by the user's code."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site | None = None) -> None:
         super().__init__(site)
         trace = active_trace()
         if trace is not None and trace.rolling is not None:
-            trace.rolling.failed.add(site)
+            trace.rolling.failed.add(site or trace.rolling.open[-1].site)
 
 
 class Spent:
@@ -136,6 +138,13 @@ class Slots:
         self._globals(frame.f_code, frame.f_globals)
         while self._left:
             self._follow(self._left.pop())
+
+    @property
+    def unbound(self) -> list[Key]:
+        """The slots of names of the running function that are not bound yet."""
+        code = self._frame.f_code
+        names = dict.fromkeys((*code.co_varnames, *code.co_cellvars))
+        return [(id(self._frame), name) for name in names if (id(self._frame), name) not in self.values]
 
     def sequence(self, number: int) -> list[Any]:
         """The list that a mark is of, by its id.

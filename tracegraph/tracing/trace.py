@@ -23,6 +23,7 @@ from tracegraph.errors import TraceError, at
 from tracegraph.ir import Node, Where
 from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
+from tracegraph.tracing.spans import Spans
 
 __all__ = [
     "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in",
@@ -169,6 +170,7 @@ class Trace:
         borrowed: arrays from outside that the function may change, what they held at first, and their memory.
         effects: nodes that are to be run for what they do, in this order.
         attempts: nodes that may fail when they run, where the user's code would catch that.
+        spans: what is known of whole numbers that are traced.
         arguments: the inputs that stand for the function's arguments.
     """
 
@@ -189,10 +191,11 @@ class Trace:
         self.borrowed: dict[int, tuple[np.ndarray, Node, Storage]] = {}
         self.effects: list[Node] = []
         self.attempts: list[Node] = []
+        self.spans = Spans()
         self._outermost: FrameType | None = None
         self.arguments: Collection[Node] = ()
         self.rolling = rolling
-        self._most = most
+        self._left = most
         self._fork = fork
         self._captured: dict[int, tuple[np.ndarray, np.ndarray, Node]] = {}
         self._known: dict[Node, np.ndarray | None] = {}
@@ -243,6 +246,10 @@ class Trace:
         self._at_hand |= met
         return None
 
+    def is_rolled(self, node: Node) -> bool:
+        """Whether a value may be another one at each turn of a loop of Python's that is being made one of the graph."""
+        return self.rolling is not None and bool(self.rolling.open) and self._inner_kind(node) is not None
+
     def contents(self) -> dict[Storage, Node]:
         """What all memory that the function has in hand holds now."""
         return {storage: storage.node for storage in self._alive()}
@@ -292,7 +299,8 @@ class Trace:
     def adopt(self, storage: Storage) -> None:
         """Notes memory that the function has in hand for as long as a placeholder of it lives."""
         self._storages.append(weakref.ref(storage))
-        if len(self._storages) > self._most:
+        self._left -= 1
+        if self._left < 0:
             raise GiveUp(user_where())
 
     def known(self, node: Node) -> np.ndarray | None:
@@ -347,6 +355,8 @@ class Trace:
             if value is None:
                 value = self._fork(node, self._live())
             self._decided[node] = value
+            if node.dtype.kind in "iu" and not node.shape:
+                self.spans.stand(node, int(value))
         return value
 
     def _counted(self, node: Node) -> np.ndarray | None:
