@@ -110,10 +110,10 @@ class Spans:
         """Between which bounds a number lies."""
         low, high = self._known.get(number.terms, (-math.inf, math.inf))
         low, high = low + number.constant, high + number.constant
-        choice = next((term for term in number.terms if isinstance(term[0], Choice) and abs(term[1]) == 1), None)
-        if choice is not None:
-            atom, factor = choice
-            rest = Form(number.constant, number.terms - {choice})
+        choices = ((each, by) for each, by in number.terms if isinstance(each, Choice) and abs(by) == 1)
+        atom, factor = next(choices, (None, 0))
+        if atom is not None:
+            rest = Form(number.constant, number.terms - {(atom, factor)})
             spans = [self.of(rest.plus(each, factor)) for each in atom.operands]
             choose = min if (atom.name == "minimum") == (factor == 1) else max
             found = choose(least for least, _ in spans), choose(most for _, most in spans)

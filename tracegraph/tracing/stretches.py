@@ -223,8 +223,8 @@ class Stretch(Deferred):
 
     __slots__ = ("parts", "whole")
 
-    def __init__(self, whole: Placeholder, parts: Sequence[Part | None]) -> None:
-        self.whole = whole
+    def __init__(self, whole: Any, parts: Sequence[Part | None]) -> None:
+        self.whole: Any = whole
         self.parts = tuple(parts)
 
     @property
@@ -234,7 +234,7 @@ class Stretch(Deferred):
 
     @property
     def dtype(self) -> np.dtype:
-        return self.whole.dtype
+        return self.whole.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
@@ -286,7 +286,7 @@ class Stretch(Deferred):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise UnrolledError
 
-    __class__ = property(lambda self: np.ndarray)  # type: ignore[assignment]
+    __class__ = property(lambda self: np.ndarray)
     __bool__ = __len__ = __contains__ = __hash__ = __int__ = __float__ = __index__ = __array__ = _refuse
     __getattr__ = _refuse
 
@@ -333,7 +333,7 @@ def _beside(one: Stretch, axis: int, other: Stretch, place: int) -> Stretch:
     room, extent = one.whole.shape[axis], other.whole.shape[place]
     if own is None or part is None or _count(own) != _count(part) or not room:
         raise UnrolledError
-    whole = one.whole
+    whole: Any = one.whole
     if _form(own.low) != _form(part.low) or room < extent:
         shift = broadcast_to(subtract(own.low, part.low), shape=(extent,))
         places = result(add(iota(length=extent, dtype=INT), shift))
@@ -474,7 +474,7 @@ def _std(a: Stretch, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False)
 
 
 def _norm(x: Stretch) -> Any:
-    sizes = np.abs(x * 1.0 if x.dtype.kind in "iub" else x)
+    sizes: Any = np.abs(_elementwise(np.multiply, x, 1.0) if x.dtype.kind in "iub" else x)
     return np.sqrt(_sum(sizes * sizes))
 
 
@@ -535,7 +535,7 @@ def _transpose(a: Stretch, axes: Any = None) -> Any:
 
 
 def _count_nonzero(a: Stretch, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _sum(a != 0, axis, keepdims=keepdims)
+    return _sum(_elementwise(np.not_equal, a, 0), axis, keepdims=keepdims)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {

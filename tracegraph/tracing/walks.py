@@ -95,7 +95,9 @@ def _between(trace: Trace, first: Any, stop: Any = None, step: Any = 1) -> Items
     step = operator.index(step)
     if not step:
         raise ValueError("range() arg 3 must not be zero")
-    ends = [each if type(each) is Placeholder else placed(trace, Leaf.of(each, "range")) for each in (start, stop)]
+    ends: list[Any] = [
+        each if type(each) is Placeholder else placed(trace, Leaf.of(each, "range")) for each in (start, stop)
+    ]
     room = (ends[1] - ends[0] if step > 0 else ends[0] - ends[1]) + (abs(step) - 1)
     length = np.maximum(room // abs(step) if abs(step) > 1 else room, 0)
     (_, most), (low, _), (_, high) = (
