@@ -71,6 +71,15 @@ def through_elements(x: Any) -> Any:
     return total, last, value
 
 
+def before_last(x: Any) -> Any:
+    """The items of the turn before."""
+    total, last, place, one = 0.0, x[0], 0, x[1]
+    for k, (value, other) in enumerate(zip(x, x[::-1], strict=True)):
+        total = total / 2 + (value - last) * place + one
+        last, place, one = value, k, other
+    return total, last, place, k, value
+
+
 def enumerated(x: Any) -> Any:
     out = np.zeros_like(x)
     for k, (one, other) in enumerate(zip(x, x[::-1], strict=True), start=1):
@@ -269,7 +278,8 @@ def appended_within(x: Any) -> Any:
 
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
-    (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X), (with_choices, X),
+    (before_last, X), (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X),
+    (with_choices, X),
     (choices_within_turns, A), (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X),
     (within_settings, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A),
     (through_helpers, X), (names_of_its_own, X),

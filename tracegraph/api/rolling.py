@@ -49,6 +49,7 @@ from tracegraph.tracing import (
     is_number,
     pick,
     placed,
+    targets,
 )
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import flatten
@@ -128,6 +129,7 @@ class _Loop:
         self._first = int(type(items.length) is int)
         self._start = self._look()
         self._start.put(dict.fromkeys(self._start.unbound, Spent(site)))
+        self._targets = {(id(frame), name) for name in targets(site)}
         self._start = self._look()
         self._carried: list[Key] = []
         self._spent: dict[Key, None] = {}
@@ -289,11 +291,12 @@ class _Loop:
         return [k for k, value in left.values.items() if k in expected and not are_same(value, expected[k])]
 
     def _sort(self, changed: list[Key], left: Slots, item: Any, memory: dict[Storage, Any]) -> None:
-        """What has changed is the turn's own item, or carried on, or spent; it only ever goes on in this order."""
+        """What has changed is the turn's own item under a name that the loop binds, or carried on, or spent; it only ever goes
+        on in this order."""
         owners: dict[Storage, Key] = {}
         for key in changed:
             value = left.values[key]
-            path = None if key in self._carried else _path(item, value)
+            path = _path(item, value) if key in self._targets and key not in self._carried else None
             if key in self._spent:
                 continue
             if path is not None:

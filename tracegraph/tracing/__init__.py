@@ -23,7 +23,7 @@ from tracegraph.tracing.nested import (
     used_of,
 )
 from tracegraph.tracing.placeholder import Placeholder
-from tracegraph.tracing.sites import Items, Site
+from tracegraph.tracing.sites import Items, Site, targets
 from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
 from tracegraph.tracing.spans import Form
 from tracegraph.tracing.standins import standins
@@ -36,7 +36,7 @@ __all__ = [
     "MOST_ARRAYS", "WEAK", "Enclosed", "Fork", "Form", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder",
     "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace",
     "are_same", "assign", "closed", "common", "effects_before", "has_traced_bounds", "is_number", "loop_names",
-    "nesting", "new_trace", "node_of", "pick", "placed", "standins", "takes", "trace_nested", "used_of",
+    "nesting", "new_trace", "node_of", "pick", "placed", "standins", "takes", "targets", "trace_nested", "used_of",
     "user_where", "users_part",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tracegraph.tracing.trace import active_trace, caught_in
 
-__all__ = ["Items", "Site", "looped"]
+__all__ = ["Items", "Site", "looped", "targets"]
 
 
 class Site(NamedTuple):
@@ -68,3 +68,28 @@ def _loops(code: CodeType) -> dict[int, bool]:
             and all(body[k + 1].offset <= after.argval < last for after in inside if after.opcode in _JUMPS)
         )
     return found
+
+
+@lru_cache(maxsize=4096)
+def targets(site: Site) -> frozenset[str]:
+    """The names that a ``for`` binds at each turn before its body runs."""
+    names: list[str] = []
+    body = iter(dis.get_instructions(site.code))
+    waiting = next((1 for each in body if each.offset > site.place and each.opname == "FOR_ITER"), 0)
+    for each in body:
+        if each.opname == "UNPACK_SEQUENCE":
+            waiting += each.argval - 1
+        elif each.opname in ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"):
+            names.append(each.argval)
+            waiting -= 1
+        elif each.opname == "STORE_FAST_STORE_FAST":
+            names += each.argval
+            waiting -= 2
+        elif each.opname == "STORE_FAST_LOAD_FAST":
+            names.append(each.argval[0])
+            waiting -= 1
+        elif each.opname not in ("EXTENDED_ARG", "CACHE"):
+            break
+        if waiting <= 0:
+            break
+    return frozenset(names)
