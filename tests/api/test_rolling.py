@@ -316,15 +316,6 @@ def read_back(x: Any) -> Any:
     return np.array(found)
 
 
-def left_early(x: Any) -> Any:
-    total = 0.0
-    for i in range(len(x)):
-        if i == 7:
-            break
-        total += x[i]
-    return total, i
-
-
 def returned_early(x: Any) -> Any:
     total = 0.0
     for i in range(len(x)):
@@ -431,7 +422,7 @@ def generated(x: Any) -> Any:
 
 
 WRITTEN_OUT = [
-    (read_back, X), (left_early, X), (returned_early, X), (by_turns, X), (by_tables, X),
+    (read_back, X), (returned_early, X), (by_turns, X), (by_tables, X),
     (with_iterators, X), (with_sets, X), (growing, X), (two_names, X), (kept_views, A), (refused_values, X), (caught, X),
     (generated, X),
 ]  # fmt: skip

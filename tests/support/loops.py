@@ -29,6 +29,7 @@ SLICES = [
     "{i}:{i} + 3", ":", ":{i}:2",
 ]  # fmt: skip
 CONDITIONS = ["x[{p}] > 0", "{i} > {j}", "{i} % 2 == 0", "s < 0.5", "{i} < 2", "{i} >= {j} and y[{p}] < 1", "not {i}"]
+ENDS = ["s > 0.4", "{e} > 0.5", "np.max(np.abs({v})) < 1", "x[{p}] < -1", "{i} == 3"]
 NUMBERS = [
     "x[{p}]", "y[{p}]", "a[{p}, {p}]", "np.sum({v})", "{v} @ {w}", "np.dot({v}, {w})", "{v}.sum()", "np.tanh(s)", "0.25",
     "np.max({v})", "{v}.argmin()", "np.linalg.norm({v})", "np.any({v} > 1)", "max(s, x[{p}])", "len(x)", "k[{p}]",
@@ -102,9 +103,33 @@ class Draw:
         body = self.statements(self.chance.randint(0 if depth < 2 else 1, 2))
         if depth < 2 and self.chance.random() < (0.8, 0.3)[depth]:
             body += self.loop(depth + 1)
+        body += self.left() if self.chance.random() < 0.25 else []
         body += self.statements(self.chance.randint(0, 1)) if body else self.statements(1)
+        if self.chance.random() < 0.2:
+            lines = self.condition(name, body)
+        else:
+            lines = [f"for {name} in {extent}:", *(f"    {line}" for line in body)]
         self.names.pop()
-        return [f"for {name} in {extent}:", *(f"    {line}" for line in body)]
+        return lines
+
+    def left(self) -> list[str]:
+        """A loop is left before its end."""
+        moves = self.pick(["", "", "last = {i}; ", "b = s; last = 7; "]).format(i=self.names[-1])
+        return [f"if {self.filled(self.pick(CONDITIONS + ENDS), self.piece())}:", f"    {moves}break"]
+
+    def condition(self, name: str, body: list[str]) -> list[str]:
+        """A ``while`` that counts, and ends by what it computes, too."""
+        end = self.pick([f"{name} < n - 1", f"{name} < n - 1 and x[{name}] < 1", f"x[{name}] < 1 and {name} < n - 1"])
+        ends = self.filled(self.pick(ENDS), self.piece())
+        if self.chance.random() < 0.3:
+            last = [f"    {name} += 1", f"    if {name} == n - 1 or {ends}:", "        break"]
+            return [f"{name} = 0", "while True:", *(f"    {line}" for line in body), *last]
+        return [
+            f"{name} = {self.pick(['0', '1', 'int(k[0] > 0)'])}",
+            f"while {end}:",
+            *(f"    {line}" for line in body),
+            f"    {name} += 1",
+        ]
 
 
 def source(seed: int) -> str:

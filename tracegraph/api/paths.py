@@ -38,8 +38,9 @@ MISS = object()
 MOST_FORKS = 256
 MOST_PATHS = 32
 
-#: One that makes more arrays than this is traced again, with loops of the graph in the place of Python's.
-FIRST_ARRAYS = 4_000
+#: One that makes more arrays than this, or asks for more values, is traced again, with loops of the graph in the place of
+#: Python's.
+FIRST_ARRAYS, FIRST_FORKS = 4_000, 8
 
 
 class _FailedError(BaseException):
@@ -457,6 +458,8 @@ class _Recorder:
         """The value of a node, which decides on the next segment."""
         where = user_where()
         self._forks.append(where)
+        if len(self._forks) > FIRST_FORKS and self._rolling is None:
+            raise GiveUp(where)
         if len(self._forks) > MOST_FORKS and self._paths._is_plain:
             raise GiveUp(where)
         gives = [] if node in self._places else self._gives(node, live)

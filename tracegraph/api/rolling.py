@@ -21,14 +21,17 @@ from typing import Any
 import numpy as np
 
 from tracegraph import pipeline
-from tracegraph.api.loops import INT, looping
+from tracegraph.api.loops import BOOL, INT, looping
 from tracegraph.api.ways import Way, joined
 from tracegraph.compiler.native import is_step
 from tracegraph.ir import Graph, Node
-from tracegraph.ops.elementwise import add
+from tracegraph.ops.call import results
+from tracegraph.ops.elementwise import add, less, logical_not
 from tracegraph.ops.leaf import literal
 from tracegraph.tracing import (
+    Decision,
     Enclosed,
+    Exit,
     Form,
     Growing,
     Items,
@@ -44,12 +47,15 @@ from tracegraph.tracing import (
     UnrolledError,
     are_same,
     assign,
+    bind,
     common,
+    decision,
     has_traced_bounds,
     is_number,
     pick,
     placed,
     targets,
+    unknown,
 )
 from tracegraph.tracing.lift import cast
 from tracegraph.tree import flatten
@@ -61,6 +67,7 @@ LEAST_TURNS = 8
 #: A body that goes on by more values than this, or in more ways, is written out.
 MOST_DECISIONS = 8
 MOST_WAYS = 12
+TRUE = literal(True, BOOL)
 
 
 class Rolling:
@@ -94,6 +101,32 @@ class Rolling:
         """What the body that runs takes a value of its own to be, by which it goes on."""
         return self.open[-1].decide(node)
 
+    def turn(self, trace: Trace, node: Node) -> np.ndarray | None:
+        """By which a ``while`` goes on while its body is run, and ends at last; None for values that are no such conditions.
+
+        The place of the condition is where turns begin and end. Once a body has made a decision, the numbers that it binds
+        are not known any more: else a condition of these alone would be decided as long as they are.
+        """
+        here = decision() if node.dtype == bool else None
+        if here is None or here.is_for or here.site in self._refused or trace.is_caught():
+            return None
+        is_open = any(loop.is_of(here) for loop in self.open)
+        if here.exit is None or here.exit.moves:
+            if not is_open:
+                bind(here.frame, {name: unknown(trace, value) for name, value in here.numbers.items()})
+            return None
+        goes_on = logical_not(node) if here.exit.outcome else node
+        if not is_open:
+            loop = _Loop(trace, None, here, goes_on)
+            loop.runs = self._made(loop)
+        elif self.open[-1].begins_at(here):
+            loop = self.open[-1]
+            loop.goes_on = goes_on
+        else:
+            return None
+        has_ended = next(loop.runs, self) is self
+        return np.array(here.exit.outcome is has_ended)
+
     def is_growing(self, index: Any) -> bool:
         """Whether an index has a slice in it that is another one at each turn of an open loop."""
         return bool(self.open) and has_traced_bounds(index)
@@ -104,12 +137,15 @@ class Rolling:
     def _rolled(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any]:
         if type(items.length) is int:
             yield items.at(0)  # as it is, in whatever runs around the loop
-        loop = _Loop(trace, items, frame, site)
+        yield from self._made(_Loop(trace, items, Decision(site, True, None, frame, site.place)))
+
+    def _made(self, loop: _Loop) -> Iterator[Any]:
+        """Runs the body of a loop until that is part of the graph."""
         self.open.append(loop)
         while not loop.is_done:
             yield from loop.attempt()
         self.open.pop()
-        self.made.add(site)
+        self.made.add(loop.site)
 
 
 class _Loop:
@@ -120,16 +156,18 @@ class _Loop:
         is_done: whether the loop is part of the graph.
     """
 
-    def __init__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> None:
-        self.site = site
+    def __init__(self, trace: Trace, items: Any, begin: Decision, goes_on: Node = TRUE) -> None:
+        self.site = begin.site
         self.is_done = False
+        self.runs: Iterator[Any] = iter(())
+        self._begin = begin
         self._trace = trace
         self._items = items
-        self._frame = frame
-        self._first = int(type(items.length) is int)
+        self._frame = begin.frame
+        self._first = int(items is not None and type(items.length) is int)
         self._start = self._look()
-        self._start.put(dict.fromkeys(self._start.unbound, Spent(site)))
-        self._targets = {(id(frame), name) for name in targets(site)}
+        self._start.put(dict.fromkeys(self._start.unbound, Spent(self.site)))
+        self._targets = {(id(self._frame), name) for name in targets(self.site)} if items is not None else set()
         self._start = self._look()
         self._carried: list[Key] = []
         self._spent: dict[Key, None] = {}
@@ -137,11 +175,26 @@ class _Loop:
         self._lists: dict[int, list[Any]] = {}
         self._kinds: list[tuple[int, Leaf]] = []
         self._forks = False
+        self._leaves = items is None
         self._ahead: list[bool] = []
-        self._way = Way([])
+        self._way = Way([], set())
+        self._left: Callable[[Callable[[], Node], Exit | None], list[Any]]
+        self._leave: Callable[[list[tuple[Node, bool]], Exit], None] = lambda decisions, exit: None
+        self._is_entered = self.goes_on = goes_on
+        if items is not None:
+            turns = literal(items.length - 1, INT) if self._first else cast(items.length.node, INT)
+            self._turns, self._is_entered = turns, less(literal(0, INT), turns)
+
+    def is_of(self, here: Decision) -> bool:
+        """Whether a decision is made in it."""
+        return here.frame is self._frame and here.site == self.site
+
+    def begins_at(self, here: Decision) -> bool:
+        """Whether that is where the turns of a ``while`` begin."""
+        return here == self._begin
 
     def decide(self, node: Node) -> np.ndarray:
-        """Goes one way after the other, if the body can go on in two."""
+        """Goes one way after the other, if the body can go on in two. A way that leaves the loop is known at once."""
         decisions = self._way.decisions
         outcome = next((outcome for each, outcome in decisions if each is node), None)
         if outcome is None:
@@ -150,7 +203,15 @@ class _Loop:
             if node.dtype != bool or len(decisions) == MOST_DECISIONS:
                 raise UnrolledError(self.site)
             self._forks = True
-            outcome = self._ahead[len(decisions)] if len(decisions) < len(self._ahead) else True
+            is_new = len(decisions) >= len(self._ahead)
+            outcome = is_new or self._ahead[len(decisions)]
+            here = decision()
+            if here is not None and here.exit is not None and self.is_of(here):
+                outcome = not here.exit.outcome
+                self._leaves = True
+                self._way.closed.add(len(decisions))
+                if is_new:
+                    self._leave([*decisions, (node, here.exit.outcome)], here.exit)
             decisions.append((node, outcome))
         return np.array(outcome)
 
@@ -169,16 +230,23 @@ class _Loop:
 
     def attempt(self) -> Iterator[Any]:
         """Runs the body until it gives what it takes, or turns out to take or leave more than was known."""
-        start = self._start.values
+        start, leaves = self._start.values, self._leaves
+        if leaves and self._lists:
+            raise UnrolledError(self.site)
         init = [start[key] for key in self._carried]
-        if self._first:
+        if leaves:
+            init = [placed(self._trace, Leaf(self._is_entered, None, is_scalar=True)), *init]
+            steps = looping("while", self._trace, init, cond=operator.itemgetter(0))
+        elif self._first:
             steps = looping("for", self._trace, init, length=self._items.length - 1)
         else:
-            steps = looping("for", self._trace, init, turns=cast(self._items.length.node, INT))
+            steps = looping("for", self._trace, init, turns=self._turns)
         with closing(steps):
             place, carry = self._advance(lambda: next(steps))
             while True:
-                took = {**dict(zip(self._carried, carry, strict=True)), **dict.fromkeys(self._spent, Spent(self.site))}
+                took = dict(zip(self._carried, carry[leaves:], strict=True)) | dict.fromkeys(
+                    self._spent, Spent(self.site)
+                )
                 known = self._known()
                 turn = self._branching(place, took) if self._forks else self._straight(place, took)
                 values = yield from turn
@@ -192,7 +260,7 @@ class _Loop:
                     if _has_steps(node.params["body"]):
                         raise UnrolledError(self.site) from None
                     self._restore(took)
-                    self._finish(last, stacks)
+                    self._finish(last[leaves:], stacks, results(node)[-1])
                     return
 
     def _restore(self, took: Iterable[Key]) -> None:
@@ -204,23 +272,43 @@ class _Loop:
 
     def _straight(self, place: Node, took: dict[Key, Any]) -> Generator[Any, None, tuple[list[Any], list[Any]]]:
         """One run of the body; gives what is carried on, and what is appended to lists."""
-        self._way = Way([])
+        self._way = Way([], set())
         growing = {number: Growing(self.site, self) for number in self._lists}
         lists = {key: growing[id(value)] for key, value in self._start.values.items() if id(value) in growing}
         took = {**took, **lists}
         self._start.put(took)
         memory = self._trace.contents()
+        item = self._item(place)
+
+        def left(goes_on: Callable[[], Node], exit: Exit | None = None) -> list[Any]:
+            found = self._look()
+            for name, other, value in exit.moves if exit is not None else ():
+                own = value if other is None else found.values[id(self._frame), other]
+                found.values[id(self._frame), name] = own
+            self._check_marks(found)
+            self._sort(self._changed(found, {**self._start.values, **took}), found, item, memory)
+            flag = [placed(self._trace, Leaf(goes_on(), None, is_scalar=True))] if self._leaves else []
+            return [*flag, *(found.values[key] for key in self._carried)]
+
+        self._left = left
+        yield item
+        values = left(lambda: self._goes_on_after(place))
+        added = [(number, value) for number, each in growing.items() for value in each.added()]
+        self._kinds = [(number, self._element(value)) for number, value in added]
+        return values, [value for _, value in added]
+
+    def _item(self, place: Node) -> Any:
+        """What the turn at a place goes over."""
+        if self._items is None:
+            return None
         if self._first:
             self._trace.spans.bound(place, 0, self._items.length - 2)
             place = add(place, literal(1, INT))
-        item = self._items.at(placed(self._trace, Leaf(place, int, is_scalar=True)))
-        yield item
-        left = self._look()
-        self._check_marks(left)
-        self._sort(self._changed(left, {**self._start.values, **took}), left, item, memory)
-        added = [(number, value) for number, each in growing.items() for value in each.added()]
-        self._kinds = [(number, self._element(value)) for number, value in added]
-        return [left.values[key] for key in self._carried], [value for _, value in added]
+        return self._items.at(placed(self._trace, Leaf(place, int, is_scalar=True)))
+
+    def _goes_on_after(self, place: Node) -> Node:
+        """Whether there is a turn after that at a place."""
+        return self.goes_on if self._items is None else less(add(place, literal(1, INT)), self._turns)
 
     def _element(self, value: Any) -> Leaf:
         """What kind of an element a list gets."""
@@ -238,6 +326,14 @@ class _Loop:
         while ahead is not None:
             self._ahead = ahead
             with enclosed.inside() as gathered:
+
+                def leave(decisions: list[tuple[Node, bool]], exit: Exit) -> None:
+                    values: Any = self._left(lambda: literal(False, BOOL), exit), []
+                    if self._known() == known:
+                        gathered(values)
+                        ways.append(Way(decisions, set()))
+
+                self._leave = leave
                 values = yield from self._straight(turn.node, took)
                 if self._known() != known:
                     return [], []
@@ -268,7 +364,7 @@ class _Loop:
     def _known(self) -> tuple[int, ...]:
         """Grows with what is known of the body."""
         slots = len(self._given) + 2 * len(self._carried) + 3 * len(self._spent)
-        return slots, len(self._lists), self._forks
+        return slots, len(self._lists), self._forks, self._leaves
 
     def _advance(self, step: Callable[[], Any]) -> Any:
         """What to run the body on next; a body that gives something else than it takes is written out."""
@@ -291,8 +387,8 @@ class _Loop:
         return [k for k, value in left.values.items() if k in expected and not are_same(value, expected[k])]
 
     def _sort(self, changed: list[Key], left: Slots, item: Any, memory: dict[Storage, Any]) -> None:
-        """What has changed is the turn's own item under a name that the loop binds, or carried on, or spent; it only ever goes
-        on in this order."""
+        """What has changed is the turn's own item under a name that the loop binds, or carried on, or spent; it only goes on
+        in this order."""
         owners: dict[Storage, Key] = {}
         for key in changed:
             value = left.values[key]
@@ -311,11 +407,15 @@ class _Loop:
                 if key in self._carried:
                     self._carried.remove(key)
 
-    def _finish(self, last: list[Any], stacks: Sequence[Placeholder]) -> None:
+    def _finish(self, last: list[Any], stacks: Sequence[Placeholder], count: Node) -> None:
         """Binds everything to what the last turn leaves; of a loop that may have none, not the items."""
         given = dict.fromkeys(self._given, Spent(self.site))
-        if self._first:
-            item = self._items.at(self._items.length - 1)
+        if self._first and given:
+            place: Any = self._items.length - 1
+            if self._leaves:
+                self._trace.spans.bound(count, 1, place)
+                place = placed(self._trace, Leaf(count, int, is_scalar=True))
+            item = self._items.at(place)
             given = {key: functools.reduce(operator.getitem, path, item) for key, path in self._given.items()}
         spent = dict.fromkeys(self._spent, Spent(self.site))
         self._start.put({**dict(zip(self._carried, last, strict=True)), **spent, **given})

@@ -20,14 +20,20 @@ __all__ = ["Way", "joined"]
 
 
 class Way(NamedTuple):
-    """A way through a body: the bools by which it went on, and what each was taken to be."""
+    """A way through a body.
+
+    Attributes:
+        decisions: the bools by which it went on, and what each was taken to be.
+        closed: the numbers of those whose other way is known.
+    """
 
     decisions: list[tuple[Node, bool]]
+    closed: set[int]
 
     def after(self) -> list[bool] | None:
         """How the next way begins: the last decision that was for true is for false; None if there was none."""
         found = [outcome for _, outcome in self.decisions]
-        while found and not found[-1]:
+        while found and (not found[-1] or len(found) - 1 in self.closed):
             found.pop()
         return [*found[:-1], False] if found else None
 

@@ -5,6 +5,7 @@ reading order."""
 from typing import Any
 
 from tracegraph.tracing.bodies import body_of
+from tracegraph.tracing.flow import Exit
 from tracegraph.tracing.functions import FUNCTIONS
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.methods import METHODS
@@ -20,11 +21,12 @@ from tracegraph.tracing.nested import (
     placed,
     takes,
     trace_nested,
+    unknown,
     used_of,
 )
 from tracegraph.tracing.placeholder import Placeholder
-from tracegraph.tracing.sites import Items, Site, targets
-from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
+from tracegraph.tracing.sites import Decision, Items, Site, decision, targets
+from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, bind, is_number
 from tracegraph.tracing.spans import Form
 from tracegraph.tracing.standins import standins
 from tracegraph.tracing.stretches import assign, has_traced_bounds, pick
@@ -33,11 +35,11 @@ from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
-    "MOST_ARRAYS", "WEAK", "Enclosed", "Fork", "Form", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder",
-    "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace",
-    "are_same", "assign", "closed", "common", "effects_before", "has_traced_bounds", "is_number", "loop_names",
-    "nesting", "new_trace", "node_of", "pick", "placed", "standins", "takes", "targets", "trace_nested", "used_of",
-    "user_where", "users_part",
+    "MOST_ARRAYS", "WEAK", "Decision", "Enclosed", "Exit", "Fork", "Form", "GiveUp", "Growing", "Items", "Key",
+    "Leaf", "Nested", "Placeholder", "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError",
+    "Watch", "active_trace", "are_same", "assign", "bind", "closed", "common", "decision", "effects_before",
+    "has_traced_bounds", "is_number", "loop_names", "nesting", "new_trace", "node_of", "pick", "placed", "standins",
+    "takes", "targets", "trace_nested", "unknown", "used_of", "user_where", "users_part",
 ]  # fmt: skip
 
 

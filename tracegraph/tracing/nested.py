@@ -14,15 +14,26 @@ import numpy as np
 
 from tracegraph.errors import at
 from tracegraph.ir import Aval, Graph, Node, toposort
-from tracegraph.ops.leaf import input_node, literal
+from tracegraph.ops.leaf import input_node, literal, stop_gradient
 from tracegraph.tracing.lift import node_of
 from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.trace import Storage, Trace, user_where
 from tracegraph.tree import Structure, flatten, unflatten
 
 __all__ = [
-    "WEAK", "Enclosed", "Leaf", "Nested", "closed", "common", "effects_before", "nesting", "placed",
-    "takes", "trace_nested", "used_of",
+    "WEAK",
+    "Enclosed",
+    "Leaf",
+    "Nested",
+    "closed",
+    "common",
+    "effects_before",
+    "nesting",
+    "placed",
+    "takes",
+    "trace_nested",
+    "unknown",
+    "used_of",
 ]  # fmt: skip
 
 
@@ -93,6 +104,14 @@ def common(column: Sequence[Leaf]) -> Leaf | None:
     if not fits:
         return None
     return first._replace(is_scalar=all(leaf.is_scalar for leaf in strong))
+
+
+def unknown(trace: Trace, value: bool | int | float) -> Placeholder:
+    """One of Python's numbers as one that is only known when the function runs."""
+    leaf = Leaf.of(value, "a number")
+    node = stop_gradient(leaf.node)
+    trace.hide(node)
+    return placed(trace, leaf._replace(node=node))
 
 
 def placed(trace: Trace, leaf: Leaf) -> Placeholder:

@@ -8,9 +8,10 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tracegraph.tracing.trace import active_trace, caught_in
+from tracegraph.tracing.flow import Exit, regions
+from tracegraph.tracing.trace import active_trace, users_frame
 
-__all__ = ["Items", "Site", "looped", "targets"]
+__all__ = ["Decision", "Items", "Site", "decision", "looped", "targets"]
 
 
 class Site(NamedTuple):
@@ -35,39 +36,48 @@ class Items(NamedTuple):
 def looped(items: Items, frame: FrameType) -> Iterator[Any] | None:
     """The iterator by which a ``for`` in a frame becomes a loop of the graph; None if it does not."""
     trace = active_trace()
-    if trace is None or trace.rolling is None or not _loops(frame.f_code).get(frame.f_lasti):
+    if trace is None or trace.rolling is None:
+        return None
+    if not any(each.is_for and each.place == frame.f_lasti and each.is_whole for each in regions(frame.f_code)):
         return None
     return trace.rolling(trace, items, frame, Site(frame.f_code, frame.f_lasti))  # type: ignore[no-any-return]
 
 
-#: What a loop must not do if its body is to run other than as often as it says: leave, or give items to somebody.
-_LEAVES = frozenset(
-    {"RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "LIST_APPEND", "SET_ADD", "MAP_ADD", "RETURN_GENERATOR", "SEND"}
-)
-_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
-_SUSPENDED = 0x20 | 0x80 | 0x200
+class Decision(NamedTuple):
+    """A decision that the user's code makes in a loop that runs as often as it says.
+
+    Attributes:
+        site: the loop.
+        is_for: whether that is a ``for``.
+        exit: how it leaves the loop, if it does on one way.
+        frame: what runs.
+        place: where in that the decision is made.
+    """
+
+    site: Site
+    is_for: bool
+    exit: Exit | None
+    frame: FrameType
+    place: int
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The names that the loop binds and that stand for numbers that are known."""
+        names = next(each.names for each in regions(self.site.code) if each.place == self.site.place)
+        values = self.frame.f_locals
+        return {name: values[name] for name in names if type(values.get(name)) in (bool, int, float)}
 
 
-@lru_cache(maxsize=4096)
-def _loops(code: CodeType) -> dict[int, bool]:
-    """Where in some code a ``for`` asks for its iterator, and whether it always goes on to its end, catching no errors."""
-    found: dict[int, bool] = {}
-    body = list(dis.get_instructions(code))
-    for k, each in enumerate(body):
-        if each.opname != "GET_ITER":
-            continue
-        rest = [after for after in body[k + 1 : k + 4] if after.opname not in ("EXTENDED_ARG", "CACHE")]
-        if not rest or rest[0].opname != "FOR_ITER":
-            continue
-        first, last = rest[0].offset, rest[0].argval
-        inside = [after for after in body[k + 1 :] if first < after.offset < last]
-        found[each.offset] = (
-            not code.co_flags & _SUSPENDED
-            and not any(after.opname in _LEAVES for after in inside)
-            and not any(start < last and each.offset < end for start, end in caught_in(code))
-            and all(body[k + 1].offset <= after.argval < last for after in inside if after.opcode in _JUMPS)
-        )
-    return found
+def decision() -> Decision | None:
+    """The decision that is being made in the innermost loop."""
+    frame = users_frame()
+    if frame is None:
+        return None
+    region = next((each for each in regions(frame.f_code) if each.has(frame.f_lasti)), None)
+    if region is None or not region.is_whole:
+        return None
+    site = Site(frame.f_code, region.place)
+    return Decision(site, region.is_for, region.exits.get(frame.f_lasti), frame, frame.f_lasti)
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,18 @@ from tracegraph.tracing.placeholder import Deferred, Placeholder
 from tracegraph.tracing.sites import Site
 from tracegraph.tracing.trace import LIBRARIES, active_trace, is_users
 
-__all__ = ["Growing", "Key", "Slots", "Spent", "UnknownError", "UnrolledError", "are_same", "is_number", "nested_codes"]
+__all__ = [
+    "Growing",
+    "Key",
+    "Slots",
+    "Spent",
+    "UnknownError",
+    "UnrolledError",
+    "are_same",
+    "bind",
+    "is_number",
+    "nested_codes",
+]
 
 #: A slot: the id of what holds it, and the name or position in that.
 Key = tuple[int, Any]
@@ -171,7 +182,7 @@ class Slots:
             else:
                 object.__setattr__(target, name, value)
         if names:
-            _bind(self._frame, names)
+            bind(self._frame, names)
 
     def _slot(self, holder: Any, name: Any, value: Any) -> None:
         self._holders[id(holder)] = holder
@@ -260,7 +271,7 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
             yield from nested_codes(constant)
 
 
-def _bind(frame: FrameType, names: Mapping[str, Any]) -> None:
+def bind(frame: FrameType, names: Mapping[str, Any]) -> None:
     """Binds local names of a running function, as debuggers do."""
     found = frame.f_locals
     found.update(names)

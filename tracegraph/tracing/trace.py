@@ -27,7 +27,8 @@ from tracegraph.tracing.spans import Spans
 
 __all__ = [
     "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in",
-    "is_users", "user_where", "users_part", "warn",
+    "is_users", "user_where", "users_frame",
+    "users_part", "warn",
 ]  # fmt: skip
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
@@ -59,11 +60,17 @@ def is_users(module: str | None) -> bool:
     return root not in LIBRARIES and root not in sys.stdlib_module_names
 
 
-def user_where() -> Where | None:
-    """The innermost line that is neither tracegraph's nor NumPy's or SciPy's own."""
+def users_frame() -> FrameType | None:
+    """The innermost code that runs and is neither tracegraph's nor NumPy's or SciPy's own."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
+    return frame
+
+
+def user_where() -> Where | None:
+    """The line that this code is at."""
+    frame = users_frame()
     return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
@@ -317,6 +324,10 @@ class Trace:
                     self._known[each] = self._worked_out(each)
         return self._known[node]
 
+    def hide(self, node: Node) -> None:
+        """Makes a node one whose value is not known while the function is traced."""
+        self._known[node] = None
+
     def _worked_out(self, node: Node) -> np.ndarray | None:
         value = node.params.get("value")
         if node.op.kind == "input" or (value is not None and id(value) in self._captured):
@@ -340,6 +351,10 @@ class Trace:
         value = self.known(node)
         if value is None:
             value = self._decided.get(node)
+        if value is None and self.rolling is not None:
+            value = self.rolling.turn(self, node)
+            if value is not None:
+                return value  # type: ignore[no-any-return]
         if value is None:
             inner = self._inner_kind(node)
             if inner is not None and self.rolling is not None and self.rolling.open:
