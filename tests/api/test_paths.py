@@ -11,6 +11,7 @@ import pytest
 from support.compare import assert_same
 
 import tracegraph as tg
+from tracegraph.api import paths as api_paths
 
 X = np.array([1.0, -2.0, 3.0])
 
@@ -260,7 +261,8 @@ def relaxed(x: Any, tolerance: Any) -> Any:
     return x, kept, first[:3]
 
 
-def test_large_values_go_when_they_are_not_in_hand_any_more() -> None:
+def test_large_values_go_when_they_are_not_in_hand_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_paths, "FIRST_FORKS", 100)
     compiled, x = tg.compile(relaxed), np.linspace(-1.0, 1.0, 60_000)
     for tolerance in (0.01, 0.3, 0.01, 0.02):
         assert_same(compiled(x, tolerance), relaxed(x, tolerance))

@@ -57,6 +57,16 @@ def by_rows(a: Any) -> Any:
     return a
 
 
+def read_after_writing(x: Any) -> Any:
+    """What is carried on besides the array is an element of it, and a copy of it."""
+    value, copy = 0.0, x * 1.0
+    for k in range(len(x)):
+        x[k] += 0.5 * value + copy[k - 1]
+        value = x[2]
+        copy = x.copy()
+    return x, value, copy
+
+
 def by_columns(a: Any) -> Any:
     for j in range(a.shape[1] - 2, 0, -1):
         a[1:-1, j] = a[:-2, j + 1] - a[1:-1, j]
@@ -278,11 +288,10 @@ def appended_within(x: Any) -> Any:
 
 ROLLED = [
     (summed, X), (summed, N), (fibonacci, X), (powers, X), (by_rows, A), (by_columns, A), (through_elements, X),
-    (before_last, X), (enumerated, X), (backwards, X), (trained, X), (through_objects, X), (through_closures, X),
-    (with_choices, X),
-    (choices_within_turns, A), (items_changed_on_one_way, X), (appended, X), (recorded, X), (appended_within, X),
-    (within_settings, X), (sorted_by_swaps, N), (only_where_it_is_safe, N), (nested, A),
-    (through_helpers, X), (names_of_its_own, X),
+    (before_last, X), (read_after_writing, X), (enumerated, X), (backwards, X), (trained, X), (through_objects, X),
+    (through_closures, X), (with_choices, X), (choices_within_turns, A), (items_changed_on_one_way, X),
+    (appended, X), (recorded, X), (appended_within, X), (within_settings, X), (sorted_by_swaps, N),
+    (only_where_it_is_safe, N), (nested, A), (through_helpers, X), (names_of_its_own, X),
 ]  # fmt: skip
 
 

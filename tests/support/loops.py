@@ -42,7 +42,7 @@ OF_VECTORS = [
 ]  # fmt: skip
 STATEMENTS = [
     "x[{p}] = {e}", "x[{p}] += 0.5 * {e}", "a[{p}, {p}] -= 0.25 * {e}", "x[{s}] = {u}", "y[{s}] += 0.25 * {u}",
-    "x[{s}] *= 0.5", "b = x[{p}]", "x[{p}] += 0.5 * b", "last = {j}", "s = 0.5 * s + last * 0.01",
+    "x[{s}] *= 0.5", "b = x[{p}]", "x[{p}] += 0.5 * b", "last = {j}", "s = 0.5 * s + last * 0.01 + 0.1 * np.sum(item)",
     "a[{p}, {s}] = {u}", "a[{s}, {p}] -= 0.5 * {u}", "a[{s}, {r}] += 0.1 * np.outer(x[{s}], y[{r}])",
     "s = np.tanh(s + {e})", "s = 0.5 * {e}", "out.append({e})", "v = {u}", "v = x[{s}].copy(); v *= 0.5; x[{s}] = v",
     "k[{p}] += 1", "x[{s}] = {e}", "row = a[{p}]; row[{s}] += 0.125", "y[{p}] = {e}; s = y[{p}] * 0.5",
@@ -108,7 +108,9 @@ class Draw:
         if self.chance.random() < 0.2:
             lines = self.condition(name, body)
         else:
-            lines = [f"for {name} in {extent}:", *(f"    {line}" for line in body)]
+            items = self.pick(["enumerate(x)", "enumerate(y[::-1])", "zip(range(n), x)", "enumerate(a)"])
+            first = f"for {name}, item in {items}:" if self.chance.random() < 0.2 else f"for {name} in {extent}:"
+            lines = [first, *(f"    {line}" for line in body)]
         self.names.pop()
         return lines
 
@@ -136,11 +138,11 @@ def source(seed: int) -> str:
     """The text of a program, a function ``f``."""
     body = [
         "n = len(x)",
-        "s = b = 0.0",
+        "s = b = item = 0.0",
         "last = 0",
         "out = []",
         *Draw(seed).loop(0),
-        "return a, x, y, k, s, b, last, out",
+        "return a, x, y, k, s, b, last, item, out",
     ]
     return "\n".join(["def f(a, x, y, k):", *(f"    {line}" for line in body)])
 

@@ -79,6 +79,16 @@ def test_inner_loops_come_first() -> None:
     assert not outer.exits
 
 
+def test_long_jumps() -> None:
+    lines = "".join(f"        x = x * {k}.5 + y[{k}]\n" for k in range(60))
+    names: dict[str, Any] = {}
+    exec(f"def function(x, y):\n    for k in range(3):\n{lines}        if x < k: break\n    return x", names)
+    (region,) = loops(names["function"])
+    assert region.is_for
+    assert region.is_whole
+    assert len(region.exits) == 1
+
+
 def test_what_is_not_left_by_decisions_alone() -> None:
     def returns(x: Any) -> Any:
         for k in range(3):

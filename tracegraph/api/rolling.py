@@ -392,7 +392,10 @@ class _Loop:
         owners: dict[Storage, Key] = {}
         for key in changed:
             value = left.values[key]
-            path = _path(item, value) if key in self._targets and key not in self._carried else None
+            is_read = (
+                type(value) is Placeholder and value.is_scalar and value.weak is None
+            )  # from what may be written to
+            path = _path(item, value) if key in self._targets and key not in self._carried and not is_read else None
             if key in self._spent:
                 continue
             if path is not None:

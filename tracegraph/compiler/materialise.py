@@ -26,7 +26,7 @@ from tracegraph.ops.shape import reshape_to
 
 __all__ = [
     "Access", "access", "assemble", "materialise", "operands", "overwrite", "overwrite_at", "part",
-    "part_at", "pick", "places_in", "rest_along", "rest_of", "shares_memory", "through",
+    "part_at", "pick", "places_in", "rest_along", "rest_of", "root_of", "shares_memory", "through",
 ]  # fmt: skip
 
 #: Operations among which a stencil is looked for.
@@ -434,19 +434,30 @@ def _is_repeated_literal(node: Node, k: int) -> bool:
     return node.op is scatter_add and k == 1 and is_literal(node.inputs[k].base)
 
 
+def root_of(node: Node) -> Node:
+    """The value in whose memory one was written."""
+    node = node.base
+    while shares_memory(node):
+        node = node.inputs[0].base
+    return node
+
+
 def _owned(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
     """For every output a node that computes into a buffer of its own, in which the elements lie in the output's order.
 
-    Where one value is several outputs, the one that is to be in the memory of an input has the first choice.
+    Where one value is several outputs, the one whose memory it was written into has the first choice, then one that is to be
+    in the memory of an input.
     """
     result: dict[int, Node] = {}
     given: set[Node] = set()
     meant = {node.params.get("reuse") for node in graph.inputs}
-    for number in sorted(range(len(outputs)), key=lambda k: k not in meant):
+    for number in sorted(
+        range(len(outputs)), key=lambda k: (root_of(outputs[k]).params.get("reuse") != k, k not in meant)
+    ):
         node = outputs[number]
         base = node.base
         is_whole = node.layout == contiguous(node.shape) and base.aval.size == node.aval.size
         computed = is_whole and base.op.kind not in ("input", "leaf") and base not in given
         result[number] = base if computed else _copy(node)
-        given.add(base)
+        given.update([base] if computed else [])
     return [result[number] for number in range(len(outputs))]

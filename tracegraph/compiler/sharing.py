@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from tracegraph.compiler.inplace import reusable
 from tracegraph.compiler.kernel import Kernel, NestKernel, PhaseKernel
-from tracegraph.compiler.materialise import Access, shares_memory
+from tracegraph.compiler.materialise import Access, root_of, shares_memory
 from tracegraph.compiler.nest import Instruction, Load, Pick, Store
 from tracegraph.compiler.schedule import Schedule, Wave
 from tracegraph.ir import Graph, Node
@@ -65,13 +65,16 @@ def _with_arguments(schedule: Schedule) -> Schedule:
         for output in _candidates(graph, node) if node in free else ():
             if output in found:
                 continue
-            if not _is_root(node, graph.outputs[output]):
+            if root_of(graph.outputs[output]) is not node:
                 ordered = _ordered(node, graph.outputs[output], schedule.kernels, waves)
                 if ordered is None:
                     continue
                 waves = ordered
             found[output] = number
             break
+    written = {root_of(node) for node in graph.nodes if shares_memory(node)}
+    if not written.intersection(graph.inputs) <= {graph.inputs[number] for number in found.values()}:
+        raise AssertionError("an input is written over that is not in the memory of an output")
     if not found:
         return schedule
     memory = {graph.inputs[number]: graph.outputs[output] for output, number in found.items()}
@@ -91,14 +94,7 @@ def _candidates(graph: Graph, node: Node) -> list[int]:
         for number, output in enumerate(graph.outputs)
         if number not in meant and output.dtype == node.dtype and output.aval.size == node.aval.size
     ]
-    return sorted(fitting, key=lambda k: (not _is_root(node, graph.outputs[k]), graph.outputs[k].shape != node.shape))
-
-
-def _is_root(node: Node, output: Node) -> bool:
-    """Whether updates of the input in place have made the output."""
-    while shares_memory(output):
-        output = output.inputs[0].base
-    return output is node
+    return sorted(fitting, key=lambda k: (root_of(graph.outputs[k]) is not node, graph.outputs[k].shape != node.shape))
 
 
 def _ordered(node: Node, output: Node, kernels: Sequence[Kernel], waves: Sequence[Wave]) -> tuple[Wave, ...] | None:

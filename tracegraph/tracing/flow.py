@@ -94,13 +94,15 @@ class _Code:
         last: dict[int, int] = {}
         for k, each in enumerate(self._body):
             if each.opname == "FOR_ITER":
-                before = next((it for it in reversed(self._body[:k]) if it.opname != "EXTENDED_ARG"), each)
+                while self._body[k - 1].opname == "EXTENDED_ARG":
+                    k -= 1
+                before = self._body[k - 1]
                 if before.opname == "GET_ITER":
-                    yield each.offset, each.argval, before.offset, True
+                    yield self._body[k].offset, each.argval, before.offset, True
             elif each.opcode in _JUMPS and each.argval <= each.offset:
                 last[each.argval] = max(last.get(each.argval, 0), k)
         for head, k in last.items():
-            if self._at(head).opname != "FOR_ITER":
+            if self._at(self._past(head)).opname != "FOR_ITER":
                 yield head, self._body[k].offset + 1, head, False
 
     def _exits(self, head: int, end: int, own: set[int], *, is_for: bool) -> dict[int, Exit]:
@@ -135,8 +137,10 @@ class _Code:
 
     def _stays(self, head: int, end: int, exits: Mapping[int, Exit]) -> bool:
         """Whether a loop is left by its exits and at its end alone."""
-        seen: set[int] = set()
-        stack = [self._next(head) if self._at(head).opname == "FOR_ITER" else head]
+        begin = self._past(head)
+        is_for = self._at(begin).opname == "FOR_ITER"
+        seen: set[int] = {head, begin} if is_for else set()
+        stack = [self._next(begin) if is_for else head]
         while stack:
             place = stack.pop()
             each = self._at(place)
@@ -146,8 +150,6 @@ class _Code:
             if each.opname in _LEAVES or not head <= place < end:
                 return False
             outcomes = self._outcomes(place)
-            if place == head and each.opname == "FOR_ITER":
-                continue
             if outcomes:
                 stack += [
                     to for outcome, to in outcomes.items() if place not in exits or exits[place].outcome is not outcome
@@ -202,6 +204,12 @@ class _Code:
                 place = each.argval
             elif each.opname in ("NOP", "EXTENDED_ARG", "END_FOR"):
                 place = self._next(place)
+        return place
+
+    def _past(self, place: int) -> int:
+        """Where the instruction is whose long argument begins at a place."""
+        while self._at(place).opname == "EXTENDED_ARG":
+            place = self._next(place)
         return place
 
     def _at(self, place: int) -> dis.Instruction:
