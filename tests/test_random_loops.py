@@ -46,6 +46,7 @@ def test_loops(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9, err_msg=f"seed {seed}\n{text}")
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_most_of_them_are_loops_of_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     roll_all(monkeypatch)
     texts = [(source(seed), seed) for seed in range(40)]

@@ -64,9 +64,9 @@ def _bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Placeholder
         if node.dtype.kind != "b" and _decide(reduce_min(places, axes=(0,))) < 0:
             raise ValueError("'list' argument must have no negative elements")
         length = max(length, int(_decide(reduce_max(places, axes=(0,)))) + 1)
-    values = fill(1, places.shape, INT64) if weights is None else _line(weights, FLOAT)
     if not places.aval.size:
         return result(fill(0, (length,), INT64))
+    values = fill(1, places.shape, INT64) if weights is None else _line(weights, FLOAT)
     if values.shape != places.shape:
         raise ValueError("The weights and list don't have the same length.")
     return result(add_at(fill(0, (length,), values.dtype), values, places))

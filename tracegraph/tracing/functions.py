@@ -185,6 +185,7 @@ def as_strided(
 ) -> Placeholder:
     """`numpy.lib.stride_tricks.as_strided`: a view, for reading only where several of its elements are one in memory."""
     array = _array(x)
+    array.origin.order_matters |= array.storage.node.op.kind == "input"
     extents = array.shape if shape is None else sizes(shape)
     steps = array.strides if strides is None else sizes(strides)
     if len(steps) != len(extents):

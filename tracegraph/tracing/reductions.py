@@ -320,7 +320,8 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
     dtype = common_dtype([a, b])
     x, y = node_of(a, dtype), node_of(b, dtype)
     if not x.shape or not y.shape:
-        return _as_it_is(call(np.multiply, (a, b)).node, out)
+        has_blas = dtype.char in "fdFD"
+        return _as_it_is(call(np.multiply, (a, b)).node, out) if has_blas else call(np.multiply, (a, b), out=out)
     if y.aval.ndim > 2:
         return _as_it_is(_tensordot_nodes(x, y, ((x.aval.ndim - 1,), (y.aval.ndim - 2,))), out)
     if x.shape[-1] != y.shape[0]:
