@@ -1,9 +1,12 @@
-"""Python's own ``for`` loops as loops of the graph, for functions that take too many steps to be written out.
+"""Python's own loops as loops of the graph, for functions that take too many steps to be written out.
 
 The body of a loop runs once as it is, for the first item. Then it runs on placeholders for what one turn takes from the
 turn before: each time that the loop asks for its next item, it is seen which names and elements the body has bound anew
 since, and they are bound to what the next run is to see. `loops.looping` says when nothing changes any more; the loop is
 then told that it has ended, and the function goes on with what the last turn leaves.
+
+A ``while`` is run in the same way each time that its condition is asked for. Ways that leave a loop, by a ``break`` or by a further
+condition of a ``while``, are never run: they leave what there is at their decision.
 
 What a turn leaves and the next one does not take, like a view of an array at the turn's own place, is *spent*: to use it is
 refused. A loop for which this is not possible is written out, as it is where nobody makes loops.
