@@ -200,6 +200,17 @@ def sieved(n: Any) -> Any:
     return prime
 
 
+def left_by_what_is_known(x: Any) -> Any:
+    """Once it is decided, the inner loop is left in each first turn."""
+    limit = x[0]
+    for i in range(len(x)):
+        for j in range(i + 1):
+            x[j] += 2
+            if limit < 0.75:
+                break
+    return x
+
+
 ROLLED = [
     (left_early, X), (jacobi, A), (conjugate_gradient, A), (newton, X), (of_two_conditions, X), (two_breaks, X),
     (two_breaks, -X), (with_flags, X), (with_flags, X / 9), (never_left, X), (left_in_the_first_turn, X),
@@ -282,7 +293,9 @@ def continued(x: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "function", [with_else, returned, told, continued, sieved], ids=lambda each: getattr(each, "__name__", "")
+    "function",
+    [left_by_what_is_known, with_else, returned, told, continued, sieved],
+    ids=lambda each: getattr(each, "__name__", ""),
 )
 def test_what_numpy_does(function: Callable[..., Any]) -> None:
     compare(function, X)

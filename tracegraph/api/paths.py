@@ -348,6 +348,8 @@ class Paths:
             recorder = _Recorder(self, walked, values, len(leaves), observer, rolling)
             try:
                 traced = recorder.trace()
+                if rolling is not None:
+                    rolling.failed.update(loop.site for loop in rolling.open)
                 if rolling is None or not (rolling.failed or (rolling.made and self._forget())):
                     return recorder, traced
                 rolling.failed |= rolling.made

@@ -5,8 +5,8 @@ turn before: each time that the loop asks for its next item, it is seen which na
 since, and they are bound to what the next run is to see. `loops.looping` says when nothing changes any more; the loop is
 then told that it has ended, and the function goes on with what the last turn leaves.
 
-A ``while`` is run in the same way each time that its condition is asked for. Ways that leave a loop, by a ``break`` or by a further
-condition of a ``while``, are never run: they leave what there is at their decision.
+A ``while`` is run in the same way each time that its condition is asked for. Ways that leave a loop, by a ``break`` or by a
+further condition of a ``while``, are never run: they leave what there is at their decision.
 
 What a turn leaves and the next one does not take, like a view of an array at the turn's own place, is *spent*: to use it is
 refused. A loop for which this is not possible is written out, as it is where nobody makes loops.
@@ -143,10 +143,14 @@ class Rolling:
         yield from self._made(_Loop(trace, items, Decision(site, True, None, frame, site.place)))
 
     def _made(self, loop: _Loop) -> Iterator[Any]:
-        """Runs the body of a loop until that is part of the graph."""
+        """Runs the body of a loop until that is part of the graph. One that is left before then is none."""
         self.open.append(loop)
-        while not loop.is_done:
-            yield from loop.attempt()
+        try:
+            while not loop.is_done:
+                yield from loop.attempt()
+        except GeneratorExit:
+            self.failed.add(loop.site)
+            raise
         self.open.pop()
         self.made.add(loop.site)
 
