@@ -84,6 +84,7 @@ class Rolling:
         open: the loops whose bodies are running, outermost first.
         failed: the loops that turned out to be none, whoever has caught the error that said so.
         made: the loops that are part of the graph.
+        left: the loops that were left while their bodies were run.
     """
 
     def __init__(self, refused: set[Site], spaces: Sequence[dict[str, Any]]) -> None:
@@ -92,6 +93,7 @@ class Rolling:
         self.open: list[_Loop] = []
         self.failed: set[Site] = set()
         self.made: set[Site] = set()
+        self.left: set[Site] = set()
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
@@ -149,7 +151,8 @@ class Rolling:
             while not loop.is_done:
                 yield from loop.attempt()
         except GeneratorExit:
-            self.failed.add(loop.site)
+            self.open.remove(loop)
+            self.left.add(loop.site)
             raise
         self.open.pop()
         self.made.add(loop.site)
