@@ -349,7 +349,7 @@ class Paths:
             try:
                 traced = recorder.trace()
                 if rolling is not None:
-                    rolling.failed.update(rolling.left, (loop.site for loop in rolling.open))
+                    rolling.failed.update(loop.site for loop in rolling.open)
                 if rolling is None or not (rolling.failed or (rolling.made and self._forget())):
                     return recorder, traced
                 rolling.failed |= rolling.made

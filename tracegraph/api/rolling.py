@@ -81,10 +81,9 @@ class Rolling:
         spaces: the names of the modules whose functions may run.
 
     Attributes:
-        open: the loops whose bodies are running, outermost first.
+        open: the loops whose bodies are running, outermost first, and those that were left meanwhile.
         failed: the loops that turned out to be none, whoever has caught the error that said so.
         made: the loops that are part of the graph.
-        left: the loops that were left while their bodies were run.
     """
 
     def __init__(self, refused: set[Site], spaces: Sequence[dict[str, Any]]) -> None:
@@ -93,7 +92,6 @@ class Rolling:
         self.open: list[_Loop] = []
         self.failed: set[Site] = set()
         self.made: set[Site] = set()
-        self.left: set[Site] = set()
 
     def __call__(self, trace: Trace, items: Items, frame: FrameType, site: Site) -> Iterator[Any] | None:
         """The iterator that a loop goes over."""
@@ -145,16 +143,11 @@ class Rolling:
         yield from self._made(_Loop(trace, items, Decision(site, True, None, frame, site.place)))
 
     def _made(self, loop: _Loop) -> Iterator[Any]:
-        """Runs the body of a loop until that is part of the graph. One that is left before then is none."""
+        """Runs the body of a loop until that is part of the graph. One that is left before then stays open."""
         self.open.append(loop)
-        try:
-            while not loop.is_done:
-                yield from loop.attempt()
-        except GeneratorExit:
-            self.open.remove(loop)
-            self.left.add(loop.site)
-            raise
-        self.open.pop()
+        while not loop.is_done:
+            yield from loop.attempt()
+        self.open.remove(loop)
         self.made.add(loop.site)
 
 
