@@ -1,4 +1,7 @@
-"""Random loops over elements and slices, with bounds that depend on outer loops, the same for the same seed."""
+"""Random loops over elements and slices, with bounds that depend on outer loops, the same for the same seed.
+
+No column is assigned to a row of the same array: NumPy then overwrites what it has still to read.
+"""
 
 import random
 from collections.abc import Callable
@@ -43,7 +46,7 @@ OF_VECTORS = [
 STATEMENTS = [
     "x[{p}] = {e}", "x[{p}] += 0.5 * {e}", "a[{p}, {p}] -= 0.25 * {e}", "x[{s}] = {u}", "y[{s}] += 0.25 * {u}",
     "x[{s}] *= 0.5", "b = x[{p}]", "x[{p}] += 0.5 * b", "last = {j}", "s = 0.5 * s + last * 0.01 + 0.1 * np.sum(item)",
-    "a[{p}, {s}] = {u}", "a[{s}, {p}] -= 0.5 * {u}", "a[{s}, {r}] += 0.1 * np.outer(x[{s}], y[{r}])",
+    "a[{p}, {s}] = {u} + 0", "a[{s}, {p}] -= 0.5 * {u}", "a[{s}, {r}] += 0.1 * np.outer(x[{s}], y[{r}])",
     "s = np.tanh(s + {e})", "s = 0.5 * {e}", "out.append({e})", "v = {u}", "v = x[{s}].copy(); v *= 0.5; x[{s}] = v",
     "k[{p}] += 1", "x[{s}] = {e}", "row = a[{p}]; row[{s}] += 0.125", "y[{p}] = {e}; s = y[{p}] * 0.5",
 ]  # fmt: skip
