@@ -211,6 +211,18 @@ def left_by_what_is_known(x: Any) -> Any:
     return x
 
 
+def entered_again(x: Any) -> Any:
+    """What decides about the inner loop does not change in its first turn."""
+    for i in [0, 1, 2, 3, 4]:
+        x[0] += 0.5 * x[i]
+        j = 1
+        while x[j] < 1 and j < 4:
+            if j > i:
+                break
+            j += 1
+    return x, j
+
+
 ROLLED = [
     (left_early, X), (jacobi, A), (conjugate_gradient, A), (newton, X), (of_two_conditions, X), (two_breaks, X),
     (two_breaks, -X), (with_flags, X), (with_flags, X / 9), (never_left, X), (left_in_the_first_turn, X),

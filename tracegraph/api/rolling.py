@@ -105,28 +105,29 @@ class Rolling:
         return self.open[-1].decide(node)
 
     def turn(self, trace: Trace, node: Node) -> np.ndarray | None:
-        """By which a ``while`` goes on while its body is run, and ends at last; None for values that are no such conditions.
+        """What a decision by which a loop may be left is taken to be; None of other values.
 
-        The place of the condition is where turns begin and end. Once a body has made a decision, the numbers that it binds
-        are not known any more: else a condition of these alone would be decided as long as they are.
+        As long as the body of a loop is run, it is never left. That of a ``while`` is run once more each time that its first
+        condition is asked for, and it is left there at last. The numbers that a body of such a loop binds are not known any
+        more once it has made a decision: else a condition of these alone would be decided as long as they are.
         """
         here = decision() if node.dtype == bool else None
-        if here is None or here.is_for or here.site in self._refused or trace.is_caught():
+        if here is None or here.site in self._refused or trace.is_caught():
             return None
-        is_open = any(loop.is_of(here) for loop in self.open)
+        loop = next((loop for loop in self.open if loop.is_of(here)), None)
+        if here.exit is not None and loop is not None and not loop.begins_at(here):
+            return loop.decide(node)
+        if here.is_for:
+            return None
+        if loop is None:
+            bind(here.frame, {name: unknown(trace, value) for name, value in here.numbers.items()})
         if here.exit is None or here.exit.moves:
-            if not is_open:
-                bind(here.frame, {name: unknown(trace, value) for name, value in here.numbers.items()})
             return None
         goes_on = logical_not(node) if here.exit.outcome else node
-        if not is_open:
+        if loop is None:
             loop = _Loop(trace, None, here, goes_on)
             loop.runs = self._made(loop)
-        elif self.open[-1].begins_at(here):
-            loop = self.open[-1]
-            loop.goes_on = goes_on
-        else:
-            return None
+        loop.goes_on = goes_on
         has_ended = next(loop.runs, self) is self
         return np.array(here.exit.outcome is has_ended)
 
@@ -198,24 +199,27 @@ class _Loop:
 
     def decide(self, node: Node) -> np.ndarray:
         """Goes one way after the other, if the body can go on in two. A way that leaves the loop is known at once."""
+        here = decision()
+        exit = here.exit if here is not None and self.is_of(here) else None
         decisions = self._way.decisions
         outcome = next((outcome for each, outcome in decisions if each is node), None)
-        if outcome is None:
-            outcome = self._compared(node)
-        if outcome is None:
-            if node.dtype != bool or len(decisions) == MOST_DECISIONS:
+        outcome = self._compared(node) if outcome is None else outcome
+        if outcome is not None:
+            if exit is not None and outcome is exit.outcome:
                 raise UnrolledError(self.site)
-            self._forks = True
-            is_new = len(decisions) >= len(self._ahead)
+            return np.array(outcome)
+        if node.dtype != bool or len(decisions) == MOST_DECISIONS:
+            raise UnrolledError(self.site)
+        is_new = len(decisions) >= len(self._ahead)
+        self._forks, self._leaves = True, self._leaves or exit is not None
+        if exit is None:
             outcome = is_new or self._ahead[len(decisions)]
-            here = decision()
-            if here is not None and here.exit is not None and self.is_of(here):
-                outcome = not here.exit.outcome
-                self._leaves = True
-                self._way.closed.add(len(decisions))
-                if is_new:
-                    self._leave([*decisions, (node, here.exit.outcome)], here.exit)
-            decisions.append((node, outcome))
+        else:
+            outcome = not exit.outcome
+            self._way.closed.add(len(decisions))
+            if is_new:
+                self._leave([*decisions, (node, exit.outcome)], exit)
+        decisions.append((node, outcome))
         return np.array(outcome)
 
     def _compared(self, node: Node) -> bool | None:
@@ -284,12 +288,14 @@ class _Loop:
         item = self._item(place)
 
         def left(goes_on: Callable[[], Node], exit: Exit | None = None) -> list[Any]:
-            found = self._look()
+            found, own = self._look(), id(self._frame)
             for name, other, value in exit.moves if exit is not None else ():
-                own = value if other is None else found.values[id(self._frame), other]
-                found.values[id(self._frame), name] = own
+                found.values[own, name] = value if other is None else found.values[own, other]
             self._check_marks(found)
-            self._sort(self._changed(found, {**self._start.values, **took}), found, item, memory)
+            changed = self._changed(found, {**self._start.values, **took})
+            if self._items is None and any(key[0] == own and key[1] not in self._begin.names for key in changed):
+                raise UnrolledError(self.site)  # it was left, and entered again
+            self._sort(changed, found, item, memory)
             flag = [placed(self._trace, Leaf(goes_on(), None, is_scalar=True))] if self._leaves else []
             return [*flag, *(found.values[key] for key in self._carried)]
 

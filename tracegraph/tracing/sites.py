@@ -61,11 +61,15 @@ class Decision(NamedTuple):
     place: int
 
     @property
+    def names(self) -> frozenset[str]:
+        """The local names that the loop binds."""
+        return next(each.names for each in regions(self.site.code) if each.place == self.site.place)
+
+    @property
     def numbers(self) -> dict[str, Any]:
-        """The names that the loop binds and that stand for numbers that are known."""
-        names = next(each.names for each in regions(self.site.code) if each.place == self.site.place)
+        """Those of them that stand for numbers that are known."""
         values = self.frame.f_locals
-        return {name: values[name] for name in names if type(values.get(name)) in (bool, int, float)}
+        return {name: values[name] for name in self.names if type(values.get(name)) in (bool, int, float)}
 
 
 def decision() -> Decision | None:

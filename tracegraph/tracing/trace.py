@@ -348,13 +348,12 @@ class Trace:
             why: what for, for the message if no values are at hand.
             instead: what to write then.
         """
+        value = None if self.rolling is None else self.rolling.turn(self, node)
+        if value is not None:
+            return value  # type: ignore[no-any-return]
         value = self.known(node)
         if value is None:
             value = self._decided.get(node)
-        if value is None and self.rolling is not None:
-            value = self.rolling.turn(self, node)
-            if value is not None:
-                return value  # type: ignore[no-any-return]
         if value is None:
             inner = self._inner_kind(node)
             if inner is not None and self.rolling is not None and self.rolling.open:
