@@ -101,3 +101,50 @@ def test_checkpoints_keep_less_without_loops_too() -> None:
     plain = tg.grad(lambda ws, x: network(ws, x, layers))
     saving = tg.grad(lambda ws, x: network(ws, x, tg.checkpoint(layers)))
     assert arena(saving, weights, x) < 0.6 * arena(plain, weights, x)
+
+
+def leapfrog(turns: Any, x: Any, v: Any) -> Any:
+    def step(k: int, state: Any) -> Any:
+        x, v = state
+        v = v - 0.05 * np.tanh(W @ x)
+        x = x + 0.1 * v
+        return x, v - 0.05 * np.tanh(W @ x)
+
+    return turns(0, 12, step, (x, v))
+
+
+def waves(turns: Any, u: Any, v: Any) -> Any:
+    """Each value from what is computed of the two before it."""
+
+    def step(k: int, state: Any) -> Any:
+        u, v = state
+        return v, np.full(32, 0.1) * (np.sum(np.exp(-u * u)) + np.sum(np.exp(-v * v)))
+
+    return turns(0, 9, step, (u, v))
+
+
+def by_python(first: int, last: int, step: Any, state: Any) -> Any:
+    for k in range(first, last):
+        state = step(k, state)
+    return state
+
+
+@pytest.mark.parametrize(("program", "name"), [(leapfrog, "tanh"), (waves, "exp")])
+def test_what_a_turn_has_computed_the_next_does_not(program: Any, name: str) -> None:
+    compiled = tg.compile(lambda x, y: program(tg.fori_loop, x, y))
+    parts = Loop.of(loops(compiled.graph(np.ones(32), np.zeros(32)))[0])
+    assert [node.op.name for node in parts.body.nodes].count(name) == 1
+    assert parts.carries == 3
+    wanted = program(by_python, np.ones(32), np.zeros(32))
+    np.testing.assert_allclose(compiled(np.ones(32), np.zeros(32)), wanted, rtol=1e-12)
+
+
+def test_little_is_not_handed_on() -> None:
+    """What costs less than to keep it is computed again."""
+
+    def step(x: Any, _: Any) -> Any:
+        later = x + 0.1 * (x * x)
+        return later, later * later
+
+    (node,) = loops(tg.compile(lambda x: tg.scan(step, x, np.zeros(9))).graph(np.ones(64) / 9))
+    assert Loop.of(node).carries == 1

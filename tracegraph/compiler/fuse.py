@@ -422,16 +422,35 @@ class _Fuser:
         """Whether it is cheaper to evaluate the node wherever it is needed than to keep it in memory.
 
         Extents have no say, or another size would be another kernel: what is needed once for each element is inlined; a
-        value that is repeated, or needed in several places, is only if little arithmetic is then done again.
+        value that is repeated, or needed in several places, is only if little arithmetic is then done again. Of what has to
+        be kept anyway the last value is kept: there may be several that lead to it.
         """
         repeats = sum(_is_repeated(views) for _, views in positions)
         if not node.shape or (len(positions) == 1 and not repeats):
             return ALONE
         again = weight_of(node) * (repeats or len(positions) - 1)
-        if members.repeated + again > RECOMPUTE:
+        room = RECOMPUTE - members.repeated
+        if again > room or (repeats and self._takes_more(node, room)):
             return DEAR
         members.repeated += again
         return CHEAP
+
+    def _takes_more(self, node: Node, room: int) -> bool:
+        """Whether there is more arithmetic behind an elementwise value, point by point and for nothing else."""
+        found: set[Node] = set()
+        waiting = {node.serial: node}
+        while waiting:
+            each = waiting.pop(max(waiting))
+            if each is not node and (each in self.outputs or any(use.consumer not in found for use in self.uses[each])):
+                continue
+            found.add(each)
+            room -= weight_of(each)
+            if room < 0:
+                return True
+            for base in (access(source).base for source in each.inputs):
+                if base.op.kind == "elementwise" and base.aval.size == node.aval.size and has_kernel(base):
+                    waiting[base.serial] = base
+        return False
 
 
 def _cones(order: Sequence[Node]) -> dict[Node, frozenset[Node] | None]:

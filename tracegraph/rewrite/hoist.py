@@ -2,7 +2,8 @@
 
 * what depends on constants only is computed once, before the loop;
 * a product of an element and constants is one product over all turns, before the loop;
-* a sum of products over the turns, such as the derivative by a matrix, is one product, behind the loop.
+* a sum of products over the turns, such as the derivative by a matrix, is one product, behind the loop;
+* what two turns would compute alike is computed by the first of them (`turns`).
 
 Large products use the machine better than many small ones. Only for graphs that nobody differentiates any more.
 """
@@ -22,6 +23,7 @@ from tracegraph.ops.leaf import input_node
 from tracegraph.ops.product import matmul
 from tracegraph.ops.rules import is_float
 from tracegraph.ops.shape import reshape_to, transpose
+from tracegraph.rewrite.turns import handed_on, merged
 
 __all__ = ["hoist"]
 
@@ -53,9 +55,11 @@ def hoist(graph: Graph) -> Graph:
 
 def _hoisted(parts: Loop) -> list[Node]:
     """The results of a loop, what can be done outside of it done there."""
-    parts = parts._replace(body=hoist(parts.body))
-    parts = _before(parts)
-    return _behind(parts) if parts.length is not None and parts.length > 1 else results(parts.node())
+    parts = merged(parts)
+    carries = parts.carries
+    parts = handed_on(_before(parts._replace(body=hoist(parts.body))))
+    made = _behind(parts) if parts.length is not None and parts.length > 1 else results(parts.node())
+    return [*made[:carries], *made[parts.carries :]]
 
 
 # -- before the loop ---------------------------------------------------------------------------------------------------

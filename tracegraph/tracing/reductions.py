@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -266,9 +266,15 @@ def _count(shape: tuple[int, ...], axis: Any, where: Any, keepdims: Any, dtype: 
         normalize_axis_index(operator.index(axis), 0)
     axes = reduced_axes(axis, len(shape))
     if not _given(where) or where is True:
-        return result(constant(np.array(math.prod(shape[k] for k in axes), dtype)))
+        return result(constant(_array_of(math.prod(shape[k] for k in axes), dtype)))
     mask = spread(converted(where, BOOL), shape)
     return _sum(result(mask), axis, dtype, None, keepdims)
+
+
+@lru_cache(maxsize=256)
+def _array_of(count: int, dtype: np.dtype) -> np.ndarray:
+    """A number as an array, the same one each time, so that equal means are found to be equal."""
+    return np.array(count, dtype)
 
 
 def _var(

@@ -313,7 +313,7 @@ def _accumulator(name: str, operation_on_floats: str, operation_on_integers: str
                     total = builder.insert_value(total, builder.fadd(*parts, flags=("reassoc",)), k)
                 return total
             if isinstance(accumulator, types.Float):
-                return getattr(builder, operation_on_floats)(*values, flags=("reassoc",))
+                return getattr(builder, operation_on_floats)(*values, flags=("reassoc", "contract"))
             return getattr(builder, operation_on_integers)(*values)
 
         return accumulator(accumulator, accumulator), generate
@@ -333,6 +333,16 @@ def _named(implementation: Callable[..., Any], name: str, doc: str) -> Any:
 
 accumulate_add = _accumulator("accumulate_add", "fadd", "add")
 accumulate_mul = _accumulator("accumulate_mul", "fmul", "mul")
+
+
+@intrinsic
+def multiply_term(typing: Any, x: Any, y: Any) -> Typed:
+    """`multiply_term(x, y)`: a product of floats that is added up: `accumulate_add` need not round it before it adds."""
+
+    def generate(context: Any, builder: Builder, signature: Signature, values: Values) -> ir.Value:
+        return builder.fmul(*values, flags=("contract",))
+
+    return x(x, x), generate
 
 
 def _extremum(name: str, suffix: str) -> Any:
@@ -611,6 +621,7 @@ NAMESPACE: dict[str, Any] = {
     "outside": outside,
     "accumulate_add": accumulate_add,
     "accumulate_mul": accumulate_mul,
+    "multiply_term": multiply_term,
     "accumulate_max": accumulate_max,
     "accumulate_min": accumulate_min,
     "peak_max": peak_max,

@@ -52,6 +52,8 @@ TILE, PITCH = 64, 72
 GROUP, LIGHT, MOST_GROUPED = 4, 12, 3
 #: Bytes of a line of the cache.
 LINE = 64
+#: A product, and one that is only added up, which takes one instruction with its sum; and of which dtypes.
+PRODUCT, TERM, FUSED = "multiply({0}, {1})", "multiply_term({0}, {1})", (np.float32, np.float64)
 #: An epilogue of more arithmetic has a loop of its own over a strip of results, which is vectorised.
 HEAVY = 10
 
@@ -242,6 +244,7 @@ class _Writer:
         self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self._overwritten = nest.overwritten
+        self._terms = {nest.body[fold.value] for fold in nest.folds if _rounds(fold.node)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
     def write(self) -> tuple[str, str, tuple[_Origin, ...]]:
@@ -612,7 +615,10 @@ class _Writer:
             )
             return f"{_cast(each.dtype)}({first} + {place})"
         if isinstance(each, Apply):
-            text: str = each.node.op.loop.format(*[names[k] for k in each.operands], **each.node.params)  # type: ignore[union-attr]
+            loop: str = each.node.op.loop  # type: ignore[assignment]
+            if loop == PRODUCT and each in self._terms and each.node.dtype in FUSED:
+                loop = TERM
+            text = loop.format(*[names[k] for k in each.operands], **each.node.params)
             return f"round_to_half({text})" if each.node.dtype == np.float16 else text
         assert isinstance(each, Reduce)
         return totals[each.node]
