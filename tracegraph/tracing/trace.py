@@ -319,6 +319,28 @@ class Trace:
         with np.errstate(all="ignore"):
             return np.asarray(node.op.reference(*operands, **node.params))
 
+    def settled(self, node: Node) -> np.ndarray | None:
+        """The value of a number on which no argument has a part but whole numbers, the settings. These are decided."""
+        cone: set[Node] = set()
+        stack = [node]
+        while stack:
+            each = stack.pop()
+            if each not in cone and self.known(each) is None:
+                is_setting = each.op.kind == "input" and each in self.arguments and each.dtype.kind in "iub"
+                is_simple = each.op.kind in _SIMPLE and each.aval.size == 1 and len(cone) < MOST_LOOKED_AT
+                if not (is_simple and (is_setting or each.inputs)):
+                    return None
+                cone.add(each)
+                stack.extend(each.inputs)
+        values: dict[Node, np.ndarray | None] = {}
+        with np.errstate(all="ignore"):
+            for each in sorted(cone, key=lambda each: each.serial):
+                operands = [values[source] if source in values else self.known(source) for source in each.inputs]
+                values[each] = (
+                    np.asarray(each.op.reference(*operands, **each.params)) if operands else self.decide(each)
+                )
+        return values.get(node, self.known(node))
+
     def decide(
         self, node: Node, why: str = "its value decides how the function goes on", instead: str = "np.where"
     ) -> np.ndarray:
