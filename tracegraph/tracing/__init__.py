@@ -23,13 +23,23 @@ from tracegraph.tracing.placeholder import Placeholder
 from tracegraph.tracing.sites import Items, Site
 from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, UnrolledError, are_same, is_number
 from tracegraph.tracing.standins import standins
-from tracegraph.tracing.trace import MOST_ARRAYS, Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
+from tracegraph.tracing.trace import (
+    MOST_ARRAYS,
+    Fork,
+    GiveUp,
+    ListedError,
+    Storage,
+    Trace,
+    active_trace,
+    user_where,
+    users_part,
+)
 from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
-    "MOST_ARRAYS", "Enclosed", "Fork", "GiveUp", "Growing", "Items", "Key", "Leaf", "Nested", "Placeholder", "Site",
-    "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed",
+    "MOST_ARRAYS", "Enclosed", "Fork", "GiveUp", "Growing", "Items", "Key", "Leaf", "ListedError", "Nested", "Placeholder",
+    "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError", "Watch", "active_trace", "are_same", "closed",
     "effects_before", "is_number", "loop_names", "nesting", "new_trace", "node_of", "placed", "standins", "trace_nested",
     "used_of", "user_where", "users_part",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.sites import Items, looped
-from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
+from tracegraph.tracing.trace import ListedError, Storage, Trace, called_by_user, is_users, user_where
 
 __all__ = ["NO_WRITING", "Placeholder", "element", "put"]
 
@@ -286,6 +286,9 @@ class Placeholder:
         library = called_by_user() if value is None else None
         if library is not None:
             raise UnsupportedError(at(f"{library} is not traced; write it in functions of NumPy's", user_where()))
+        names = _ufuncs_in(sys._getframe(1)) if value is None else frozenset()
+        if names:
+            raise ListedError(at(f"a list of traced values was given to one of {sorted(names)}", user_where()), names)
         if value is None:
             self._refuse(
                 "it was asked for its values (to be written into an array made outside, or by a function that is not "
@@ -594,6 +597,13 @@ class Placeholder:
 def _is_at(frame: FrameType, instruction: str) -> bool:
     """Whether the code that asks is carrying out this instruction itself."""
     return _instruction(frame.f_code, frame.f_lasti) == instruction
+
+
+def _ufuncs_in(frame: FrameType) -> frozenset[str]:
+    """The ufuncs of NumPy that the user's code which asks may have called, by its names."""
+    if not is_users(frame.f_globals.get("__name__")):
+        return frozenset()
+    return frozenset(name for name in frame.f_code.co_names if type(getattr(np, name, None)) is np.ufunc)
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from types import CodeType, ModuleType
@@ -340,14 +340,41 @@ def _put_in_place() -> None:
         setattr(holder, name, standin)
 
 
+class _Ufunc:
+    """Stands for a ufunc, and makes one array of a list of traced values."""
+
+    def __init__(self, original: np.ufunc) -> None:
+        self.__stands_for__ = self._original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_lists(self._original)(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._original, name)
+        return _of_lists(found) if name in ("reduce", "accumulate", "reduceat", "outer", "at") else found
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return np.ufunc
+
+
 @contextmanager
-def standins() -> Iterator[None]:
-    """For the ``with`` block, the names stand for what looks who calls."""
+def standins(ufuncs: Iterable[str] = ()) -> Iterator[None]:
+    """For the ``with`` block, the names stand for what looks who calls.
+
+    Args:
+        ufuncs: the names of those that are given lists; all others stand for what they are.
+    """
     global _traces
     with _lock:
         _traces += 1
         if _traces == 1:
             _put_in_place()
+        for name in ufuncs:
+            original = getattr(np, name)
+            if type(original) is np.ufunc:
+                _in_place.append((np, name, original, _Ufunc(original)))
+                setattr(np, name, _in_place[-1][-1])
     try:
         yield
     finally:

@@ -25,8 +25,8 @@ from tracegraph.ir.layout import contiguous
 from tracegraph.ops.leaf import constant
 
 __all__ = [
-    "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in",
-    "is_users", "user_where", "users_part", "warn",
+    "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "ListedError", "Storage", "Trace", "active_trace", "called_by_user",
+    "caught_in", "is_users", "user_where", "users_part", "warn",
 ]  # fmt: skip
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
@@ -39,6 +39,19 @@ MOST_ARRAYS = 120_000
 MOST_LOOKED_AT = 64
 #: Kinds of operations that such numbers are worked out by, and kinds of what they are worked out from.
 _SIMPLE = frozenset({"elementwise", "view", "input", "leaf"})
+
+
+class ListedError(TraceError):
+    """A ufunc was given a list of traced values, which it turns into an array of its own before anybody is asked.
+
+    Attributes:
+        names: the ufuncs of NumPy that the code may have called.
+    """
+
+    def __init__(self, message: str, names: frozenset[str]) -> None:
+        super().__init__(message)
+        self.names = names
+
 
 #: Code that is not the user's: it is not asked to work on placeholders.
 LIBRARIES = frozenset({"numpy", "scipy", "tracegraph", "numba", "llvmlite"})
