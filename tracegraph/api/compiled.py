@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, overload
 from typing_extensions import ParamSpec, TypeVar
 
 from tracegraph import pipeline
+from tracegraph.api.containers import Contents, Renewed
 from tracegraph.api.memory import Memory, memory_of
 from tracegraph.api.paths import MISS, Paths, Segment
 from tracegraph.api.profile import Profile, profile_of
@@ -101,12 +102,12 @@ class Compiled(Generic[P, R]):
                     value = form.quick(leaves)
                     if value is not MISS:
                         self._calls += 1
-                        return value  # type: ignore[no-any-return]
+                        return form.finish(value, args, kwargs)  # type: ignore[no-any-return]
                 paths = form.entries.get(tuple([leaf_key(leaf) for leaf in leaves]))
                 if paths is not None:
                     self._calls += 1
                     form.quick = paths.quick()
-                    return paths.call(leaves)  # type: ignore[no-any-return]
+                    return form.finish(paths.call(leaves), args, kwargs)  # type: ignore[no-any-return]
         return self._call(args, kwargs)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -130,15 +131,20 @@ class Compiled(Generic[P, R]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if active_trace() is not None:
             return self._body(*args, **kwargs)
-        paths, leaves = self._paths(args, kwargs)
+        paths, leaves, form = self._found(args, kwargs)
         self._calls += 1
         try:
-            return paths.call(leaves)
+            return form.finish(paths.call(leaves), args, kwargs)
         except Exception as error:
             raise error.with_traceback(users_part(error.__traceback__))  # noqa: B904
 
     def _paths(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Paths, list[Any]]:
         """The paths of a signature, with none yet if it is new, and the argument leaves."""
+        paths, leaves, _ = self._found(args, kwargs)
+        return paths, leaves
+
+    def _found(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Paths, list[Any], _Form]:
+        """The same, and how its arguments are nested."""
         call = _Call.split(args, kwargs, self._static, self._positional)
         self._renew()
         with self._lock:
@@ -146,7 +152,7 @@ class Compiled(Generic[P, R]):
             self._forms[call.form] = self._form = form
             paths = form.entries.get(call.keys) or self._new_paths(call)
             form.entries[call.keys] = paths
-        return paths, call.leaves
+        return paths, call.leaves, form
 
     def _path(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], observer: pipeline.Observer | None = None
@@ -352,13 +358,13 @@ class _Call(NamedTuple):
         return _Call(leaves, structure, tuple(fixed.items()), names, form, keys)
 
     def apply(self, function: Callable[..., Any], leaves: list[Any]) -> Any:
-        """Calls a function with other leaves in the same places."""
-        values: dict[Any, Any] = {
-            **dict(zip(self.names, unflatten(self.structure, leaves), strict=True)),
-            **dict(self.static),
-        }
+        """Calls a function with other leaves in the same places. What it changes in containers comes with its value."""
+        given = unflatten(self.structure, leaves)
+        contents = Contents(given)
+        values: dict[Any, Any] = {**dict(zip(self.names, given, strict=True)), **dict(self.static)}
         args = [values[k] for k in sorted(name for name in values if isinstance(name, int))]
-        return function(*args, **{name: value for name, value in values.items() if isinstance(name, str)})
+        value = function(*args, **{name: value for name, value in values.items() if isinstance(name, str)})
+        return contents.after(value) if contents else value
 
     def owner(self, k: int) -> Any:
         """The name or position of the argument that leaf ``k`` belongs to."""
@@ -378,12 +384,19 @@ class _Form:
         quick: what most likely knows the value of the next call, see `Paths.quick`.
     """
 
-    __slots__ = ("entries", "quick", "read")
+    __slots__ = ("_names", "entries", "quick", "read")
 
     def __init__(self, call: _Call, positions: int, words: tuple[str, ...]) -> None:
+        self._names = call.names
         self.read = _reader_of(call, positions, words)
         self.entries: dict[Hashable, Paths] = {}
         self.quick: Callable[[Sequence[Any]], Any] | None = None
+
+    def finish(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the function returns; containers of the caller's that it has changed are changed."""
+        if type(value) is not Renewed:
+            return value
+        return value.put_back([args[name] if isinstance(name, int) else kwargs[name] for name in self._names])
 
 
 def _reader_of(

@@ -27,7 +27,7 @@ from tracegraph.backends.numba.results import LARGE, has_own_memory
 from tracegraph.errors import TraceError, TracegraphError, TracegraphWarning, at
 from tracegraph.ir import Aval, Graph, Node, Where
 from tracegraph.ops.leaf import ANY, input_node
-from tracegraph.tracing import MOST_ARRAYS, GiveUp, Site, UnrolledError, active_trace, user_where
+from tracegraph.tracing import MOST_ARRAYS, GiveUp, ListedError, Site, UnrolledError, active_trace, user_where
 
 __all__ = ["MISS", "Paths", "Segment"]
 
@@ -193,6 +193,7 @@ class Paths:
         self._spaces = spaces
         self._forget = forget
         self._unrolled: set[Site] | None = None
+        self._listed: frozenset[str] = frozenset()
         self._catches = False
         self._lock = threading.RLock()
 
@@ -361,6 +362,8 @@ class Paths:
                 if rolling is not None:
                     raise
                 self._unrolled = set()
+            except ListedError as error:
+                self._listed |= error.names
             except (Exception, UnrolledError):
                 if rolling is None or not (rolling.failed or rolling.open):
                     raise
@@ -444,7 +447,9 @@ class _Recorder:
         inputs = input_nodes(paths._leaves, paths._where)
         self._places.update({node: k for k, node in enumerate(inputs)})
         most = FIRST_ARRAYS if self._rolling is None else MOST_ARRAYS
-        traced = trace(paths._apply, paths._leaves, inputs, paths._where, self._fork, self._rolling, most)
+        traced = trace(
+            paths._apply, paths._leaves, inputs, paths._where, self._fork, self._rolling, most, paths._listed
+        )
         if self._passed < self._walked:
             raise _AstrayError
         traced = traced._replace(forks=tuple(self._forks))

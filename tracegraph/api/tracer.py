@@ -107,6 +107,7 @@ def trace(
     fork: Fork | None = None,
     rolling: Rolling | None = None,
     most: int = MOST_ARRAYS,
+    listed: frozenset[str] = frozenset(),
 ) -> Traced:
     """Runs a function on placeholders.
 
@@ -118,6 +119,7 @@ def trace(
         fork: finds out the values that the function goes on by; without it, it may not ask.
         rolling: makes loops of the graph of Python's; None if those are written out.
         most: how many arrays the function may make.
+        listed: the ufuncs that it gives lists of traced values to.
 
     Raises:
         TraceError: the function did something that can't be traced, or returned something that is no array.
@@ -126,7 +128,7 @@ def trace(
     current.arguments = frozenset(inputs)
     randomness = _global_randomness()
     names = nullcontext() if rolling is None else loop_names(rolling.spaces)
-    with located(where), current.open(), standins(), names:
+    with located(where), current.open(), standins(listed), names:
         storages = [Storage(node) for node in inputs]
         arguments = [
             Placeholder(current, storage, weak=leaf.weak, is_scalar=leaf.is_scalar)

@@ -30,16 +30,26 @@ from tracegraph.tracing.slots import Growing, Key, Slots, Spent, UnknownError, U
 from tracegraph.tracing.spans import Form
 from tracegraph.tracing.standins import standins
 from tracegraph.tracing.stretches import assign, has_traced_bounds, pick
-from tracegraph.tracing.trace import MOST_ARRAYS, Fork, GiveUp, Storage, Trace, active_trace, user_where, users_part
+from tracegraph.tracing.trace import (
+    MOST_ARRAYS,
+    Fork,
+    GiveUp,
+    ListedError,
+    Storage,
+    Trace,
+    active_trace,
+    user_where,
+    users_part,
+)
 from tracegraph.tracing.walks import loop_names
 from tracegraph.tracing.watch import Watch
 
 __all__ = [
     "MOST_ARRAYS", "WEAK", "Decision", "Enclosed", "Exit", "Fork", "Form", "GiveUp", "Growing", "Items", "Key",
-    "Leaf", "Nested", "Placeholder", "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError", "UnrolledError",
-    "Watch", "active_trace", "are_same", "assign", "bind", "closed", "common", "decision", "effects_before",
-    "has_traced_bounds", "is_number", "loop_names", "nesting", "new_trace", "node_of", "pick", "placed", "standins",
-    "takes", "targets", "trace_nested", "unknown", "used_of", "user_where", "users_part",
+    "Leaf", "ListedError", "Nested", "Placeholder", "Site", "Slots", "Spent", "Storage", "Trace", "UnknownError",
+    "UnrolledError", "Watch", "active_trace", "are_same", "assign", "bind", "closed", "common", "decision",
+    "effects_before", "has_traced_bounds", "is_number", "loop_names", "nesting", "new_trace", "node_of", "pick",
+    "placed", "standins", "takes", "targets", "trace_nested", "unknown", "used_of", "user_where", "users_part",
 ]  # fmt: skip
 
 

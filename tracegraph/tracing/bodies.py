@@ -16,8 +16,7 @@ import numpy as np
 
 from tracegraph.errors import TraceError, UnsupportedError
 from tracegraph.tracing.creation import asarray, maker_of
-from tracegraph.tracing.lift import common_dtype, descriptor
-from tracegraph.tracing.placeholder import Placeholder
+from tracegraph.tracing.lift import common_dtype, descriptor, listed
 from tracegraph.tracing.scipy_special import FUNCTIONS as SPECIAL
 
 __all__ = ["Object", "body_of", "translated"]
@@ -150,11 +149,19 @@ def translated(value: Any) -> Any:
     return _CLASSES.get(getattr(value, "__name__", ""), value)
 
 
-def _broadcast(*args: Any) -> np.broadcast:
-    """NumPy's object that says how operands broadcast; of traced ones it knows the shapes only."""
-    return np.broadcast(
-        *[np.broadcast_to(np.empty(()), np.shape(a)) if isinstance(a, Placeholder) else a for a in args]
-    )
+class _Broadcast:
+    """Stands for NumPy's object that says how operands broadcast, and goes over their elements."""
+
+    def __init__(self, *args: Any) -> None:
+        self._args = list(map(listed, args))
+        self._known = np.broadcast(*[np.broadcast_to(np.empty(()), np.shape(a)) for a in self._args])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._known, name)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        whole = [np.broadcast_to(a, self._known.shape) for a in self._args]
+        return (tuple([each[index] for each in whole]) for index in np.ndindex(self._known.shape))
 
 
 class _Ufunc:
@@ -185,7 +192,7 @@ class _Coefficients:
 #: Classes of NumPy's that bodies make objects of.
 _CLASSES: Mapping[str, Callable[..., Any]] = {
     "_array_converter": _Converter,
-    "broadcast": _broadcast,
+    "broadcast": _Broadcast,
     "poly1d": _Coefficients,
 }
 

@@ -142,9 +142,9 @@ def _periodic(x: Node, xp: Node, fp: Node, period: Any) -> tuple[Node, Node, Nod
 def _ends(x: Node, range: Any) -> tuple[Any, Any]:
     """Where the bins begin and end: numbers if they are given, else nodes."""
     if range is not None:
-        first, last = range
+        first, last = map(_settled, range)
         if isinstance(first, Placeholder) or isinstance(last, Placeholder):
-            raise UnsupportedError("a histogram over a traced range is not traced; give its edges as bins")
+            return _traced_ends(x, first, last)
         if first > last:
             raise ValueError("max must be larger than min in range parameter.")
         if not (np.isfinite(first) and np.isfinite(last)):
@@ -154,7 +154,28 @@ def _ends(x: Node, range: Any) -> tuple[Any, Any]:
         return 0, 1
     dtype = FLOAT if x.dtype.kind != "f" else x.dtype
     axes = tuple(k for k, _ in enumerate(x.shape))
-    first, last = (cast(reduce(x, axes=axes), dtype) for reduce in (reduce_min, reduce_max))
+    return _apart(*(cast(reduce(x, axes=axes), dtype) for reduce in (reduce_min, reduce_max)))
+
+
+def _settled(end: Any) -> Any:
+    """A number if it depends on settings alone."""
+    trace = active_trace()
+    value = trace.settled(end.node) if trace is not None and isinstance(end, Placeholder) else None
+    return end if value is None else value[()]
+
+
+def _traced_ends(x: Node, first: Any, last: Any) -> tuple[Node, Node]:
+    if not (np.isfinite(first) & np.isfinite(last) & (first <= last)):
+        if first > last:
+            raise ValueError("max must be larger than min in range parameter.")
+        raise ValueError("supplied range is not finite")
+    found = common_dtype([first, last, result(x)])
+    dtype = found if found.kind == "f" else FLOAT
+    return _apart(node_of(first, dtype), node_of(last, dtype))
+
+
+def _apart(first: Node, last: Node) -> tuple[Node, Node]:
+    """Ends that are equal are moved half a unit away from each other."""
     half = ew.where(ew.equal(first, last), like(first, 0.5), like(first, 0))
     return ew.subtract(first, half), ew.add(last, half)
 

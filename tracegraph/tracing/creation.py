@@ -57,7 +57,9 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
 
 
 def plain(value: Any) -> Any:
-    """A traced number as the number that it is at this call."""
+    """A traced number as the number that it is at this call, also in sequences."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value)) if has_placeholder(value) else value
     if not isinstance(value, Placeholder):
         return value
     trace = active_trace()

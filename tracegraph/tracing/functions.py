@@ -124,7 +124,7 @@ def _squeeze(a: Any, axis: Any = None) -> Placeholder:
 
 
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Placeholder:
-    new = (shape,) if isinstance(shape, int) else tuple(shape)
+    new = sizes(shape)
     x = _array(array)
     try:
         return x.seen_as("broadcast_to", shape=new)
@@ -160,17 +160,17 @@ def _sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Placeholder:
     array = _array(x)
-    sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
-    if min(sizes, default=0) < 0:
+    extents = sizes(window_shape)
+    if min(extents, default=0) < 0:
         raise ValueError("`window_shape` cannot contain negative values")
     axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim, allow_duplicate=True)
-    if len(sizes) != len(axes):
+    if len(extents) != len(axes):
         raise ValueError(
             f"Must provide {'window_shape for all dimensions of `x`' if axis is None else 'matching length window_shape'}"
-            f"; got {len(sizes)} window_shape elements and "
+            f"; got {len(extents)} window_shape elements and "
             f"{f'`x.ndim` is {array.ndim}' if axis is None else f'{len(axes)} axes elements'}."
         )
-    for k, size in zip(axes, sizes, strict=True):
+    for k, size in zip(axes, extents, strict=True):
         count = array.shape[k] - size + 1
         if count < 1:
             raise ValueError("window shape cannot be larger than input array shape")

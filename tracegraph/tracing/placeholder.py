@@ -30,7 +30,7 @@ from tracegraph.ops.region import update
 from tracegraph.ops.shape import inverse, reshape, reshape_to, transpose
 from tracegraph.tracing.indexing import Region, is_basic, parse_index
 from tracegraph.tracing.sites import Items, looped
-from tracegraph.tracing.trace import Storage, Trace, called_by_user, user_where
+from tracegraph.tracing.trace import ListedError, Storage, Trace, called_by_user, is_users, user_where
 
 __all__ = ["NO_WRITING", "Deferred", "Placeholder", "element", "put"]
 
@@ -293,14 +293,19 @@ class Placeholder:
         return located(where, handler, *args, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        if self._weak is int:
-            return np.array(int(self), dtype)
-        value = self._trace.known(self.node)
+        if self._weak is int or (self._is_scalar and self.dtype.kind in "iu"):
+            if _is_at(sys._getframe(1), "STORE_SUBSCR"):
+                raise UnsupportedError(at(NO_WRITING, user_where()))
+            return np.array(int(self), dtype or (None if self._weak else self.dtype))
+        value = self._trace.settled(self.node)
         if value is None and self.dtype.kind in "iub" and _is_at(sys._getframe(1), "BINARY_SUBSCR"):
             value = self._trace.decide(self.node, "an array from outside was indexed by it", "np.take")
         library = called_by_user() if value is None else None
         if library is not None:
             raise UnsupportedError(at(f"{library} is not traced; write it in functions of NumPy's", user_where()))
+        names = _ufuncs_in(sys._getframe(1)) if value is None else frozenset()
+        if names:
+            raise ListedError(at(f"a list of traced values was given to one of {sorted(names)}", user_where()), names)
         if value is None:
             self._refuse(
                 "it was asked for its values (to be written into an array made outside, or by a function that is not "
@@ -335,18 +340,20 @@ class Placeholder:
         return zero[()] if self._is_scalar else np.broadcast_to(zero, self.shape)
 
     def __float__(self) -> float:
-        if self._weak in (int, bool):
-            return float(int(self))
         if _is_at(sys._getframe(1), "STORE_SUBSCR"):
             raise UnsupportedError(at(NO_WRITING, user_where()))
+        if self.size == 1 and self.dtype.kind in "iub":
+            return float(int(self))
         return float(self._frozen("float() was called on it", "x.astype(float), or np.sin for math.sin,"))
 
     def __complex__(self) -> complex:
+        if self.size == 1 and self.dtype.kind in "iub":
+            return complex(int(self))
         return complex(self._frozen("complex() was called on it", "x.astype(complex)"))
 
     def _frozen(self, what: str, instead: str) -> Any:
-        """A value that no argument has a part in; of any other, a graph would keep one call's number for ever."""
-        value = self._trace.known(self.node)
+        """A value that only settings have a part in; of any other, a graph would keep one call's number for ever."""
+        value = self._trace.settled(self.node)
         if value is None:
             self._refuse(what, instead)
         return value[()]
@@ -615,6 +622,13 @@ def _is_at(frame: FrameType, instruction: str) -> bool:
     return _instruction(frame.f_code, frame.f_lasti) == instruction
 
 
+def _ufuncs_in(frame: FrameType) -> frozenset[str]:
+    """The ufuncs of NumPy that the user's code which asks may have called, by its names."""
+    if not is_users(frame.f_globals.get("__name__")):
+        return frozenset()
+    return frozenset(name for name in frame.f_code.co_names if type(getattr(np, name, None)) is np.ufunc)
+
+
 @lru_cache(maxsize=1024)
 def _instruction(code: CodeType, place: int) -> str:
     here = next((each for each in dis.get_instructions(code) if each.offset == place), None)
@@ -824,6 +838,19 @@ def _defers(other: Any) -> bool:
 
 
 _power_of_any = _binary(np.power)
+_times_any = _binary(np.multiply)
+_any_times = _reflected(np.multiply)
+
+
+def _repeated(times: Callable[[Placeholder, Any], Any]) -> Callable[[Placeholder, Any], Any]:
+    """Multiplication, which by a whole number repeats a sequence, and by another of Python's numbers is an error."""
+
+    def method(self: Placeholder, other: Any) -> Any:
+        if isinstance(other, (list, tuple, str, bytes)) and (self.weak or (self.is_scalar and self.dtype.kind in "iu")):
+            return operator.mul(other, operator.index(self) if self.dtype.kind in "iub" else self._stand_in())
+        return times(self, other)
+
+    return method
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -873,6 +900,8 @@ def _install() -> None:
         setattr(Placeholder, name, _in_place(getattr(np, name)))
     own = {
         "__pow__": _power,
+        "__mul__": _repeated(_times_any),
+        "__rmul__": _repeated(_any_times),
         "reshape": _reshape_method,
         "transpose": _transpose_method,
         "flatten": _flatten_method,

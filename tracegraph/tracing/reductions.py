@@ -29,6 +29,7 @@ from tracegraph.tracing.lift import (
     converted,
     node_of,
     result,
+    sizes,
     spread,
     tight,
 )
@@ -352,10 +353,11 @@ def _as_it_is(node: Node, out: Any) -> Any:
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Placeholder:
     dtype = common_dtype([a, b])
     x, y = node_of(a, dtype), node_of(b, dtype)
-    if isinstance(axes, int):
-        left, right = tuple(range(x.aval.ndim - axes, x.aval.ndim)), tuple(range(axes))
+    if isinstance(axes, (int, np.integer)):
+        number = operator.index(axes)
+        left, right = tuple(range(x.aval.ndim - number, x.aval.ndim)), tuple(range(number))
     else:
-        left, right = (tuple(each) if isinstance(each, (tuple, list)) else (each,) for each in axes)
+        left, right = map(sizes, axes)
     left = tuple(normalize_axis_index(axis, x.aval.ndim) for axis in left)
     right = tuple(normalize_axis_index(axis, y.aval.ndim) for axis in right)
     return result(_tensordot_nodes(x, y, (left, right)), is_array=True)

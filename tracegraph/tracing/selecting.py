@@ -151,7 +151,7 @@ def _items(index: Any) -> tuple[Any, ...]:
 
 
 def _item(item: Any) -> Any:
-    if isinstance(item, (list, tuple)):
+    if isinstance(item, (list, tuple, range)):
         if any(isinstance(each, slice) or each is None or each is Ellipsis for each in item):
             raise IndexError(NO_INDEX)
         array = listed(item)
@@ -586,7 +586,7 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Placeholder:
 
 
 def _diag(v: Any, k: int = 0) -> Placeholder:
-    x = _array(v)
+    x, k = _array(v), operator.index(k)
     if x.ndim == 2:
         return np.diagonal(x, k)  # type: ignore[return-value]
     if x.ndim != 1:

@@ -14,7 +14,7 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from types import CodeType, ModuleType
@@ -93,6 +93,15 @@ def _of_lists(original: Any) -> Any:
     return standin
 
 
+def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
+    @_stands_for(original)
+    def standin(*args: Any, **kwargs: Any) -> Any:
+        is_traced = active_trace() is not None and has_placeholder([*args, *kwargs.values()])
+        return (function if is_traced else original)(*args, **kwargs)
+
+    return standin
+
+
 def _gathered(value: Any) -> Any:
     return listed(value) if type(value) in (list, tuple) and has_placeholder(value) else value
 
@@ -111,6 +120,20 @@ def _functions_of_lists() -> Iterator[tuple[Any, str, Any, Any]]:
         for name, function in vars(module).items():
             if hasattr(function, "_implementation") and function not in MAKERS and name not in _OF_SEQUENCES:
                 yield module, name, function, _of_lists(function)
+
+
+#: Functions written in Python that ask no argument how, for they take numbers.
+_OF_NUMBERS: Mapping[ModuleType, str] = {
+    np: "diag_indices mask_indices tril_indices triu_indices",
+    np.fft: "fftfreq rfftfreq",
+}
+
+
+def _functions_of_numbers() -> Iterator[tuple[Any, str, Any, Any]]:
+    for module, names in _OF_NUMBERS.items():
+        for name in names.split():
+            original = getattr(module, name)
+            yield module, name, original, _of_placeholders(original, translated(original))
 
 
 class _Indexed:
@@ -219,6 +242,7 @@ _STANDINS: list[tuple[Any, str, Any, Any]] = [
     *((np, name, getattr(np, name), _joining(getattr(np, name))) for name in ("r_", "c_")),
     *((np, name, getattr(np, name), _grid(getattr(np, name))) for name in ("mgrid", "ogrid")),
     *_functions_of_lists(),
+    *_functions_of_numbers(),
     *((math, name, getattr(math, name), _of_number(getattr(math, name), function)) for name, function in _MATH.items()),
 ]
 _lock = threading.Lock()
@@ -235,15 +259,6 @@ def _generator(original: Any) -> Any:
             )
             raise TraceError(at(message, user_where()))
         return original(seed)
-
-    return standin
-
-
-def _of_placeholders(original: Any, function: Callable[..., Any]) -> Any:
-    @_stands_for(original)
-    def standin(*args: Any, **kwargs: Any) -> Any:
-        is_traced = active_trace() is not None and has_placeholder([*args, *kwargs.values()])
-        return (function if is_traced else original)(*args, **kwargs)
 
     return standin
 
@@ -325,14 +340,41 @@ def _put_in_place() -> None:
         setattr(holder, name, standin)
 
 
+class _Ufunc:
+    """Stands for a ufunc, and makes one array of a list of traced values."""
+
+    def __init__(self, original: np.ufunc) -> None:
+        self.__stands_for__ = self._original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_lists(self._original)(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._original, name)
+        return _of_lists(found) if name in ("reduce", "accumulate", "reduceat", "outer", "at") else found
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return np.ufunc
+
+
 @contextmanager
-def standins() -> Iterator[None]:
-    """For the ``with`` block, the names stand for what looks who calls."""
+def standins(ufuncs: Iterable[str] = ()) -> Iterator[None]:
+    """For the ``with`` block, the names stand for what looks who calls.
+
+    Args:
+        ufuncs: the names of those that are given lists; all others stand for what they are.
+    """
     global _traces
     with _lock:
         _traces += 1
         if _traces == 1:
             _put_in_place()
+        for name in ufuncs:
+            original = getattr(np, name)
+            if type(original) is np.ufunc:
+                _in_place.append((np, name, original, _Ufunc(original)))
+                setattr(np, name, _in_place[-1][-1])
     try:
         yield
     finally:

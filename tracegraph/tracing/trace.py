@@ -26,9 +26,8 @@ from tracegraph.ops.leaf import constant
 from tracegraph.tracing.spans import Spans
 
 __all__ = [
-    "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "Storage", "Trace", "active_trace", "called_by_user", "caught_in",
-    "is_users", "user_where", "users_frame",
-    "users_part", "warn",
+    "LIBRARIES", "MOST_ARRAYS", "Fork", "GiveUp", "ListedError", "Storage", "Trace", "active_trace", "called_by_user",
+    "caught_in", "is_users", "user_where", "users_frame", "users_part", "warn",
 ]  # fmt: skip
 
 #: ``fork(node, live)``: the value of a node at this call. What is traced from here on holds for that value only; of the
@@ -41,6 +40,19 @@ MOST_ARRAYS = 120_000
 MOST_LOOKED_AT = 64
 #: Kinds of operations that such numbers are worked out by, and kinds of what they are worked out from.
 _SIMPLE = frozenset({"elementwise", "view", "input", "leaf"})
+
+
+class ListedError(TraceError):
+    """A ufunc was given a list of traced values, which it turns into an array of its own before anybody is asked.
+
+    Attributes:
+        names: the ufuncs of NumPy that the code may have called.
+    """
+
+    def __init__(self, message: str, names: frozenset[str]) -> None:
+        super().__init__(message)
+        self.names = names
+
 
 #: Code that is not the user's: it is not asked to work on placeholders.
 LIBRARIES = frozenset({"numpy", "scipy", "tracegraph", "numba", "llvmlite"})
@@ -337,6 +349,28 @@ class Trace:
             return None
         with np.errstate(all="ignore"):
             return np.asarray(node.op.reference(*operands, **node.params))
+
+    def settled(self, node: Node) -> np.ndarray | None:
+        """The value of a number on which no argument has a part but whole numbers, the settings. These are decided."""
+        cone: set[Node] = set()
+        stack = [node]
+        while stack:
+            each = stack.pop()
+            if each not in cone and self.known(each) is None:
+                is_setting = each.op.kind == "input" and each in self.arguments and each.dtype.kind in "iub"
+                is_simple = each.op.kind in _SIMPLE and each.aval.size == 1 and len(cone) < MOST_LOOKED_AT
+                if not (is_simple and (is_setting or each.inputs)):
+                    return None
+                cone.add(each)
+                stack.extend(each.inputs)
+        values: dict[Node, np.ndarray | None] = {}
+        with np.errstate(all="ignore"):
+            for each in sorted(cone, key=lambda each: each.serial):
+                operands = [values[source] if source in values else self.known(source) for source in each.inputs]
+                values[each] = (
+                    np.asarray(each.op.reference(*operands, **each.params)) if operands else self.decide(each)
+                )
+        return values.get(node, self.known(node))
 
     def decide(
         self, node: Node, why: str = "its value decides how the function goes on", instead: str = "np.where"
