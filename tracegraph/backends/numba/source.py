@@ -244,7 +244,8 @@ class _Writer:
         self.remarks: dict[str, np.ndarray] = {}
         self._written = {store.address[:2] for store in (*nest.body_stores, *nest.stores)}
         self._overwritten = nest.overwritten
-        self._terms = {nest.body[fold.value] for fold in nest.folds if _rounds(fold.node)}
+        terms = [nest.body[fold.value] for fold in nest.folds if _rounds(fold.node)]
+        self._terms = {each for each in terms if isinstance(each, Apply)}
         self.index = [_letter(k, axis.is_reduced) for k, axis in enumerate(nest.axes)]
 
     def write(self) -> tuple[str, str, tuple[_Origin, ...]]:
